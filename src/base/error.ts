@@ -1,0 +1,58 @@
+// What can go wrong with a request, in one closed list. Where it goes wrong reports facts (kind, origin, how far the
+// attempt got); policy/retry.ts alone decides whether to try again and proxy/reply.ts alone what the caller sees.
+
+/**
+ * Every reason for which the sidecar itself answers or ends a request. The word is what `x-outrigger-reason`, logs and
+ * metrics show; docs/request.md lists them with their statuses.
+ */
+export type ErrorKind =
+  // the caller's request
+  | 'bad_request'
+  | 'uri_too_long'
+  | 'headers_too_large'
+  | 'request_timeout'
+  | 'expectation_failed'
+  | 'method_not_allowed'
+  | 'not_implemented'
+  | 'version_not_supported'
+  | 'loop_detected'
+  | 'no_route'
+  | 'unsupported_bridge'
+  | 'too_many_resets'
+  // ours
+  | 'no_endpoints'
+  | 'draining'
+  | 'overflow'
+  | 'internal'
+  // the upstream's
+  | 'connect_failure'
+  | 'connect_timeout'
+  | 'send_timeout'
+  | 'read_timeout'
+  | 'upstream_reset'
+  | 'upstream_refused'
+  | 'upstream_protocol_error'
+  | 'upstream_headers_too_large'
+  | 'upstream_truncated'
+  // the call's
+  | 'deadline_exceeded'
+  | 'downstream_reset';
+
+/** How far an attempt got. Facts, not a verdict. */
+export interface Progress {
+  /** Of the request: whether any byte was handed to the connection. */
+  sent: 'nothing' | 'some' | 'all';
+  /** The connection had carried an earlier request. */
+  reusedConnection: boolean;
+  /** The peer said that it didn't process the request (REFUSED_STREAM, or GOAWAY with a lower last stream id). */
+  refusedByPeer: boolean;
+  /** A byte of the answer came. */
+  answered: boolean;
+}
+
+export const NOTHING_SENT: Progress = {
+  sent: 'nothing',
+  reusedConnection: false,
+  refusedByPeer: false,
+  answered: false,
+};
