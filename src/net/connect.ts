@@ -1,5 +1,6 @@
 import { connect as connectSocket } from 'node:net';
-import { READ_BUFFER, Transport, type NetContext, type TransportHandler } from './transport.ts';
+import { READ_BUFFER, SocketTransport } from './socket-transport.ts';
+import type { NetContext, Transport, TransportHandler } from './transport.ts';
 
 /** What became of a connect. Exactly one is called. */
 export interface ConnectHandler extends TransportHandler {
@@ -17,7 +18,7 @@ export function connect(
   context: NetContext,
 ): { cancel(): void } {
   let settled = false;
-  let transport: Transport | undefined;
+  let transport: SocketTransport | undefined;
   const socket = connectSocket({
     host: address,
     port,
@@ -50,7 +51,7 @@ export function connect(
     stopTimer();
     socket.removeListener('error', onError);
     context.clock.refresh();
-    transport = new Transport(socket, handler, context);
+    transport = new SocketTransport(socket, handler, context);
     handler.onConnect(transport);
   });
   return {

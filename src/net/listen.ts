@@ -2,7 +2,8 @@
 // is made anew around its handle; that isn't a documented way, so it is tried once at start-up and `data` events are the
 // fall-back. Worth 1.5 µs a request (bench h1-small).
 import { createServer, Socket, type Server } from 'node:net';
-import { READ_BUFFER, Transport, type NetContext, type TransportHandler } from './transport.ts';
+import { READ_BUFFER, SocketTransport } from './socket-transport.ts';
+import type { NetContext, Transport, TransportHandler } from './transport.ts';
 
 /** A bound port. */
 export interface BoundListener {
@@ -71,7 +72,7 @@ function adopt(accepted: Socket, handler: TransportHandler, context: NetContext)
   }
   if (ownerSymbol === 'unavailable' || !handle) return onData(accepted, handler, context);
   inner._handle = null;
-  let transport: Transport | undefined;
+  let transport: SocketTransport | undefined;
   const socket = new Socket({
     handle,
     allowHalfOpen: true,
@@ -84,13 +85,13 @@ function adopt(accepted: Socket, handler: TransportHandler, context: NetContext)
     },
   } as unknown as ConstructorParameters<typeof Socket>[0]);
   handle[ownerSymbol] = socket;
-  transport = new Transport(socket, handler, context);
+  transport = new SocketTransport(socket, handler, context);
   socket.resume();
   return transport;
 }
 
 function onData(socket: Socket, handler: TransportHandler, context: NetContext): Transport {
-  const transport = new Transport(socket, handler, context);
+  const transport = new SocketTransport(socket, handler, context);
   socket.on('data', (bytes: Buffer) => transport.read(bytes, bytes.length));
   socket.resume();
   return transport;

@@ -1,0 +1,50 @@
+// The one table of what a caller sees when the sidecar itself answers or ends a request. docs/request.md prints it.
+import type { ErrorKind } from '../base/error.ts';
+
+/** What an {@link ErrorKind} means on the wire and in logs. */
+export interface ErrorReply {
+  /** Status of the HTTP answer (RFC 9110 section 15). */
+  readonly httpStatus: number;
+  /** Status of the gRPC answer, sent as Trailers-Only. */
+  readonly grpcStatus: number;
+  /** Envoy's response flag for access logs; `-` where Envoy has none. */
+  readonly flag: string;
+  /** Whether an HTTP/1 connection closes after the answer. */
+  readonly closes: boolean;
+  /** The sentence in the body or the grpc-message. */
+  readonly text: string;
+}
+
+function row(httpStatus: number, grpcStatus: number, flag: string, closes: boolean, text: string): ErrorReply {
+  return { httpStatus, grpcStatus, flag, closes, text };
+}
+
+export const ERROR_TABLE: Readonly<Record<ErrorKind, ErrorReply>> = {
+  bad_request: row(400, 13, 'DPE', true, 'the request is malformed'),
+  uri_too_long: row(414, 13, 'DPE', true, 'the request line is too long'),
+  headers_too_large: row(431, 8, 'DPE', true, 'the header section is too large'),
+  request_timeout: row(408, 4, 'DPE', true, 'the request did not arrive in time'),
+  expectation_failed: row(417, 13, 'DPE', true, 'the expectation is not supported'),
+  method_not_allowed: row(405, 12, 'DPE', true, 'the method is not allowed'),
+  not_implemented: row(501, 12, 'DPE', true, 'the transfer coding is not supported'),
+  version_not_supported: row(505, 13, 'DPE', true, 'the HTTP version is not supported'),
+  loop_detected: row(508, 14, 'NC', false, 'the request came back to this sidecar'),
+  no_route: row(404, 12, 'NR', false, 'no service has this authority on this port'),
+  unsupported_bridge: row(501, 12, 'DPE', false, 'the upstream protocol cannot carry this request'),
+  too_many_resets: row(503, 8, 'DPE', true, 'too many streams were reset'),
+  no_endpoints: row(503, 14, 'UH', false, 'the upstream has no endpoints'),
+  draining: row(503, 14, '-', true, 'the sidecar is shutting down'),
+  overflow: row(503, 8, 'UO', false, 'too many requests wait'),
+  internal: row(500, 13, '-', true, 'internal error'),
+  connect_failure: row(502, 14, 'UF', false, 'no connection to the upstream'),
+  connect_timeout: row(504, 14, 'UF', false, 'connecting to the upstream took too long'),
+  send_timeout: row(504, 4, 'UT', false, 'the upstream did not take the request in time'),
+  read_timeout: row(504, 4, 'UT', false, 'the upstream did not answer in time'),
+  upstream_reset: row(502, 14, 'UC', false, 'the upstream ended the connection or stream'),
+  upstream_refused: row(502, 14, 'UR', false, 'the upstream refused the stream'),
+  upstream_protocol_error: row(502, 13, 'UPE', false, 'the upstream broke the protocol'),
+  upstream_headers_too_large: row(502, 8, 'UPE', false, 'the upstream sent too large a header section'),
+  upstream_truncated: row(502, 13, 'UC', false, 'the upstream ended before the message was complete'),
+  deadline_exceeded: row(504, 4, 'UT', false, "the call's deadline has passed"),
+  downstream_reset: row(499, 1, 'DC', true, 'the caller went away'),
+};

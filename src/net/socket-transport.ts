@@ -1,0 +1,218 @@
+// Transport over a socket: bytes in through one callback with a shared read buffer, bytes out through a gather
+// buffer that leaves in one write per turn of the event loop. Guarded by test/bench (h1-small, grpc-unary).
+import type { Socket } from 'node:net';
+import { HIGH_PENDING_BYTES, type NetContext, type Transport, type TransportHandler } from './transport.ts';
+
+/** Bytes read at once; one buffer for all connections, since each read is consumed before the next. */
+export const READ_BUFFER_BYTES = 64 * 1024;
+export const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+
+const GATHER_BYTES = 16 * 1024;
+const NO_BUFFER = Buffer.alloc(0);
+const spare: Buffer[] = []; // gather buffers between two uses; an idle connection holds none
+const MAX_SPARE = 256;
+
+let dirty: SocketTransport[] = [];
+let flushScheduled = false;
+
+function flushAll(): void {
+  flushScheduled = false;
+  const batch = dirty;
+  dirty = [];
+  for (const transport of batch) transport.flush();
+}
+
+/** Made by net/listen.ts and net/connect.ts. */
+export class SocketTransport implements Transport {
+  buffer: Buffer = NO_BUFFER;
+  length = 0;
+  /** Replaced when the protocol has been sniffed. */
+  handler: TransportHandler;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localPort: number;
+  /** Monotonic ms at which the kernel last took bytes. */
+  lastSentMs: number;
+
+  private readonly socket: Socket;
+  private readonly context: NetContext;
+  private queued = false; // stands in `dirty`
+  private highReached = false;
+  private closed = false;
+  private ended = false;
+
+  constructor(socket: Socket, handler: TransportHandler, context: NetContext) {
+    this.socket = socket;
+    this.handler = handler;
+    this.context = context;
+    this.lastSentMs = context.clock.nowMs;
+    this.remoteAddress = plainAddress(socket.remoteAddress);
+    this.remotePort = socket.remotePort ?? 0;
+    this.localPort = socket.localPort ?? 0;
+    let error: string | undefined;
+    socket.on('error', (cause: NodeJS.ErrnoException) => {
+      error = cause.code ?? cause.message;
+    });
+    socket.on('end', () => this.guard(() => this.handler.onEnd()));
+    socket.on('drain', () => {
+      this.lastSentMs = this.context.clock.refresh();
+      if (!this.highReached || this.pendingBytes >= HIGH_PENDING_BYTES / 2) return;
+      this.highReached = false;
+      this.guard(() => this.handler.onDrain());
+    });
+    socket.on('close', () => {
+      if (this.closed) return;
+      this.closed = true;
+      this.dropBuffer();
+      this.guard(() => this.handler.onClose(error));
+    });
+  }
+
+  /** Bytes written but not yet taken by the kernel. */
+  get pendingBytes(): number {
+    return this.length + this.socket.writableLength;
+  }
+
+  /** Since when pending bytes haven't moved, ms; -1 while none are pending. */
+  get stalledSinceMs(): number {
+    return this.socket.writableLength === 0 ? -1 : this.lastSentMs;
+  }
+
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
+  ensure(bytes: number): void {
+    const need = this.length + bytes;
+    if (need > this.buffer.length) this.grow(need);
+    if (!this.queued && !this.closed) {
+      this.queued = true;
+      dirty.push(this);
+      if (!flushScheduled) {
+        flushScheduled = true;
+        setImmediate(flushAll);
+      }
+    }
+  }
+
+  write(bytes: Uint8Array): void {
+    this.ensure(bytes.length);
+    this.buffer.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
+  writeLatin1(text: string): void {
+    this.ensure(text.length);
+    this.length += this.buffer.latin1Write(text, this.length);
+  }
+
+  /** Hands what was gathered to the kernel now. Called at the end of each turn; earlier calls are harmless. */
+  flush(): void {
+    this.queued = false;
+    const length = this.length;
+    if (length === 0 || this.closed || this.ended) return;
+    const buffer = this.buffer;
+    this.socket.write(length === buffer.length ? buffer : buffer.subarray(0, length));
+    this.length = 0;
+    if (this.socket.writableLength === 0) {
+      // The kernel took it all at once, so the buffer is free again.
+      this.lastSentMs = this.context.clock.nowMs;
+      this.buffer = NO_BUFFER;
+      if (buffer.length === GATHER_BYTES && spare.length < MAX_SPARE) spare.push(buffer);
+    } else {
+      this.buffer = NO_BUFFER; // still read by the kernel: it belongs to the pending write now
+      if (this.pendingBytes >= HIGH_PENDING_BYTES) this.highReached = true;
+    }
+  }
+
+  /** Stops reading: the kernel's buffer fills and the peer slows down. */
+  pauseRead(): void {
+    this.socket.pause();
+  }
+
+  resumeRead(): void {
+    this.socket.resume();
+  }
+
+  /** Writes what is pending, then FIN. Reading goes on. */
+  end(): void {
+    if (this.closed || this.ended) return;
+    this.flush();
+    this.ended = true;
+    this.socket.end();
+  }
+
+  /**
+   * The lingering close: writes what is pending, sends FIN and throws away what the peer still sends, so that it can
+   * read the answer before its own write fails. Cut after `lingerMs`. The handler hears nothing more but onClose.
+   */
+  endLingering(lingerMs = 1000): void {
+    const last = this.handler;
+    this.handler = {
+      onRead: () => undefined,
+      onEnd: () => this.destroy(),
+      onDrain: () => undefined,
+      onClose: (error) => last.onClose(error),
+    };
+    this.end();
+    this.socket.resume();
+    this.context.clock.after(lingerMs, () => this.destroy());
+  }
+
+  /** Closes at once; what is pending is lost. */
+  destroy(): void {
+    this.dropBuffer();
+    this.socket.destroy();
+  }
+
+  /** Closes at once with a TCP reset, so that the peer can't take what it has for a clean end. */
+  reset(): void {
+    this.dropBuffer();
+    if (!this.closed) this.socket.resetAndDestroy();
+  }
+
+  /** Called with each read; a throw in the handler is a bug and costs this connection only. */
+  read(bytes: Buffer, length: number): void {
+    this.context.clock.refresh();
+    try {
+      this.handler.onRead(bytes, length);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private guard(call: () => void): void {
+    this.context.clock.refresh();
+    try {
+      call();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private fail(error: unknown): void {
+    this.context.logger.log('error', { err: error, remote: this.remoteAddress }, 'connection closed by a bug');
+    this.destroy();
+  }
+
+  private grow(need: number): void {
+    const larger =
+      need <= GATHER_BYTES
+        ? (spare.pop() ?? Buffer.allocUnsafeSlow(GATHER_BYTES))
+        : Buffer.allocUnsafeSlow(Math.max(need, Math.min(this.buffer.length * 2, 1 << 20)));
+    if (this.length > 0) this.buffer.copy(larger, 0, 0, this.length);
+    if (this.buffer.length === GATHER_BYTES && spare.length < MAX_SPARE) spare.push(this.buffer);
+    this.buffer = larger;
+  }
+
+  private dropBuffer(): void {
+    this.length = 0;
+    this.buffer = NO_BUFFER;
+  }
+}
+
+/** An IPv4 address that came over an IPv6 socket is shown as IPv4. */
+function plainAddress(address: string | undefined): string {
+  if (address === undefined) return '';
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}
