@@ -1,0 +1,61 @@
+// The runtime configuration: one immutable value, swapped whole. What didn't change between two snapshots is the same
+// object, so a diff is a comparison of references and work follows the update.
+import type { PortPolicy, Provenance } from './policy.ts';
+
+/** Identity of a service port of an upstream, `namespace/service/port`: live state is kept under it. */
+export type PortKey = string;
+
+export function portKey(upstream: string, servicePort: number): PortKey {
+  return `${upstream}/${servicePort}`;
+}
+
+/** One endpoint as configured. Its identity within a port is address and port. */
+export interface EndpointSpec {
+  /** IP address without brackets. */
+  readonly address: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly priority: number;
+  readonly draining: boolean;
+  readonly labels: ReadonlyMap<string, string>;
+}
+
+/** A service port with its effective policy and its endpoints. */
+export interface UpstreamPort {
+  readonly key: PortKey;
+  /** `namespace/service`. */
+  readonly upstream: string;
+  readonly servicePort: number;
+  readonly policy: PortPolicy;
+  readonly provenance: Provenance;
+  /** Ordered by address and port, without duplicates. */
+  readonly endpoints: readonly EndpointSpec[];
+}
+
+/** A listening port. */
+export interface ListenerSpec {
+  readonly name: string;
+  /** IP address to bind; undefined: the sidecar's `--bind`. */
+  readonly address: string | undefined;
+  readonly port: number;
+  readonly protocols: 'auto' | 'http1' | 'http2';
+  /** At least one. A target's port may be missing from the snapshot: then it has no endpoints yet. */
+  readonly targets: readonly TargetSpec[];
+}
+
+/** What is behind a listener. */
+export interface TargetSpec {
+  readonly port: PortKey;
+  /** Lower-case authorities without port that pick this target; not looked at where the listener has one target. */
+  readonly authorities: readonly string[];
+}
+
+/** The whole configuration at one moment. */
+export interface Snapshot {
+  /** Counts up from 1; 0 is the empty snapshot. */
+  readonly number: number;
+  readonly listeners: ReadonlyMap<string, ListenerSpec>;
+  readonly ports: ReadonlyMap<PortKey, UpstreamPort>;
+}
+
+export const EMPTY_SNAPSHOT: Snapshot = { number: 0, listeners: new Map(), ports: new Map() };
