@@ -96,3 +96,12 @@ function onData(socket: Socket, handler: TransportHandler, context: NetContext):
   socket.resume();
   return transport;
 }
+
+/** Whether `address`:`port` could be bound right now. */
+export function isFree(address: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ host: address, port, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,125 @@
+// What the inspection side sees of the running sidecar: plain data and a few verbs, filled in by app.ts. Everything is
+// made when it is asked for, and lists are iterables, so a page of a huge list costs a page. An iterable is read to the
+// end, or left, within the turn in which it was asked for; a PortView may be kept longer.
+import type { Cancel } from '../base/clock.ts';
+import type { LogLevel } from '../base/log.ts';
+import type { EndpointMetrics, MetricsSource, PortMetrics } from '../telemetry/prometheus.ts';
+
+/** Kinds of resources, from the root on. */
+export const RESOURCE_KINDS = ['Sidecar', 'Listener', 'Upstream', 'Endpoints', 'Secret'] as const;
+export type ResourceKind = (typeof RESOURCE_KINDS)[number];
+
+/** The stream to the control plane. */
+export interface ControlView {
+  /** `HOST:PORT` in use; empty without a control plane. */
+  readonly address: string;
+  readonly state: 'connected' | 'connecting' | 'waiting' | 'none';
+  /** Since when the state holds, ms since 1970. */
+  readonly sinceWallMs: number;
+  /** Why the last stream ended; empty if none did. */
+  readonly lastError: string;
+  /** Where the first configuration came from; empty while there is none. */
+  readonly source: 'control' | 'state_dir' | 'static' | '';
+}
+
+/** One resource and what became of it. */
+export interface ResourceView {
+  readonly kind: ResourceKind;
+  readonly name: string;
+  /** Version in force; empty while there is none. */
+  readonly version: string;
+  readonly state: 'requested' | 'does_not_exist' | 'acked' | 'nacked' | 'removed';
+  /** Every problem of the newest version where that was refused; empty otherwise. */
+  readonly error: string;
+  readonly refusedVersion: string;
+  /** ms since 1970; undefined where it didn't happen yet. */
+  readonly receivedWallMs: number | undefined;
+  readonly appliedWallMs: number | undefined;
+  /** The bytes in force, borrowed; undefined while there are none. Never shown for Secret. */
+  readonly bytes: Uint8Array | undefined;
+  readonly unknownFields: number;
+}
+
+/** A listener as it is bound. */
+export interface ListenerView {
+  readonly name: string;
+  /** `HOST:PORT` bound, or wanted where there is an error. */
+  readonly address: string;
+  /** Why it can't be bound; empty if it is. */
+  readonly error: string;
+  /** Open connections. */
+  readonly connections: number;
+}
+
+/** A service port of an upstream with its live numbers. */
+export interface PortView extends PortMetrics {
+  /** As the endpoints are called: `http`, `https`, `grpc` or `grpcs`. */
+  readonly scheme: string;
+  /** What checks the endpoints; undefined without health checks. */
+  readonly checks: CheckView | undefined;
+  /** Its endpoints as of now; none where the port is gone. */
+  endpoints(): Iterable<EndpointView>;
+}
+
+/** The health checks of a port. */
+export interface CheckView {
+  /** APISIX `checks.active.type`; `passive` where only calls are watched. */
+  readonly type: 'http' | 'https' | 'tcp' | 'grpc' | 'passive';
+  /** APISIX `checks.active.host`; undefined: the endpoint's address. */
+  readonly host: string | undefined;
+}
+
+/** State of an endpoint, in the words of `EndpointStatus.state`. */
+export type EndpointState = 'healthy' | 'mostly_healthy' | 'mostly_unhealthy' | 'unhealthy' | 'draining' | 'unchecked';
+
+/** One endpoint as of now. */
+export interface EndpointView extends EndpointMetrics {
+  readonly weight: number;
+  readonly priority: number;
+  readonly state: EndpointState;
+  /** What led to the state; empty where nothing did. */
+  readonly cause: string;
+  /** Since when the state holds, ms since 1970. */
+  readonly sinceWallMs: number;
+  /** The health machine's counters (APISIX `counter`). */
+  readonly health: HealthCountersView;
+  readonly labels: ReadonlyMap<string, string>;
+}
+
+export interface HealthCountersView {
+  readonly success: number;
+  readonly httpFailure: number;
+  readonly tcpFailure: number;
+  readonly timeoutFailure: number;
+}
+
+/** What happened to an endpoint: `updated` means its state, cause, weight, priority, labels or scheme. */
+export type EndpointChange = 'added' | 'removed' | 'updated';
+
+/** Whether new work is taken; `reason` is one clear line, also for `true`. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reason: string;
+}
+
+/** The live sidecar. */
+export interface SidecarView extends MetricsSource {
+  readonly nodeId: string;
+  control(): ControlView;
+  /** In any order. */
+  resources(): Iterable<ResourceView>;
+  listeners(): readonly ListenerView[];
+  /** In any order; the same from call to call as far as possible, so that metric series stay. */
+  ports(): Iterable<PortView>;
+  /** Calls `changed` for each change, in the turn in which it takes effect. It must not call back into the view's verbs. */
+  watchEndpoints(changed: (change: EndpointChange, port: PortView, endpoint: EndpointView) => void): Cancel;
+  ready(): Readiness;
+  /** Calls `changed` when ready() may have changed. */
+  watchReady(changed: () => void): Cancel;
+  /** Whether the process can still work at all; false asks the supervisor to restart it. */
+  live(): boolean;
+  /** Starts the drain that SIGTERM starts; returns the calls in flight. `exit`: the process ends once it is drained. */
+  drain(exit: boolean): number;
+  /** Returns the level before. */
+  setLogLevel(level: LogLevel): LogLevel;
+}

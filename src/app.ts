@@ -1,0 +1,306 @@
+// The composition root of the sidecar: the one file that makes the parts and introduces them to each other. Districts
+// that may not import each other meet here.
+import { createAdminServer } from './admin/server.ts';
+import { createHealthPort } from './admin/health-port.ts';
+import type { ControlView, Readiness, ResourceView } from './admin/views.ts';
+import type { Clock } from './base/clock.ts';
+import type { ErrorKind } from './base/error.ts';
+import type { Logger } from './base/log.ts';
+import { systemRng } from './base/rng.ts';
+import { TimerWheel } from './base/timer-wheel.ts';
+import { DEFAULT_LIMITS } from './codec/limits.ts';
+import { buildSnapshot } from './config/builder.ts';
+import { decodeResource } from './config/decode/decode.ts';
+import { describeProblems, type Kind, type Resource, type Resources } from './config/resource.ts';
+import { staticResources } from './config/static.ts';
+import { wantedNames } from './config/tree.ts';
+import { contentVersion } from './control/resource-store.ts';
+import { createXdsClient } from './control/xds-client.ts';
+import { Listener, type ListenerContext } from './downstream/listener.ts';
+import { Cells } from './model/cells.ts';
+import { EMPTY_SNAPSHOT, type Snapshot } from './model/snapshot.ts';
+import { describeBindError } from './net/listen.ts';
+import { accessRecord } from './proxy/access-record.ts';
+import { createRequestHandler, type ProxyContext } from './proxy/handle.ts';
+import type { RequestRecord } from './proxy/record.ts';
+import { LiveConfig } from './runtime/live-config.ts';
+import type { HostPort } from './config/host-port.ts';
+import { SettingsError, type Settings } from './config/settings.ts';
+import { VERSION } from './runtime/version.ts';
+import { createSidecarView } from './sidecar-view.ts';
+import { formatAccess } from './telemetry/access-log.ts';
+import { CounterCell, Counters, LOCAL_REPLY_CELL, requestCell, responseCell } from './telemetry/counters.ts';
+import { fdTarget, LineWriter } from './telemetry/line-writer.ts';
+import { Cluster, type ClusterContext } from './upstream/cluster.ts';
+import { endpointId } from './upstream/endpoint.ts';
+
+/** What a sidecar is made of. */
+export interface SidecarOptions {
+  readonly settings: Settings;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** The admin service asked for a drain that ends the process. */
+  readonly onExitRequested: () => void;
+}
+
+/** The line that goes to stdout once everything asked for is bound and the first configuration is applied. */
+export interface ReadyLine {
+  readonly ready: true;
+  readonly listeners: readonly { readonly name: string; readonly address: string; readonly error?: string }[];
+  readonly admin: string;
+  readonly health: string;
+}
+
+/** A running sidecar. */
+export interface Sidecar {
+  /** Binds and serves. Rejects with one clear error where a port that was asked for by flag or file is taken. */
+  start(): Promise<ReadyLine>;
+  /** Takes no new work and lets calls in flight finish, for the drain timeout at most. False: some were cut. */
+  drain(): Promise<boolean>;
+  /** Closes everything. */
+  stop(): Promise<void>;
+}
+
+/** Makes a sidecar; nothing happens before `start`. */
+export function createSidecar({ settings, logger, clock, onExitRequested }: SidecarOptions): Sidecar {
+  const rng = systemRng();
+  const wheel = new TimerWheel(clock);
+  const counters = new Counters();
+  const endpointCells = new Cells();
+  const portCells = new Cells();
+  const limits = DEFAULT_LIMITS;
+  let drained: Promise<boolean> | undefined;
+
+  // --- the request path ---
+  const accessLog = settings.accessLog === 'off' ? undefined : new LineWriter(fdTarget(2), clock);
+  const proxyContext: ProxyContext = {
+    clock,
+    wheel,
+    logger,
+    rng,
+    pseudonym: `outrigger-${rng.below(0x1_0000_0000).toString(16).padStart(8, '0')}`,
+    onFinished: (record) => {
+      countRequest(counters, record);
+      if (accessLog) accessLog.write(formatAccess(settings.accessLog, accessRecord(record)) ?? '');
+    },
+  };
+  const clusterContext: ClusterContext = {
+    clock,
+    wheel,
+    rng,
+    logger,
+    limits,
+    endpointCells,
+    portCells,
+    onEndpointChange: (change, cluster, endpoint) => view.endpointChanged(change, cluster, endpoint),
+  };
+  const listenerContext: ListenerContext = {
+    clock,
+    wheel,
+    logger,
+    limits,
+    onRefused: (kind: ErrorKind, detail, remoteAddress) => {
+      counters.count(CounterCell.SessionRefused);
+      counters.count(LOCAL_REPLY_CELL[kind]);
+      if (logger.isOn('debug')) logger.log('debug', { kind, detail, remoteAddress }, 'request refused');
+    },
+  };
+  const config = new LiveConfig({
+    clock,
+    rng,
+    logger,
+    bind: settings.bind,
+    ephemeralPorts: settings.listenerPorts === 'ephemeral',
+    createCluster: (port) => new Cluster(port, clusterContext),
+    createHandler: (route) => createRequestHandler(proxyContext, route),
+    bindListener: (address, port, protocols, handle) =>
+      Listener.bind(address, port, protocols, handle, listenerContext),
+    describeBindError: (error, address, port) => describeBindError(error as NodeJS.ErrnoException, address, port),
+  });
+
+  // --- configuration ---
+  const fixed = staticConfiguration(settings, clock.wallMs());
+  let dynamic: Snapshot = EMPTY_SNAPSHOT;
+  let source: ControlView['source'] = '';
+  let firstApplied: () => void = () => undefined;
+  const applied = new Promise<void>((resolve) => {
+    firstApplied = resolve;
+  });
+  let number = 0;
+  const applyAll = async (from: ControlView['source']): Promise<void> => {
+    await config.apply(mergeSnapshots(fixed.snapshot, dynamic, ++number));
+    if (source === '') source = from;
+    firstApplied();
+    view.readyChanged();
+  };
+  const client =
+    settings.control.length === 0
+      ? undefined
+      : createXdsClient({
+          servers: settings.control,
+          flavour: settings.xds,
+          node: { id: settings.nodeId, podIp: settings.podIp, services: settings.services, version: VERSION },
+          stateDir: settings.stateDir,
+          clock,
+          rng,
+          logger,
+          decode: decodeResource,
+          wanted: (resources) => wantedNames(settings.nodeId, resources),
+          onUpdate: (resources, from) => {
+            const next = buildSnapshot(settings.nodeId, resources, dynamic);
+            if (next === dynamic) return;
+            dynamic = next;
+            void applyAll(from);
+          },
+        });
+
+  const ready = (): Readiness => {
+    if (drained) return { ready: false, reason: 'draining' };
+    if (source === '') {
+      const state = client?.status().state ?? 'none';
+      return { ready: false, reason: `no configuration yet (control plane: ${state})` };
+    }
+    return { ready: true, reason: `serving configuration ${number} from ${source}` };
+  };
+
+  const view = createSidecarView({
+    nodeId: settings.nodeId,
+    counters,
+    endpointCells,
+    config,
+    control: () => ({
+      ...(client?.status() ?? { address: '', state: 'none' as const, sinceWallMs: 0, lastError: '' }),
+      source,
+    }),
+    resources: function* () {
+      yield* fixed.views;
+      if (client) yield* client.resourceViews();
+    },
+    ready,
+    drain: (exit) => {
+      const active = config.active;
+      void drain().then(() => exit && onExitRequested());
+      return active;
+    },
+    setLogLevel: (level) => {
+      const before = logger.level;
+      logger.level = level;
+      return before;
+    },
+  });
+  const admin = createAdminServer({
+    address: settings.admin.host,
+    port: settings.admin.port,
+    view,
+    logger,
+    clock,
+  });
+  const health = createHealthPort({ address: settings.health.host, port: settings.health.port, view, logger, clock });
+
+  function drain(): Promise<boolean> {
+    drained ??= Promise.race([
+      config.drain().then(() => true),
+      new Promise<boolean>((resolve) => {
+        clock.after(settings.drainTimeoutMs, () => resolve(false));
+      }),
+    ]);
+    view.readyChanged();
+    return drained;
+  }
+
+  return {
+    async start() {
+      const adminAt = await bindOrExplain('admin', settings.admin, () => admin.start());
+      const healthAt = await bindOrExplain('health', settings.health, () => health.start());
+      if (fixed.snapshot !== EMPTY_SNAPSHOT) {
+        await applyAll('static');
+        const failed = [...config.listeners.values()].find(({ error }) => error !== '');
+        if (failed) throw new Error(`--listen: ${failed.error}`);
+      }
+      client?.start();
+      if (client || fixed.snapshot !== EMPTY_SNAPSHOT) await applied;
+      else logger.log('warn', {}, 'neither --control nor --listen: there is nothing to serve');
+      return {
+        ready: true,
+        listeners: view
+          .listeners()
+          .map(({ name, address, error }) => (error === '' ? { name, address } : { name, address, error })),
+        admin: adminAt,
+        health: healthAt,
+      };
+    },
+    drain,
+    async stop() {
+      await client?.stop();
+      config.destroy();
+      await Promise.all([admin.stop(500), health.stop(500), accessLog?.flush(500)]);
+    },
+  };
+}
+
+/** Root of the static listeners; no node id, so that it can't be mistaken for one. */
+const STATIC_ROOT = 'static';
+
+interface StaticConfiguration {
+  readonly snapshot: Snapshot;
+  readonly views: readonly ResourceView[];
+}
+
+/** The listeners given by flags or the bootstrap file, as resources like any other. */
+function staticConfiguration(settings: Settings, nowWallMs: number): StaticConfiguration {
+  if (settings.listeners.length === 0) return { snapshot: EMPTY_SNAPSHOT, views: [] };
+  const made = staticResources(settings.listeners, STATIC_ROOT);
+  if (!made.ok) throw new SettingsError(describeProblems(made.problems));
+  const byKey = new Map(made.resources.map((resource) => [`${resource.kind} ${resource.name}`, resource]));
+  const resources: Resources = {
+    // The key holds the kind, so the resource is of that kind.
+    get: <K extends Kind>(kind: K, name: string) => byKey.get(`${kind} ${name}`) as Resource<K> | undefined,
+  };
+  const views = made.resources.map(({ kind, name, bytes, unknownFields }): ResourceView => ({
+    kind,
+    name,
+    version: contentVersion(bytes),
+    state: 'acked',
+    error: '',
+    refusedVersion: '',
+    receivedWallMs: nowWallMs,
+    appliedWallMs: nowWallMs,
+    bytes,
+    unknownFields,
+  }));
+  return { snapshot: buildSnapshot(STATIC_ROOT, resources, EMPTY_SNAPSHOT), views };
+}
+
+function mergeSnapshots(fixed: Snapshot, dynamic: Snapshot, number: number): Snapshot {
+  if (fixed === EMPTY_SNAPSHOT) return { ...dynamic, number };
+  return {
+    number,
+    listeners: new Map([...fixed.listeners, ...dynamic.listeners]),
+    ports: new Map([...fixed.ports, ...dynamic.ports]),
+  };
+}
+
+async function bindOrExplain(
+  what: string,
+  wanted: HostPort,
+  bind: () => Promise<{ address: string; port: number }>,
+): Promise<string> {
+  try {
+    const { address, port } = await bind();
+    return endpointId(address, port);
+  } catch (cause) {
+    const reason = describeBindError(cause as NodeJS.ErrnoException, wanted.host, wanted.port);
+    throw new Error(`--${what}: ${reason}; choose another with --${what} [HOST:]PORT`, { cause });
+  }
+}
+
+function countRequest(counters: Counters, record: RequestRecord): void {
+  counters.count(requestCell(record.head.version));
+  if (record.status > 0) counters.count(responseCell(record.status));
+  if (record.error !== undefined) counters.count(LOCAL_REPLY_CELL[record.error]);
+  if (record.error === 'downstream_reset') counters.count(CounterCell.DownstreamResets);
+  if (record.isGrpc) counters.count(record.grpcStatus === 0 ? CounterCell.GrpcOk : CounterCell.GrpcFailed);
+  if (record.bytesReceived > 0) counters.add(CounterCell.DownstreamBytesReceived, record.bytesReceived % 0x8000_0000);
+  if (record.bytesSent > 0) counters.add(CounterCell.DownstreamBytesSent, record.bytesSent % 0x8000_0000);
+  record.cluster?.latency.record(record.durationMs * 1000);
+}

@@ -1,0 +1,32 @@
+import { systemClock } from '../base/clock.ts';
+import { LISTEN_RULES, parseHostPort } from '../config/host-port.ts';
+import { resolveLogLevel, SettingsError } from '../config/settings.ts';
+import { createControlPlane } from '../controlplane/control-plane.ts';
+import { createLogger } from '../runtime/pino-logger.ts';
+import { untilSignal, type CommandContext } from './command.ts';
+import { UsageError } from './usage.ts';
+
+/** `outrigger control`: the reference control plane, until it is told to go. */
+export async function control(context: CommandContext): Promise<number> {
+  const { flags, environment } = context;
+  if (context.positionals.length > 0) throw new UsageError(`unexpected argument '${context.positionals[0]}'`);
+  const given = flags['dir'] ?? environment['OUTRIGGER_DIR'];
+  const dirs = (Array.isArray(given) ? given : [given]).filter((dir): dir is string => typeof dir === 'string');
+  if (dirs.length === 0) throw new UsageError('--dir DIR is needed: the directory with the configuration');
+  const adsText = flags['ads'] ?? environment['OUTRIGGER_ADS'] ?? '15010';
+  const ads = parseHostPort(String(adsText), LISTEN_RULES);
+  if (!ads.ok) throw new SettingsError(`--ads: ${ads.reason}`);
+  const logger = createLogger(resolveLogLevel(flags, environment));
+  const controlPlane = createControlPlane({
+    dirs,
+    ads: { host: ads.host, port: ads.port },
+    clock: systemClock(),
+    logger,
+  });
+  const signal = untilSignal(context, () => process.exit(1));
+  const { adsAddress } = await controlPlane.start();
+  context.out(JSON.stringify({ ready: true, ads: adsAddress }) + '\n');
+  await signal;
+  await controlPlane.stop();
+  return 0;
+}

@@ -1,0 +1,34 @@
+import { readFile } from 'node:fs/promises';
+import { describeProblems } from '../config/resource.ts';
+import type { Bootstrap } from '../gen/outrigger/config/v1/bootstrap.ts';
+import { readListenFlags, resolveSettings, SettingsError, type Resolved } from '../config/settings.ts';
+import type { CommandContext } from './command.ts';
+import { UsageError } from './usage.ts';
+
+/** Settings of `run` from flags, environment and file. Throws UsageError or SettingsError with the place and the fix. */
+export async function readRunSettings(context: CommandContext): Promise<Resolved> {
+  const extra = context.positionals.filter((word) => word !== 'show');
+  if (extra.length > 0) throw new UsageError(`unexpected argument '${extra[0]}'`);
+  const file = context.flags['config'];
+  const bootstrap = typeof file === 'string' ? await readBootstrapFile(file) : undefined;
+  const listeners = readListenFlags(context.tokens);
+  const resolved = resolveSettings(context.flags, context.environment, bootstrap, String(file), listeners);
+  return resolved;
+}
+
+async function readBootstrapFile(path: string): Promise<Bootstrap> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new SettingsError(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+  const { parseDocument } = await import('yaml');
+  const { readBootstrap } = await import('../config/bootstrap.ts');
+  const document = parseDocument(text);
+  const [error] = document.errors;
+  if (error) throw new SettingsError(`${path}: ${error.message}`);
+  const result = readBootstrap(document.toJS());
+  if (!result.ok) throw new SettingsError(`${path}: ${describeProblems(result.problems)}`);
+  return result.bootstrap;
+}

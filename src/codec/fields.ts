@@ -1,0 +1,13 @@
+// Operations on the flat field lists of codec/exchange.ts.
+import type { Fields } from './exchange.ts';
+
+/** Value of the first field called `name` (given in lower case), whatever the case of the list. */
+export function findField(fields: Fields, name: string): string | undefined {
+  for (let i = 0; i < fields.length; i += 2) {
+    const candidate = fields[i]!;
+    if (candidate === name || (candidate.length === name.length && candidate.toLowerCase() === name)) {
+      return fields[i + 1];
+    }
+  }
+  return undefined;
+}

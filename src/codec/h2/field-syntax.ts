@@ -1,0 +1,105 @@
+// What names and values of fields may be (RFC 9113 sections 8.2 and 8.3, RFC 9110 section 5). What is refused here is
+// never forwarded: the bytes would mean something else to an HTTP/1 server behind us.
+
+/** How a name is treated. */
+export const ORDINARY = 0;
+export const MALFORMED = 1;
+export const PSEUDO = 2;
+/** Belongs to one HTTP/1 connection; an HTTP/2 message with it is malformed (RFC 9113 section 8.2.2). */
+export const CONNECTION_SPECIFIC = 3;
+export const TE = 4;
+export const COOKIE = 5;
+export const CONTENT_LENGTH = 6;
+export const HOST = 7;
+export const GRPC_TIMEOUT = 8;
+
+const SPECIAL: readonly (readonly [string, number])[] = [
+  ['connection', CONNECTION_SPECIFIC],
+  ['keep-alive', CONNECTION_SPECIFIC],
+  ['proxy-connection', CONNECTION_SPECIFIC],
+  ['transfer-encoding', CONNECTION_SPECIFIC],
+  ['upgrade', CONNECTION_SPECIFIC],
+  ['te', TE],
+  ['cookie', COOKIE],
+  ['content-length', CONTENT_LENGTH],
+  ['host', HOST],
+  ['grpc-timeout', GRPC_TIMEOUT],
+];
+
+const TOKEN = new Uint8Array(256); // RFC 9110 section 5.6.2
+for (const letter of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+  TOKEN[letter.charCodeAt(0)] = 1;
+}
+
+const MAX_KNOWN = 512;
+const known = new Map<string, number>(SPECIAL);
+
+/** Treatment of a field by its name; names already seen cost one look-up. */
+export function classifyName(name: string): number {
+  const treatment = known.get(name);
+  if (treatment !== undefined) return treatment;
+  if (name.charCodeAt(0) === 0x3a) return PSEUDO;
+  if (name.length === 0) return MALFORMED;
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (TOKEN[code] !== 1 || (code >= 0x41 && code <= 0x5a)) return MALFORMED;
+  }
+  if (known.size < MAX_KNOWN && name.length <= 64) known.set(name, ORDINARY);
+  return ORDINARY;
+}
+
+/** Whether `text` is a token, as a method must be. */
+export function isToken(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    if (TOKEN[text.charCodeAt(i)] !== 1) return false;
+  }
+  return text.length > 0;
+}
+
+/** Whether a value has no control characters but tabs inside, and no space or tab at either end. */
+export function isFieldValue(value: string): boolean {
+  const last = value.length - 1;
+  if (last < 0) return true;
+  if (value.charCodeAt(0) <= 0x20 || value.charCodeAt(last) <= 0x20) return false;
+  for (let i = 0; i <= last; i++) {
+    const code = value.charCodeAt(i);
+    if ((code < 0x20 && code !== 0x09) || code === 0x7f) return false;
+  }
+  return true;
+}
+
+/** Whether `path` starts with a slash and holds no control character, space, `#` or byte above 0x7e. */
+export function isPath(path: string): boolean {
+  if (path.charCodeAt(0) !== 0x2f) return false;
+  for (let i = 1; i < path.length; i++) {
+    const code = path.charCodeAt(i);
+    if (code <= 0x20 || code >= 0x7f || code === 0x23) return false;
+  }
+  return true;
+}
+
+/** Whether `authority` is a host and an optional port, without user information. */
+export function isAuthority(authority: string): boolean {
+  for (let i = 0; i < authority.length; i++) {
+    const code = authority.charCodeAt(i);
+    // space and controls, DEL and beyond, " # / < > ? @ \ ^ ` { | }
+    if (code <= 0x22 && code !== 0x21) return false;
+    if (code >= 0x7b && code !== 0x7e) return false;
+    if (code === 0x23 || code === 0x2f || code === 0x3c || code === 0x3e || code === 0x3f || code === 0x40) return false;
+    if (code === 0x5c || code === 0x5e || code === 0x60) return false;
+  }
+  return authority.length > 0;
+}
+
+/** Value of a content-length; -1 unless it is one plain number below 2^53. */
+export function parseContentLength(value: string): number {
+  const length = value.length;
+  if (length === 0 || length > 16) return -1;
+  let number = 0;
+  for (let i = 0; i < length; i++) {
+    const digit = value.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return -1;
+    number = number * 10 + digit;
+  }
+  return number <= Number.MAX_SAFE_INTEGER ? number : -1;
+}

@@ -1,0 +1,84 @@
+import type { ByteSink } from '../../base/byte-sink.ts';
+import type { Fields, RequestHead, ResponseHead } from '../exchange.ts';
+import { CONTINUATION, END_HEADERS, END_STREAM, FRAME_HEADER_BYTES, HEADERS } from './frame.ts';
+import { beginFrame, putFrameHeader } from './frame-writer.ts';
+import { BLOCK_OVERHEAD, FIELD_OVERHEAD, type HpackEncoder } from './hpack/encoder.ts';
+
+const PSEUDO_BYTES = 64; // names and lengths of a request's four pseudo-fields
+
+/** Encodes header blocks straight into the sink. Small, so that both directions of both roles share it. */
+export class HeaderWriter {
+  readonly encoder: HpackEncoder;
+  private readonly sink: ByteSink;
+
+  constructor(sink: ByteSink, encoder: HpackEncoder) {
+    this.sink = sink;
+    this.encoder = encoder;
+  }
+
+  writeRequest(streamId: number, head: RequestHead, endStream: boolean, maxFrame: number): void {
+    const { method, scheme, authority, path, fields } = head;
+    this.begin(PSEUDO_BYTES + method.length + scheme.length + authority.length + path.length + 48, fields);
+    this.encoder.field(':method', method, false);
+    this.encoder.field(':scheme', scheme, false);
+    if (authority !== '') this.encoder.field(':authority', authority, false);
+    this.encoder.field(':path', path, false);
+    this.fields(fields, head.neverIndexed);
+    this.end(streamId, endStream, maxFrame);
+  }
+
+  writeResponse(streamId: number, head: ResponseHead, endStream: boolean, maxFrame: number): void {
+    this.begin(PSEUDO_BYTES, head.fields);
+    this.encoder.field(':status', statusText(head.status), false);
+    this.fields(head.fields, head.neverIndexed);
+    this.end(streamId, endStream, maxFrame);
+  }
+
+  writeTrailers(streamId: number, fields: Fields, maxFrame: number): void {
+    this.begin(0, fields);
+    this.fields(fields, undefined);
+    this.end(streamId, true, maxFrame);
+  }
+
+  private begin(bytes: number, fields: Fields): void {
+    let most = bytes + FRAME_HEADER_BYTES + BLOCK_OVERHEAD;
+    for (let i = 0; i < fields.length; i += 2) most += fields[i]!.length + fields[i + 1]!.length + FIELD_OVERHEAD;
+    this.sink.ensure(most);
+    this.encoder.begin(this.sink.buffer, this.sink.length + FRAME_HEADER_BYTES);
+  }
+
+  private fields(fields: Fields, neverIndexed: readonly string[] | undefined): void {
+    const encoder = this.encoder;
+    for (let i = 0; i < fields.length; i += 2) {
+      const name = fields[i]!;
+      const secret = neverIndexed !== undefined && neverIndexed.includes(name.toLowerCase());
+      encoder.field(name, fields[i + 1]!, secret);
+    }
+  }
+
+  private end(streamId: number, endStream: boolean, maxFrame: number): void {
+    const sink = this.sink;
+    const start = sink.length + FRAME_HEADER_BYTES;
+    const size = this.encoder.at - start;
+    const flags = endStream ? END_STREAM : 0;
+    if (size <= maxFrame) {
+      putFrameHeader(sink.buffer, sink.length, size, HEADERS, flags | END_HEADERS, streamId);
+      sink.length = start + size;
+      return;
+    }
+    const block = Buffer.from(sink.buffer.subarray(start, start + size));
+    for (let at = 0; at < size; at += maxFrame) {
+      const part = Math.min(maxFrame, size - at);
+      const last = at + part === size ? END_HEADERS : 0;
+      const type = at === 0 ? HEADERS : CONTINUATION;
+      const target = beginFrame(sink, part, type, (at === 0 ? flags : 0) | last, streamId);
+      block.copy(sink.buffer, target, at, at + part);
+    }
+  }
+}
+
+const STATUS_TEXTS: string[] = [];
+
+function statusText(status: number): string {
+  return (STATUS_TEXTS[status] ??= String(status));
+}

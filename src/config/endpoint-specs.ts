@@ -1,0 +1,90 @@
+// Endpoints as the data plane sees them: ordered, without duplicates, and shared with the previous snapshot where equal.
+import { DEFAULT_WEIGHT } from '../model/defaults.ts';
+import type { EndpointSpec } from '../model/snapshot.ts';
+import { unbracketed } from './decode/upstream.ts';
+import { canonicalIp } from './ip-address.ts';
+import type { Resource } from './resource.ts';
+
+/** Port of an inline node that states none (APISIX: the scheme's; 80 for http and grpc). */
+const DEFAULT_NODE_PORT = 80;
+
+/** The endpoints of an Endpoints resource. */
+export function endpointsOf({ message }: Resource<'Endpoints'>): readonly EndpointSpec[] {
+  const specs = message.endpoints.map((endpoint): EndpointSpec => ({
+    address: canonicalIp(endpoint.address) ?? endpoint.address,
+    port: endpoint.port,
+    weight: endpoint.weight ?? DEFAULT_WEIGHT,
+    priority: endpoint.priority ?? 0,
+    draining: endpoint.state === 'draining',
+    labels: new Map(Object.entries(endpoint.labels)),
+  }));
+  return ordered(specs);
+}
+
+/** The inline endpoints of an Upstream. */
+export function nodesOf({ message }: Resource<'Upstream'>): readonly EndpointSpec[] {
+  const specs = message.nodes.map((node): EndpointSpec => {
+    const host = unbracketed(node.host);
+    return {
+      address: canonicalIp(host) ?? host,
+      port: node.port ?? DEFAULT_NODE_PORT,
+      weight: node.weight ?? DEFAULT_WEIGHT,
+      priority: node.priority ?? 0,
+      draining: false,
+      labels: NO_LABELS,
+    };
+  });
+  return ordered(specs);
+}
+
+const NO_LABELS: ReadonlyMap<string, string> = new Map();
+
+/** By address, then port. Of two with the same address and port the last one stands (as in APISIX). */
+function ordered(specs: readonly EndpointSpec[]): readonly EndpointSpec[] {
+  const byIdentity = new Map(specs.map((spec) => [`${spec.address} ${spec.port}`, spec]));
+  return [...byIdentity.values()].sort(compare);
+}
+
+/** The order of code units: it is the same on every machine and needs no collation. */
+function compare(a: EndpointSpec, b: EndpointSpec): number {
+  if (a.address !== b.address) return a.address < b.address ? -1 : 1;
+  return a.port - b.port;
+}
+
+/**
+ * `next` with every equal endpoint taken from `previous`; `previous` itself if all are. Both lists are ordered, so one
+ * walk over both does.
+ */
+export function shareEndpoints(
+  next: readonly EndpointSpec[],
+  previous: readonly EndpointSpec[],
+): readonly EndpointSpec[] {
+  let at = 0;
+  let shared = 0;
+  const result = next.map((spec) => {
+    let old = previous[at];
+    while (old !== undefined && compare(old, spec) < 0) old = previous[++at];
+    if (old === undefined || !sameEndpoint(old, spec)) return spec;
+    shared++;
+    return old;
+  });
+  return shared === next.length && shared === previous.length ? previous : result;
+}
+
+function sameEndpoint(a: EndpointSpec, b: EndpointSpec): boolean {
+  return (
+    a.address === b.address &&
+    a.port === b.port &&
+    a.weight === b.weight &&
+    a.priority === b.priority &&
+    a.draining === b.draining &&
+    sameLabels(a.labels, b.labels)
+  );
+}
+
+function sameLabels(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {
+  if (a === b) return true;
+  if (a.size !== b.size) return false;
+  for (const [key, value] of a) if (b.get(key) !== value) return false;
+  return true;
+}

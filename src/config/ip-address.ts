@@ -1,0 +1,55 @@
+// IP addresses as text. Endpoints are told apart by their address, so one address must have one spelling.
+
+/**
+ * The one spelling of an IP address: IPv4 as it is, IPv6 as RFC 5952 writes it (lower case, the longest run of zeros cut).
+ * Without brackets. Undefined if it is no address; a zone (`fe80::1%eth0`) is none either.
+ */
+export function canonicalIp(text: string): string | undefined {
+  if (isIpv4(text)) return text;
+  const words = ipv6Words(text);
+  return words && writeIpv6(words);
+}
+
+function isIpv4(text: string): boolean {
+  const parts = text.split('.');
+  return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
+}
+
+/** The eight 16-bit words (RFC 4291 section 2.2). */
+function ipv6Words(text: string): number[] | undefined {
+  const halves = text.split('::');
+  if (text.length > 45 || halves.length > 2) return undefined;
+  const [head, tail] = halves.map((half, i) => groups(half, i === halves.length - 1));
+  if (!head) return undefined;
+  if (halves.length === 1) return head.length === 8 ? head : undefined;
+  if (!tail || head.length + tail.length > 7) return undefined;
+  return [...head, ...Array<number>(8 - head.length - tail.length).fill(0), ...tail];
+}
+
+/** Words of `a:b:c`; the last group of an address may be IPv4. */
+function groups(text: string, isEnd: boolean): number[] | undefined {
+  if (text === '') return [];
+  const words: number[] = [];
+  const parts = text.split(':');
+  for (const [i, part] of parts.entries()) {
+    if (/^[0-9a-fA-F]{1,4}$/.test(part)) words.push(Number.parseInt(part, 16));
+    else if (isEnd && i === parts.length - 1 && isIpv4(part)) {
+      const [a = 0, b = 0, c = 0, d = 0] = part.split('.').map(Number);
+      words.push(a * 256 + b, c * 256 + d);
+    } else return undefined;
+  }
+  return words;
+}
+
+function writeIpv6(words: readonly number[]): string {
+  let start = 0;
+  let length = 1;
+  for (let i = 0; i < 8; i++) {
+    let run = 0;
+    while (i + run < 8 && words[i + run] === 0) run++;
+    if (run > length) [start, length] = [i, run];
+  }
+  const hex = words.map((word) => word.toString(16));
+  if (length < 2) return hex.join(':');
+  return `${hex.slice(0, start).join(':')}::${hex.slice(start + length).join(':')}`;
+}

@@ -1,0 +1,49 @@
+// Problems are collected, not thrown: who wrote a resource hears of everything that is wrong with it at once.
+import type { Problem } from './resource.ts';
+
+/** Problems told of one resource; more than these are counted only, so that a broken resource makes no huge answer. */
+const MAX_PROBLEMS = 100;
+
+/** Collects the problems of one resource or document. */
+export class ProblemList {
+  private readonly told: Problem[] = [];
+  private count = 0;
+
+  /** Adds one; `path` is a field path, empty for the whole. */
+  add(path: string, reason: string): void {
+    this.count++;
+    if (this.told.length < MAX_PROBLEMS) this.told.push({ path, reason });
+  }
+
+  /** How many were added. */
+  get size(): number {
+    return this.count;
+  }
+
+  /** The first hundred, and how many there are beyond. */
+  list(): readonly Problem[] {
+    const beyond = this.count - this.told.length;
+    return beyond === 0 ? this.told : [...this.told, { path: '', reason: `and ${beyond} further problems` }];
+  }
+}
+
+/** Path of a member: `checks` + `active` → `checks.active`. */
+export function member(path: string, name: string): string {
+  return path === '' ? name : `${path}.${name}`;
+}
+
+/** Path of an entry of a list: `nodes` + 2 → `nodes[2]`. */
+export function entry(path: string, index: number): string {
+  return `${path}[${index}]`;
+}
+
+/** Path of an entry of a map: `labels` + `app` → `labels["app"]`. */
+export function keyed(path: string, key: string): string {
+  return `${path}[${JSON.stringify(key)}]`;
+}
+
+/** A word as it stands in a message: quoted, cut after 60 characters. */
+export function quote(word: string): string {
+  const cut = word.length > 60 ? `${word.slice(0, 60)}…` : word;
+  return `'${cut.replace(/[\u0000-\u001f\u007f]/g, (char) => JSON.stringify(char).slice(1, -1))}'`;
+}

@@ -1,0 +1,37 @@
+// The walk from the root: Sidecar → Listener → Upstream and Endpoints → Secret. What a parent names is wanted, whether
+// it is there yet or not; what none names is not.
+import { portKey } from '../model/snapshot.ts';
+import type { Resource, Resources, WantedNames } from './resource.ts';
+
+/** Name of the Sidecar that stands where a node has none of its own. */
+export const DEFAULT_SIDECAR = 'default';
+
+/** The root in force: the node's own Sidecar, else `default`. */
+export function rootSidecar(nodeId: string, resources: Resources): Resource<'Sidecar'> | undefined {
+  return resources.get('Sidecar', nodeId) ?? resources.get('Sidecar', DEFAULT_SIDECAR);
+}
+
+/**
+ * Names that a sidecar wants of each kind. Both of its Sidecar names always are. A target's Upstream and Endpoints are
+ * asked for together, to save a round trip; an Upstream that turns out to have inline `nodes` ends the wish for Endpoints.
+ */
+export function wantedNames(nodeId: string, resources: Resources): WantedNames {
+  const listeners = new Set(rootSidecar(nodeId, resources)?.message.listeners);
+  const upstreams = new Set<string>();
+  const endpoints = new Set<string>();
+  for (const name of listeners) {
+    for (const { upstream, servicePort } of resources.get('Listener', name)?.message.targets ?? []) {
+      upstreams.add(upstream);
+      const inlineNodes = resources.get('Upstream', upstream)?.message.nodes ?? [];
+      if (inlineNodes.length === 0) endpoints.add(portKey(upstream, servicePort));
+    }
+  }
+  return {
+    Sidecar: new Set([nodeId, DEFAULT_SIDECAR]),
+    Listener: listeners,
+    Upstream: upstreams,
+    Endpoints: endpoints,
+    // Nothing that this version accepts names a Secret.
+    Secret: new Set(),
+  };
+}

@@ -1,0 +1,185 @@
+// The last good configuration on disk, for a start without a control plane. One file, written beside itself, synced and
+// renamed, so that it is whole or the one before. A checksum finds what a disk did to it. Secrets are never in it.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { mkdir, open, rename } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Cancel, Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import type { Kind } from '../config/resource.ts';
+import { KINDS } from '../config/resource.ts';
+
+/** Name of the file within the state directory. */
+export const STATE_FILE = 'state.json';
+const FORMAT = 'outrigger-state/1';
+/** Changes within this time are one write. */
+const DEBOUNCE_MS = 200;
+
+/** A resource as it is kept. */
+export interface SavedResource {
+  readonly kind: Kind;
+  readonly name: string;
+  /** As shown. */
+  readonly version: string;
+  /** The server's version, where this is exactly what the server has as that; else empty. */
+  readonly serverVersion: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A configuration. */
+export interface SavedState {
+  /** `host:port` of the control plane that it came from. */
+  readonly server: string;
+  readonly resources: readonly SavedResource[];
+}
+
+/** Keeps the last good configuration of one node. */
+export interface StateStore {
+  /** What was saved last; undefined if there is nothing usable (why is logged). */
+  load(): SavedState | undefined;
+  /** Saves what `state` gives a moment later; a failure is logged and loses nothing else. */
+  save(state: () => SavedState): void;
+  /** Resolves when everything is on disk. */
+  flush(): Promise<void>;
+}
+
+/** What a state store works with. */
+export interface StateStoreOptions {
+  /** Made with mode 0700 if it isn't there. */
+  readonly dir: string;
+  /** A file of another node is ignored. */
+  readonly nodeId: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+interface StateFile {
+  readonly format: string;
+  readonly checksum: string;
+  readonly body: StateBody;
+}
+
+interface StateBody {
+  readonly node_id: string;
+  readonly server: string;
+  readonly resources: readonly {
+    readonly kind: string;
+    readonly name: string;
+    readonly version: string;
+    readonly server_version: string;
+    readonly bytes: string;
+  }[];
+}
+
+/** A store in the file {@link STATE_FILE} of a directory. */
+export function createStateStore(options: StateStoreOptions): StateStore {
+  const { dir, nodeId, clock, logger } = options;
+  const path = join(dir, STATE_FILE);
+  let wanted: (() => SavedState) | undefined;
+  let cancel: Cancel | undefined;
+  let writing: Promise<void> = Promise.resolve();
+
+  const writeNow = (): void => {
+    cancel?.();
+    cancel = undefined;
+    const state = wanted?.();
+    wanted = undefined;
+    if (state === undefined) return;
+    const text = encodeState(nodeId, state);
+    writing = writing
+      .then(() => writeWhole(path, text))
+      .catch((error: unknown) => {
+        logger.log('error', { path, error: String(error) }, 'the configuration could not be saved');
+      });
+  };
+  return {
+    load() {
+      let text: string;
+      try {
+        text = readFileSync(path, 'utf8');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') {
+          logger.log('warn', { path, error: String(error) }, 'the saved configuration could not be read');
+        }
+        return undefined;
+      }
+      const state = decodeState(nodeId, text);
+      if (typeof state !== 'string') return state;
+      logger.log('warn', { path, reason: state }, 'the saved configuration is ignored');
+      return undefined;
+    },
+    save(state) {
+      wanted = state;
+      cancel ??= clock.after(DEBOUNCE_MS, writeNow);
+    },
+    flush() {
+      writeNow();
+      return writing;
+    },
+  };
+}
+
+/** The file's text. */
+export function encodeState(nodeId: string, { server, resources }: SavedState): string {
+  const body: StateBody = {
+    node_id: nodeId,
+    server,
+    resources: resources
+      .filter(({ kind }) => kind !== 'Secret')
+      .map(({ kind, name, version, serverVersion, bytes }) => ({
+        kind,
+        name,
+        version,
+        server_version: serverVersion,
+        bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
+      })),
+  };
+  const file: StateFile = { format: FORMAT, checksum: checksumOf(body), body };
+  return JSON.stringify(file);
+}
+
+/** What the text of a file holds, or why it can't be used. */
+export function decodeState(nodeId: string, text: string): SavedState | string {
+  let file: Partial<StateFile>;
+  try {
+    file = (JSON.parse(text) ?? {}) as Partial<StateFile>;
+  } catch {
+    return 'it is not JSON: cut short, or not ours';
+  }
+  if (file.format !== FORMAT) return `its format is ${JSON.stringify(file.format)}, not ${FORMAT}`;
+  const { body, checksum } = file;
+  if (body === undefined || checksum !== checksumOf(body)) return 'its checksum is wrong';
+  // The checksum holds, so this is what encodeState wrote.
+  if (body.node_id !== nodeId) return `it belongs to node ${JSON.stringify(body.node_id)}`;
+  const resources: SavedResource[] = [];
+  for (const { kind: word, name, version, server_version: serverVersion, bytes } of body.resources) {
+    const kind = KINDS.find((known) => known === word);
+    if (kind === undefined || kind === 'Secret') return `it holds a resource of kind ${JSON.stringify(word)}`;
+    resources.push({ kind, name, version, serverVersion, bytes: Buffer.from(bytes, 'base64') });
+  }
+  return { server: body.server, resources };
+}
+
+function checksumOf(body: StateBody): string {
+  return createHash('sha256').update(JSON.stringify(body)).digest('hex');
+}
+
+async function writeWhole(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const beside = `${path}.tmp`;
+  const file = await open(beside, 'w', 0o600);
+  try {
+    await file.chmod(0o600); // one that a crash left behind may have another mode
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(beside, path);
+  const dir = await open(dirname(path), 'r');
+  try {
+    await dir.sync(); // the rename too must survive a power cut
+  } finally {
+    await dir.close();
+  }
+}

@@ -1,0 +1,96 @@
+// The reference control plane: sources → objects → resources → snapshot → ADS.
+import type { Clock } from '../base/clock.ts';
+import type { Logger, LogLevel } from '../base/log.ts';
+import { AdsServer, type StreamStatus } from './ads-server.ts';
+import { type Finding, formatFinding, type Severity, sortFindings } from './finding.ts';
+import { SnapshotCache } from './snapshot-cache.ts';
+import type { Source } from './source.ts';
+import { DirectorySource } from './sources/directory.ts';
+import { Translator } from './translate/translator.ts';
+
+/** What a control plane is made of. */
+export interface ControlPlaneOptions {
+  /** Directories with configuration; of two objects with one name that of the later directory stands. */
+  readonly dirs: readonly string[];
+  /** Where ADS is served; port 0 takes a free one. */
+  readonly ads: { readonly host: string; readonly port: number };
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Called with all findings after each change of them. */
+  readonly onFindings?: (findings: readonly Finding[]) => void;
+}
+
+/** Where a control plane is reached. */
+export interface ControlPlaneAddresses {
+  /** `host:port` of ADS, with the port that was taken. */
+  readonly adsAddress: string;
+}
+
+/** A running control plane. */
+export interface ControlPlane {
+  /** Reads the sources, then serves. Rejects with a reason and a fix where a directory or the address can't be had. */
+  start(): Promise<ControlPlaneAddresses>;
+  stop(): Promise<void>;
+  /** What is to be said about the input now. */
+  findings(): readonly Finding[];
+  /** The sidecars that are connected, with what they refused. */
+  sidecars(): readonly StreamStatus[];
+}
+
+const LEVELS: Readonly<Record<Severity, LogLevel>> = { error: 'error', warning: 'warn', note: 'info' };
+
+/** Makes a control plane; {@link ControlPlane.start} starts it. */
+export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
+  const { clock, logger } = options;
+  const sources: Source[] = options.dirs.map((directory) => new DirectorySource({ directory, clock }));
+  const translator = new Translator();
+  const cache = new SnapshotCache();
+  const server = new AdsServer({ ...options.ads, cache, clock, logger });
+  let findings: readonly Finding[] = [];
+  let started = false;
+
+  function update(): void {
+    const translation = translator.translate(sources.flatMap((source) => source.objects()));
+    cache.put(translation);
+    tell(sortFindings([...sources.flatMap((source) => source.findings()), ...translation.findings]));
+  }
+
+  /** Each finding is logged when it appears, not again while it stands. */
+  function tell(next: readonly Finding[]): void {
+    const before = new Set(findings.map(formatFinding));
+    const after = new Set(next.map(formatFinding));
+    const isSame = before.size === after.size && [...after].every((text) => before.has(text));
+    findings = next;
+    if (isSame) return;
+    for (const finding of next) {
+      const text = formatFinding(finding);
+      if (!before.has(text)) logger.log(LEVELS[finding.severity], { file: finding.file, object: finding.object }, text);
+    }
+    for (const text of before) if (!after.has(text)) logger.log('info', {}, `resolved: ${text}`);
+    options.onFindings?.(next);
+  }
+
+  async function stop(): Promise<void> {
+    started = false;
+    for (const source of sources) source.stop();
+    await server.stop();
+  }
+
+  return {
+    async start() {
+      try {
+        // A source may change while the next one still starts: only once all are read is there something to serve.
+        for (const source of sources) await source.start(() => started && update());
+        started = true;
+        update();
+        return { adsAddress: await server.start() };
+      } catch (error) {
+        await stop();
+        throw error;
+      }
+    },
+    stop,
+    findings: () => findings,
+    sidecars: () => server.status(),
+  };
+}

@@ -1,0 +1,83 @@
+// The findings of the control plane without the control plane: read once, translate, say what is wrong.
+import { readFileSync, statSync } from 'node:fs';
+import { decodeResource } from '../config/decode/decode.ts';
+import { type Finding, formatFinding, sortFindings } from './finding.ts';
+import { readObjects } from './read/objects.ts';
+import type { ConfigObject } from './source.ts';
+import { listFiles } from './sources/file-list.ts';
+import { Translator } from './translate/translator.ts';
+import type { VersionedResource } from './versioned-resource.ts';
+
+/** What lint found. */
+export interface LintResult {
+  readonly findings: readonly Finding[];
+  /** One line a finding, then a summary. */
+  readonly text: string;
+  /** 1 if there are errors, else 0. */
+  readonly exitCode: 0 | 1;
+}
+
+/** Checks a directory with its subfolders, or one file. Rejects where it can't be read at all. */
+export async function lint(path: string): Promise<LintResult> {
+  const findings: Finding[] = [];
+  const objects: ConfigObject[] = [];
+  const files = filesOf(path, findings);
+  for (const file of files) {
+    const content = readFile(file);
+    findings.push(...content.findings);
+    objects.push(...content.objects);
+  }
+  const translation = new Translator().translate(objects);
+  findings.push(...translation.findings);
+  const derived = translation.services.flatMap((service) => service.resources);
+  for (const resource of [...derived, ...translation.others]) findings.push(...refusals(resource));
+  return summarise(sortFindings(findings), files.length);
+}
+
+function filesOf(path: string, findings: Finding[]): string[] {
+  let isDirectory: boolean;
+  try {
+    isDirectory = statSync(path).isDirectory();
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it does not exist' : (error as Error).message;
+    throw new Error(`can't read ${path}: ${reason}`);
+  }
+  if (!isDirectory) return [path];
+  const { files, failures } = listFiles(path);
+  for (const [file, reason] of failures) findings.push(wholeFile(file, `can't be listed: ${reason}`));
+  return files.map((file) => file.path);
+}
+
+function readFile(path: string): { readonly objects: readonly ConfigObject[]; readonly findings: readonly Finding[] } {
+  try {
+    return readObjects(readFileSync(path, 'utf8'), path);
+  } catch (error) {
+    return { objects: [], findings: [wholeFile(path, `can't be read: ${(error as Error).message}`)] };
+  }
+}
+
+/** What a sidecar of this version would answer to a resource. */
+function refusals(resource: VersionedResource): Finding[] {
+  const decoded = decodeResource(resource.kind, resource.name, resource.bytes);
+  if (decoded.ok) return [];
+  const object = `${resource.kind} ${resource.name}`;
+  return decoded.problems.map(({ path, reason }) => {
+    const message = `sidecars of this version refuse the resource: ${reason}`;
+    return { severity: 'note', ...resource.origin, object, path, message };
+  });
+}
+
+function wholeFile(file: string, message: string): Finding {
+  return { severity: 'error', file, line: 1, column: 1, object: '', path: '', message };
+}
+
+function summarise(findings: readonly Finding[], files: number): LintResult {
+  const count = (severity: Finding['severity'], word: string): string => {
+    const found = findings.filter((finding) => finding.severity === severity).length;
+    return `${found} ${word}${found === 1 ? '' : 's'}`;
+  };
+  const sums = [count('error', 'error'), count('warning', 'warning'), count('note', 'note')].join(', ');
+  const lines = [...findings.map(formatFinding), `${files} file${files === 1 ? '' : 's'}: ${sums}`];
+  const exitCode = findings.some((finding) => finding.severity === 'error') ? 1 : 0;
+  return { findings, text: `${lines.join('\n')}\n`, exitCode };
+}

@@ -1,0 +1,139 @@
+// Which kind of object a document is, and the parts that all kinds share.
+import { didYouMean, type Value } from './value.ts';
+import type { Origin } from '../finding.ts';
+
+/** What stands before the spec. */
+export interface ObjectHeader {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: ReadonlyMap<string, string>;
+  readonly origin: Origin;
+  readonly spec: Value | undefined;
+  /** The object itself. */
+  readonly members: ReadonlyMap<string, Value>;
+}
+
+/** How an object is to be read. */
+export type ReadAs =
+  | { readonly as: 'ApisixUpstream' | 'Service' | 'EndpointSlice' | 'native' | 'List'; readonly kind: string }
+  | { readonly as: 'nothing' };
+
+const APISIX_GROUP = 'apisix.apache.org/';
+const APISIX_VERSIONS = ['v1', 'v2beta3', 'v2'];
+const NATIVE_VERSION = 'outrigger.config/v1';
+const KINDS_READ = ['ApisixUpstream', 'Service', 'EndpointSlice', 'List'] as const;
+const VERSION_OF: Readonly<Record<(typeof KINDS_READ)[number], string>> = {
+  ApisixUpstream: 'apisix.apache.org/v2',
+  Service: 'v1',
+  EndpointSlice: 'discovery.k8s.io/v1',
+  List: 'v1',
+};
+/** Kinds that stand in many directories beside ours: their names are near to ours, but nobody mistyped them. */
+const OTHER_KINDS = ['Ingress', 'ServiceAccount', 'Endpoints', 'ApisixRoute', 'ApisixTls', 'ApisixConsumer', 'ApisixGlobalRule'];
+
+/** The kind of an object; reports what isn't read. `listed`: kind and version that a typed list says for its items. */
+export function recognise(object: Value, members: ReadonlyMap<string, Value>, listed?: string): ReadAs {
+  const apiVersion = scalarText(members.get('apiVersion'));
+  const kind = scalarText(members.get('kind')) ?? listed;
+  if (kind === undefined) return withoutKind(object, members);
+  object.report.object = provisionalName(kind, members);
+  if (apiVersion === NATIVE_VERSION) return { as: 'native', kind };
+  const known = KINDS_READ.find((word) => word === kind);
+  if (known === undefined) {
+    if (kind.endsWith('List') && members.has('items')) return { as: 'List', kind };
+    return notRead(members.get('kind') ?? object, kind);
+  }
+  if (apiVersion === undefined) {
+    if (listed === undefined) object.warn(`apiVersion is missing`, `write \`apiVersion: ${VERSION_OF[known]}\``);
+    return { as: known, kind };
+  }
+  if (apiVersion === VERSION_OF[known]) return { as: known, kind };
+  if (known === 'ApisixUpstream') {
+    if (APISIX_VERSIONS.some((version) => apiVersion === APISIX_GROUP + version)) return { as: known, kind };
+    const versions = APISIX_VERSIONS.map((version) => APISIX_GROUP + version);
+    members.get('apiVersion')?.error(`'${apiVersion}' is not known (${versions.join(', ')})`, didYouMean(apiVersion, versions));
+  } else {
+    members.get('apiVersion')?.note(`kind ${kind} of ${apiVersion} is not read by this version`, `${kind} is read as ${VERSION_OF[known]}`);
+  }
+  return { as: 'nothing' };
+}
+
+/** The ApisixUpstream document's own examples say `apiVersion: ApisixUpstream` and no kind. */
+function withoutKind(object: Value, members: ReadonlyMap<string, Value>): ReadAs {
+  const value = members.get('apiVersion');
+  if (value !== undefined && scalarText(value) === 'ApisixUpstream') {
+    object.report.object = provisionalName('ApisixUpstream', members);
+    value.keyFinding(
+      'warning',
+      "'ApisixUpstream' is a kind, not a version, and kind is missing; it is read as an ApisixUpstream",
+      'write `apiVersion: apisix.apache.org/v2` and `kind: ApisixUpstream`',
+    );
+    return { as: 'ApisixUpstream', kind: 'ApisixUpstream' };
+  }
+  object.error('kind is missing', `write for example \`kind: ApisixUpstream\` (read are ${KINDS_READ.join(', ')})`);
+  return { as: 'nothing' };
+}
+
+/** What findings call an object whose metadata isn't checked yet. */
+function provisionalName(kind: string, members: ReadonlyMap<string, Value>): string {
+  const metadata = members.get('metadata');
+  const name = scalarText(metadata?.child('name'));
+  return name === undefined ? kind : `${kind} ${scalarText(metadata?.child('namespace')) ?? 'default'}/${name}`;
+}
+
+function notRead(value: Value, kind: string): ReadAs {
+  const fix = OTHER_KINDS.includes(kind) ? undefined : didYouMean(kind, KINDS_READ);
+  if (fix === undefined) value.note(`kind ${kind} is not read by this version`);
+  else value.warn(`kind ${kind} is not known and not read`, fix);
+  return { as: 'nothing' };
+}
+
+/** Name, namespace and labels. Undefined after the error was reported. */
+export function readHeader(object: Value, members: ReadonlyMap<string, Value>, kind: string): ObjectHeader | undefined {
+  const metadata = members.get('metadata');
+  if (metadata === undefined || metadata.isEmpty) {
+    object.error('metadata.name is missing', 'write `metadata: {name: …}`');
+    return undefined;
+  }
+  const parts = metadata.anyMembers();
+  const name = readName(parts?.get('name'));
+  const given = parts?.get('namespace');
+  const namespace = given === undefined || given.isEmpty ? 'default' : readName(given);
+  if (parts !== undefined && !parts.has('name')) metadata.error('name is missing', 'write `metadata: {name: …}`');
+  if (name === undefined || namespace === undefined) return undefined;
+  object.report.object = `${kind} ${namespace}/${name}`;
+  const labels = readLabels(parts?.get('labels'));
+  return { namespace, name, labels, origin: object.origin, spec: members.get('spec'), members };
+}
+
+/** A name may not break the resource names that are made of it. */
+function readName(value: Value | undefined): string | undefined {
+  const name = value?.text();
+  if (value === undefined || name === undefined) return undefined;
+  if (/^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(name)) return name;
+  value.error(`'${name}' is not a name`, 'use letters, digits, `-` and `.`, at most 253');
+  return undefined;
+}
+
+function readLabels(value: Value | undefined): ReadonlyMap<string, string> {
+  const labels = new Map<string, string>();
+  if (value === undefined || value.isEmpty) return labels;
+  for (const [key, label] of value.anyMembers() ?? []) {
+    if (label.isEmpty) continue;
+    const text = label.text();
+    if (text !== undefined) labels.set(key, text);
+  }
+  return labels;
+}
+
+/** The items of a list object, each with its path. */
+export function listItems(members: ReadonlyMap<string, Value>): readonly Value[] {
+  const items = members.get('items');
+  return items === undefined || items.isEmpty ? [] : (items.list() ?? []);
+}
+
+
+function scalarText(value: Value | undefined): string | undefined {
+  const scalar = value?.scalar();
+  return typeof scalar === 'string' ? scalar : undefined;
+}

@@ -1,0 +1,87 @@
+// Where configuration comes from. A source reads objects and says what is wrong with its input; what the objects mean
+// together is for translate/.
+import type { Kind } from '../config/resource.ts';
+import type { Upstream } from '../gen/outrigger/config/v1/upstream.ts';
+import type { Finding, Origin } from './finding.ts';
+
+interface Named {
+  readonly namespace: string;
+  readonly name: string;
+  readonly origin: Origin;
+}
+
+/** An ApisixUpstream: the policy that decorates the Service of the same namespace and name. */
+export interface ApisixUpstreamObject extends Named {
+  readonly kind: 'ApisixUpstream';
+  /** The policy in our own words; its name is `namespace/name`. Only what was written is present. */
+  readonly upstream: Upstream;
+  /** Where the settings of each service port stand. */
+  readonly portOrigins: ReadonlyMap<number, Origin>;
+}
+
+/** One TCP port of a Service. */
+export interface ServicePort {
+  /** Empty where the port has no name. */
+  readonly name: string;
+  readonly port: number;
+  /** Port of the Pods where it was written as a number. */
+  readonly targetPort: number | undefined;
+  readonly appProtocol: string | undefined;
+  readonly origin: Origin;
+}
+
+/** A Kubernetes Service. */
+export interface ServiceObject extends Named {
+  readonly kind: 'Service';
+  readonly ports: readonly ServicePort[];
+  /** `ExternalName` Services have no endpoints of their own. */
+  readonly external: boolean;
+  /** Address family that a dual-stack Service prefers; undefined takes all. */
+  readonly family: 4 | 6 | undefined;
+}
+
+/** One endpoint of a slice. */
+export interface SliceEndpoint {
+  readonly addresses: readonly string[];
+  /** `left_out`: neither ready nor draining. It gets no calls, but its Pod still backs the Service. */
+  readonly state: 'ready' | 'draining' | 'left_out';
+  readonly zone: string | undefined;
+  readonly node: string | undefined;
+  readonly pod: string | undefined;
+}
+
+/** A Kubernetes EndpointSlice. */
+export interface EndpointSliceObject extends Named {
+  readonly kind: 'EndpointSlice';
+  /** Label `kubernetes.io/service-name`; undefined: belongs to no Service. */
+  readonly service: string | undefined;
+  /** TCP ports by name; a number that is left out means every port. */
+  readonly ports: readonly { readonly name: string; readonly port: number | undefined }[];
+  readonly endpoints: readonly SliceEndpoint[];
+}
+
+/** A resource in the project's own words (apiVersion `outrigger.config/v1`), served as it is. */
+export interface NativeObject {
+  readonly kind: 'native';
+  readonly resourceKind: Kind;
+  /** Name of the resource, `namespace/name` where the kind has one. */
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  readonly origin: Origin;
+}
+
+/** Everything that sources give. */
+export type ConfigObject = ApisixUpstreamObject | ServiceObject | EndpointSliceObject | NativeObject;
+
+/** One place that configuration comes from. */
+export interface Source {
+  /**
+   * Reads once, then calls `changed` after each change of {@link objects} or {@link findings}. Rejects where the
+   * source can't be read at all, naming the fix.
+   */
+  start(changed: () => void): Promise<void>;
+  /** The objects in force, in the order of their files: of two with one name the last stands. Unchanged ones are the same objects. */
+  objects(): readonly ConfigObject[];
+  findings(): readonly Finding[];
+  stop(): void;
+}

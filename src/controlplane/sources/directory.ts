@@ -1,0 +1,187 @@
+// Configuration from a watched directory. A file with an error keeps its last good content in force, whole, and
+// disturbs no other file. Change is noticed through fs.watch and, where that sees nothing (network file systems, a
+// replaced directory) or isn't to be had, by looking again from time to time.
+import { readFileSync, statSync } from 'node:fs';
+import type { Cancel, Clock } from '../../base/clock.ts';
+import { type Finding, sortFindings } from '../finding.ts';
+import { readObjects } from '../read/objects.ts';
+import type { ConfigObject, Source } from '../source.ts';
+import { type ListedFile, listFiles } from './file-list.ts';
+import { FolderWatch } from './folder-watch.ts';
+
+/** Quiet time after an event before the directory is read: an editor's save is several events. */
+const DEBOUNCE_MS = 50;
+/** Events that never pause don't put reading off for longer than this. */
+const MAX_DEBOUNCE_MS = 500;
+/** The directory is looked at this often even if no event came. */
+const POLL_MS = 5_000;
+/** The same where fs.watch isn't to be had. */
+const POLL_ONLY_MS = 1_000;
+/** Larger files are refused: configuration isn't, and the parser needs many times that. */
+const MAX_FILE_BYTES = 32 * 1024 * 1024;
+
+/** What is known of one file. */
+interface FileState {
+  readonly signature: string;
+  readonly text: string | undefined;
+  /** In force. */
+  readonly objects: readonly ConfigObject[];
+  /** Whether they are the content of a text without errors. */
+  readonly good: boolean;
+  readonly findings: readonly Finding[];
+}
+
+/** Where a directory source gets its time. */
+export interface DirectorySourceOptions {
+  readonly directory: string;
+  readonly clock: Clock;
+  /** False: only look from time to time. Default true. */
+  readonly watch?: boolean;
+}
+
+/** A directory (and its subfolders) of `.yaml`, `.yml` and `.json` files. */
+export class DirectorySource implements Source {
+  private readonly directory: string;
+  private readonly clock: Clock;
+  private readonly watch: FolderWatch | undefined;
+  private files: ReadonlyMap<string, FileState> = new Map();
+  private listingFindings: readonly Finding[] = [];
+  private readonly touched = new Set<string>();
+  private changed: () => void = () => undefined;
+  private cancelPoll: Cancel = () => undefined;
+  private cancelDebounce: Cancel = () => undefined;
+  private firstEventMs: number | undefined;
+  private stopped = false;
+
+  constructor(options: DirectorySourceOptions) {
+    this.directory = options.directory;
+    this.clock = options.clock;
+    this.watch = options.watch === false ? undefined : new FolderWatch((path) => this.onEvent(path));
+  }
+
+  start(changed: () => void): Promise<void> {
+    this.changed = changed;
+    try {
+      if (!statSync(this.directory).isDirectory()) throw new Error('not a directory');
+    } catch (error) {
+      const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it does not exist' : (error as Error).message;
+      return Promise.reject(new Error(`can't read the directory ${this.directory}: ${reason}; create it or name another`));
+    }
+    this.scan();
+    this.schedulePoll();
+    return Promise.resolve();
+  }
+
+  objects(): readonly ConfigObject[] {
+    return [...this.files.values()].flatMap((file) => file.objects);
+  }
+
+  findings(): readonly Finding[] {
+    return sortFindings([...this.listingFindings, ...[...this.files.values()].flatMap((file) => file.findings)]);
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.cancelPoll();
+    this.cancelDebounce();
+    this.watch?.close();
+  }
+
+  /** `path` is the file that the event named, where it named one. */
+  private onEvent(path: string | undefined): void {
+    if (this.stopped) return;
+    if (path !== undefined) this.touched.add(path);
+    const now = this.clock.refresh();
+    this.firstEventMs ??= now;
+    const left = this.firstEventMs + MAX_DEBOUNCE_MS - now;
+    this.cancelDebounce();
+    this.cancelDebounce = this.clock.after(Math.max(0, Math.min(DEBOUNCE_MS, left)), () => this.scanAndTell());
+  }
+
+  private schedulePoll(): void {
+    this.cancelPoll = this.clock.after(this.watch?.works === true ? POLL_MS : POLL_ONLY_MS, () => {
+      this.scanAndTell();
+      if (!this.stopped) this.schedulePoll();
+    });
+  }
+
+  private scanAndTell(): void {
+    this.firstEventMs = undefined;
+    this.cancelDebounce();
+    if (!this.stopped && this.scan()) this.changed();
+  }
+
+  /** Reads what changed; true if anything that is told changed. */
+  private scan(): boolean {
+    let listing = listFiles(this.directory);
+    // What came into a folder before it was watched raised no event.
+    if (this.watch?.follow(listing.folders) === true) listing = listFiles(this.directory);
+    const failures = [...listing.failures];
+    const files = new Map<string, FileState>();
+    for (const file of listing.files) files.set(file.path, this.readFile(file));
+    // What can't be listed is not gone: its files stay in force.
+    for (const [path, state] of this.files) {
+      const unseen = failures.some(([failed]) => path === failed || path.startsWith(`${failed}/`));
+      if (unseen && !files.has(path)) files.set(path, state);
+    }
+    const ordered = new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
+    const listingFindings = failures.map(([path, reason]) => wholeFile(path, `can't be listed: ${reason}`, undefined));
+    const same =
+      ordered.size === this.files.size &&
+      [...ordered].every(([path, state]) => this.files.get(path)?.findings === state.findings) &&
+      JSON.stringify(listingFindings) === JSON.stringify(this.listingFindings);
+    this.files = ordered;
+    this.listingFindings = listingFindings;
+    this.touched.clear();
+    return !same;
+  }
+
+  private readFile(file: ListedFile): FileState {
+    const last = this.files.get(file.path);
+    if (last !== undefined && last.signature === file.signature && !this.touched.has(file.path)) return last;
+    const { path, signature } = file;
+    if (file.size > MAX_FILE_BYTES) {
+      return refused(file, last, wholeFile(path, `is larger than ${MAX_FILE_BYTES} bytes`, 'split it'));
+    }
+    let text: string;
+    try {
+      text = readFileSync(path, 'utf8');
+    } catch (error) {
+      return refused(file, last, wholeFile(path, `can't be read: ${(error as Error).message}`, undefined));
+    }
+    if (last !== undefined && text === last.text) return { ...last, signature };
+    return { signature, text, ...inForce(path, text, last) };
+  }
+}
+
+/** A file that isn't even read. */
+function refused(file: ListedFile, last: FileState | undefined, finding: Finding): FileState {
+  const { objects = [], good = false } = last ?? {};
+  return { signature: file.signature, text: undefined, objects, good, findings: [finding, ...keeps(file.path, last)] };
+}
+
+/** What stands after a file was read: its content, or after an error what stood before. */
+function inForce(
+  path: string,
+  text: string,
+  last: FileState | undefined,
+): Pick<FileState, 'objects' | 'good' | 'findings'> {
+  if (last !== undefined && last.objects.length > 0 && text.trim() === '') {
+    // A program that writes in place empties the file first: that is no wish to delete everything.
+    const finding = wholeFile(path, 'is empty; its last content stays in force', 'delete the file to remove its objects');
+    return { objects: last.objects, good: last.good, findings: [{ ...finding, severity: 'warning' }] };
+  }
+  const { objects, findings, failed } = readObjects(text, path);
+  // Where nothing was ever right, the objects that are right are better than none.
+  if (!failed || last?.good !== true) return { objects, good: !failed, findings };
+  return { objects: last.objects, good: true, findings: [...findings, ...keeps(path, last)] };
+}
+
+function keeps(path: string, last: FileState | undefined): Finding[] {
+  if (last === undefined || last.objects.length === 0) return [];
+  return [{ ...wholeFile(path, 'the last good content of this file stays in force', undefined), severity: 'note' }];
+}
+
+function wholeFile(file: string, message: string, fix: string | undefined): Finding {
+  return { severity: 'error', file, line: 1, column: 1, object: '', path: '', message, fix };
+}

@@ -1,0 +1,103 @@
+// An accepted connection: its first bytes decide the HTTP version (RFC 9113 section 3.4), then everything goes to the
+// session of that version.
+import { Timer, type TimerOwner } from '../base/timer-wheel.ts';
+import type { AcceptHandler } from '../net/listen.ts';
+import type { Transport } from '../net/transport.ts';
+import { createH1Session } from './h1-session.ts';
+import { createH2Session } from './h2-session.ts';
+import type { Session, SessionContext } from './session.ts';
+
+/** The client connection preface of HTTP/2. */
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+
+/** Hears what becomes of a connection. */
+export interface ConnectionOwner {
+  /** The version is known; `connection.session` is there. */
+  onSession(connection: SniffingConnection): void;
+  onClosed(connection: SniffingConnection): void;
+}
+
+/** An accepted connection. */
+export class SniffingConnection implements AcceptHandler, TimerOwner {
+  /** Undefined until the version is known. */
+  session: Session | undefined = undefined;
+
+  private readonly protocols: 'auto' | 'http1' | 'http2';
+  private readonly context: SessionContext;
+  private readonly owner: ConnectionOwner;
+  private transport: Transport | undefined = undefined;
+  private early: Buffer | undefined = undefined;
+  private readonly timer: Timer;
+
+  constructor(protocols: 'auto' | 'http1' | 'http2', context: SessionContext, owner: ConnectionOwner) {
+    this.protocols = protocols;
+    this.context = context;
+    this.owner = owner;
+    this.timer = new Timer(this, 0);
+  }
+
+  attach(transport: Transport): void {
+    this.transport = transport;
+    if (this.protocols === 'auto') this.context.wheel.start(this.timer, this.context.limits.firstRequestMs);
+    else this.begin(this.protocols === 'http2', transport);
+  }
+
+  onRead(bytes: Buffer, length: number): void {
+    if (this.session) this.session.onRead(bytes, length);
+    else this.sniff(bytes, length);
+  }
+
+  private sniff(bytes: Buffer, length: number): void {
+    const transport = this.transport!;
+    const early = this.early;
+    const all = early ? Buffer.concat([early, bytes.subarray(0, length)]) : bytes;
+    const count = early ? all.length : length;
+    const known = Math.min(count, PREFACE.length);
+    if (all.compare(PREFACE, 0, known, 0, known) === 0 && known < PREFACE.length) {
+      this.early = Buffer.from(all.subarray(0, count)); // still both
+      return;
+    }
+    this.early = undefined;
+    const session = this.begin(known === PREFACE.length && all.compare(PREFACE, 0, known, 0, known) === 0, transport);
+    session.onRead(all, count);
+  }
+
+  onEnd(): void {
+    if (this.session) this.session.onEnd();
+    else this.transport?.destroy();
+  }
+
+  onDrain(): void {
+    this.session?.onDrain();
+  }
+
+  onClose(error: string | undefined): void {
+    this.context.wheel.stop(this.timer);
+    this.session?.onClose(error);
+    this.owner.onClosed(this);
+  }
+
+  onTimer(): void {
+    this.transport?.destroy();
+  }
+
+  /** Stops at once a connection that hasn't spoken, drains one that has. */
+  drain(): void {
+    if (this.session) this.session.drain();
+    else this.transport?.destroy();
+  }
+
+  destroy(): void {
+    if (this.session) this.session.destroy();
+    else this.transport?.destroy();
+  }
+
+  private begin(http2: boolean, transport: Transport): Session {
+    this.context.wheel.stop(this.timer);
+    const session = http2 ? createH2Session(transport, this.context) : createH1Session(transport, this.context);
+    this.session = session;
+    transport.handler = this; // to hear of the end; everything is handed on
+    this.owner.onSession(this);
+    return session;
+  }
+}

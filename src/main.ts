@@ -1,0 +1,75 @@
+#!/usr/bin/env node
+// The program: picks the command, turns its errors into one line and an exit status, and hands signals on.
+// Status: 0 after a clean end, 2 for bad usage or configuration, 1 otherwise (`lint`: 1 if it found errors).
+import { parseArgs } from 'node:util';
+import type { CommandContext } from './cli/command.ts';
+import { COMMANDS, commandPage, flagOptions, helpPage, UsageError } from './cli/usage.ts';
+import { SettingsError } from './config/settings.ts';
+
+async function main(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(helpPage());
+    return name === undefined ? 2 : 0;
+  }
+  if (name === '--version') {
+    const { VERSION } = await import('./runtime/version.ts');
+    process.stdout.write(`outrigger ${VERSION}\n`);
+    return 0;
+  }
+  const command = COMMANDS[name];
+  if (!command) throw new UsageError(`unknown command '${name}'; commands: ${Object.keys(COMMANDS).join(', ')}`);
+  let parsed;
+  try {
+    parsed = parseArgs({ args: rest, options: flagOptions(command), allowPositionals: true, tokens: true });
+  } catch (cause) {
+    throw new UsageError(`${cause instanceof Error ? cause.message : String(cause)} (see outrigger ${name} --help)`);
+  }
+  if (parsed.values['help'] === true) {
+    process.stdout.write(commandPage(command));
+    return 0;
+  }
+  const context: CommandContext = {
+    flags: parsed.values,
+    tokens: parsed.tokens,
+    positionals: parsed.positionals,
+    environment: process.env,
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text),
+    isTerminal: process.stdout.isTTY,
+    onSignal: (handler) => {
+      process.on('SIGTERM', handler);
+      process.on('SIGINT', handler);
+    },
+  };
+  // Each command is loaded when it is asked for: a plain sidecar needs neither yaml nor the demo.
+  switch (name) {
+    case 'run':
+      return (await import('./cli/run.ts')).run(context);
+    case 'control':
+      return (await import('./cli/control.ts')).control(context);
+    case 'demo':
+      return (await import('./demo/demo.ts')).demo(context);
+    case 'lint':
+      return (await import('./cli/lint.ts')).lintCommand(context);
+    default:
+      return (await import('./cli/config-show.ts')).configShow(context);
+  }
+}
+
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`outrigger: bug: ${error.stack ?? String(error)}\n`);
+  process.exit(1);
+});
+
+main(process.argv.slice(2)).then(
+  (status) => process.exit(status),
+  (error: unknown) => {
+    if (error instanceof UsageError || error instanceof SettingsError) {
+      process.stderr.write(`outrigger: ${error.message}\n`);
+      process.exit(2);
+    }
+    process.stderr.write(`outrigger: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    process.exit(1);
+  },
+);

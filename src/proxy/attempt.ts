@@ -1,0 +1,171 @@
+// One try of a request at one endpoint: get a connection, send, and hand the answer on as it comes.
+import { NOTHING_SENT, type ErrorKind, type Progress } from '../base/error.ts';
+import type { Fields, RequestSender, ResponseHead, ResponseReceiver } from '../codec/exchange.ts';
+import { findField } from '../codec/fields.ts';
+import type { Channel } from '../upstream/channel.ts';
+import type { LiveEndpoint } from '../upstream/endpoint.ts';
+import type { LeaseWaiter } from '../upstream/pool.ts';
+import type { ProxyRequest } from './handle.ts';
+import type { AttemptRecord } from './record.ts';
+
+/** What an answer without a readable grpc-status counts as; never OK. */
+const GRPC_UNKNOWN = 2;
+
+/** Lives from the pick to the end of the answer. */
+export class Attempt implements LeaseWaiter, ResponseReceiver {
+  readonly endpoint: LiveEndpoint;
+  private readonly request: ProxyRequest;
+  private readonly startMs: number;
+  private sender: RequestSender | undefined = undefined;
+  private over = false;
+  private grpcStatus = -1;
+  private status = 0;
+  private headMs = -1;
+
+  constructor(request: ProxyRequest, endpoint: LiveEndpoint) {
+    this.request = request;
+    this.endpoint = endpoint;
+    this.startMs = request.context.clock.nowMs;
+  }
+
+  /** Whether the request is being sent: body bytes go straight through. */
+  get sending(): boolean {
+    return this.sender !== undefined;
+  }
+
+  get bufferedBytes(): number {
+    return this.sender?.bufferedBytes ?? 0;
+  }
+
+  get stalledSinceMs(): number {
+    return this.sender?.stalledSinceMs ?? -1;
+  }
+
+  get progress(): Progress {
+    return this.sender?.progress ?? NOTHING_SENT;
+  }
+
+  /** picked -> connected. */
+  start(): void {
+    this.endpoint.beginAttempt();
+    this.endpoint.pool.lease(this);
+  }
+
+  // connected -> sent
+  onLease(channel: Channel): void {
+    const request = this.request;
+    request.lowerDeadline();
+    if (request.head.authority === '') request.head.authority = this.endpoint.id; // HTTP/1.0 without Host
+    const held = request.held;
+    const trailers = request.requestComplete ? request.trailers : undefined;
+    const endNow = request.requestComplete && trailers === undefined;
+    const sender = channel.start(request.head, endNow && held.length === 0, this);
+    this.sender = sender;
+    for (let i = 0; i < held.length; i++) sender.sendData(held[i]!, endNow && i === held.length - 1);
+    if (trailers) sender.sendTrailers(trailers);
+    request.attemptSending();
+  }
+
+  onLeaseFailed(kind: ErrorKind, detail: string): void {
+    if (this.over) return;
+    this.end(false);
+    this.request.attemptFailed(this, kind, NOTHING_SENT, detail);
+  }
+
+  sendData(chunk: Uint8Array, endStream: boolean): void {
+    this.sender?.sendData(chunk, endStream);
+  }
+
+  sendTrailers(fields: Fields): void {
+    this.sender?.sendTrailers(fields);
+  }
+
+  pauseResponse(): void {
+    this.sender?.pauseResponse();
+  }
+
+  resumeResponse(): void {
+    this.sender?.resumeResponse();
+  }
+
+  /** Gives the attempt up because the caller did; it counts neither way. */
+  cancel(): void {
+    if (this.over) return;
+    this.stop();
+    this.end(undefined);
+  }
+
+  /** Gives the attempt up because it failed in our eyes (a timeout); the caller of this reports it. */
+  cancelQuietly(): void {
+    if (this.over) return;
+    this.stop();
+    this.end(false);
+  }
+
+  // --- the answer --------------------------------------------------------------------------------------------------
+
+  onInformational(head: ResponseHead): void {
+    if (!this.over) this.request.informational(head);
+  }
+
+  onHead(head: ResponseHead, endStream: boolean): void {
+    if (this.over) return;
+    this.status = head.status;
+    this.headMs = this.request.context.clock.nowMs - this.startMs;
+    if (this.request.isGrpc && endStream) this.readGrpcStatus(head.fields);
+    this.request.answered(head, endStream);
+    if (endStream) this.succeed();
+  }
+
+  onData(chunk: Uint8Array, endStream: boolean): void {
+    if (this.over) return;
+    this.request.answerData(this, chunk, endStream);
+    if (endStream) this.succeed();
+  }
+
+  onTrailers(fields: Fields): void {
+    if (this.over) return;
+    if (this.request.isGrpc) this.readGrpcStatus(fields);
+    this.request.answerTrailers(fields);
+    this.succeed();
+  }
+
+  onAbort(kind: ErrorKind, progress: Progress, detail: string): void {
+    if (this.over) return;
+    this.end(false);
+    this.request.attemptFailed(this, kind, progress, detail);
+  }
+
+  onDrain(): void {
+    if (!this.over) this.request.resumeRequest();
+  }
+
+  record(error: ErrorKind | undefined, nowMs: number): AttemptRecord {
+    const { endpoint, status, headMs, startMs } = this;
+    return { endpoint, error, status, headMs, durationMs: nowMs - startMs };
+  }
+
+  private succeed(): void {
+    if (this.request.isGrpc && this.grpcStatus < 0) this.grpcStatus = GRPC_UNKNOWN;
+    const ok = this.request.isGrpc ? this.grpcStatus === 0 : this.status < 500;
+    // The server has ended first: what the caller still sends would go nowhere.
+    if (!this.request.requestComplete) this.sender?.abort();
+    this.end(ok);
+    this.request.attemptSucceeded(this, this.grpcStatus);
+  }
+
+  private readGrpcStatus(fields: Fields): void {
+    const value = findField(fields, 'grpc-status');
+    this.grpcStatus = value !== undefined && /^\d{1,2}$/.test(value) ? Number(value) : GRPC_UNKNOWN;
+  }
+
+  private stop(): void {
+    if (this.sender) this.sender.abort();
+    else this.endpoint.pool.cancel(this);
+  }
+
+  private end(success: boolean | undefined): void {
+    this.over = true;
+    this.endpoint.endAttempt(success);
+  }
+}

@@ -1,0 +1,121 @@
+// The fields that a request gains on its way: who called, by what name, which request it is, and the loop guard.
+// docs/request.md lists them.
+import type { Rng } from '../base/rng.ts';
+import type { Fields, RequestHead } from '../codec/exchange.ts';
+
+/** How often a request may carry this sidecar's own name in `Via` before it is taken for a loop. */
+const MAX_OWN_PASSES = 3;
+
+/** What forwarding needs to know about the process. */
+export interface ForwardingContext {
+  /** Pseudonym in `Via` (RFC 9110 section 7.6.3), unique to this process. */
+  readonly pseudonym: string;
+  readonly rng: Rng;
+}
+
+/** What forwarding tells the access log. */
+export interface Forwarded {
+  requestId: string;
+  /** The request has come back to this sidecar too often. */
+  loops: boolean;
+}
+
+/**
+ * Adds the forwarding fields to `head.fields`, in place. X-Forwarded-For grows by the caller's address. The other
+ * X-Forwarded-* and X-Real-IP are set, except that a caller on this machine (the application) may have set them
+ * itself and is believed. x-request-id and traceparent are kept if there.
+ */
+export function addForwardingFields(
+  head: RequestHead,
+  remoteAddress: string,
+  localPort: number,
+  context: ForwardingContext,
+): Forwarded {
+  const fields = head.fields;
+  const trusted = isLoopback(remoteAddress);
+  let forwardedFor = -1;
+  let via = -1;
+  let requestId = '';
+  let hasTrace = false;
+  let proto = false;
+  let host = false;
+  let port = false;
+  let realIp = false;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!;
+    const length = name.length;
+    // Lengths first: most fields are none of these, and folding case costs more than comparing numbers.
+    if (length !== 3 && length !== 9 && length < 11) continue;
+    switch (name.toLowerCase()) {
+      case 'via':
+        via = i;
+        break;
+      case 'x-forwarded-for':
+        if (forwardedFor >= 0) {
+          fields[forwardedFor + 1] += ', ' + fields[i + 1]!;
+          fields.splice(i, 2);
+          i -= 2;
+        } else forwardedFor = i;
+        break;
+      case 'x-request-id':
+        requestId = fields[i + 1]!;
+        break;
+      case 'traceparent':
+        hasTrace = true;
+        break;
+      case 'x-forwarded-proto':
+        proto = keepOrDrop(fields, i, trusted);
+        if (!proto) i -= 2;
+        break;
+      case 'x-forwarded-host':
+        host = keepOrDrop(fields, i, trusted);
+        if (!host) i -= 2;
+        break;
+      case 'x-forwarded-port':
+        port = keepOrDrop(fields, i, trusted);
+        if (!port) i -= 2;
+        break;
+      case 'x-real-ip':
+        realIp = keepOrDrop(fields, i, trusted);
+        if (!realIp) i -= 2;
+        break;
+      default:
+    }
+  }
+  if (forwardedFor >= 0) fields[forwardedFor + 1] += ', ' + remoteAddress;
+  else fields.push('x-forwarded-for', remoteAddress);
+  if (!proto) fields.push('x-forwarded-proto', head.scheme);
+  if (!host && head.authority !== '') fields.push('x-forwarded-host', head.authority);
+  if (!port) fields.push('x-forwarded-port', String(localPort));
+  if (!realIp) fields.push('x-real-ip', remoteAddress);
+  if (requestId === '' || !hasTrace) {
+    const trace = hex32(context.rng) + hex32(context.rng) + hex32(context.rng) + hex32(context.rng);
+    if (requestId === '') fields.push('x-request-id', (requestId = trace));
+    // Flags 00: this sidecar doesn't record the trace (W3C Trace Context section 3.2).
+    if (!hasTrace) fields.push('traceparent', `00-${trace}-${hex32(context.rng)}${hex32(context.rng)}-00`);
+  }
+  const own = `${head.version === 20 ? '2.0' : head.version === 10 ? '1.0' : '1.1'} ${context.pseudonym}`;
+  if (via < 0) {
+    fields.push('via', own);
+    return { requestId, loops: false };
+  }
+  let passes = 0;
+  for (let i = via; i < fields.length; i += 2) {
+    if (fields[i]!.toLowerCase() === 'via') passes += fields[i + 1]!.split(context.pseudonym).length - 1;
+  }
+  fields[via + 1] += ', ' + own;
+  return { requestId, loops: passes >= MAX_OWN_PASSES };
+}
+
+function keepOrDrop(fields: Fields, at: number, trusted: boolean): boolean {
+  if (!trusted) fields.splice(at, 2);
+  return trusted;
+}
+
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1';
+}
+
+function hex32(rng: Rng): string {
+  return rng.below(0x1_0000_0000).toString(16).padStart(8, '0');
+}

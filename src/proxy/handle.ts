@@ -1,0 +1,415 @@
+// The life of one request, phases in order:
+//
+//   received -> matched -> (attempt: picked -> connected -> sent -> answered)* -> relayed -> finished
+//
+// Every request ends in `finish`, exactly once; counters and the access log are written there. proxy/attempt.ts is one
+// try; policy/retry.ts decides whether there is another; proxy/reply.ts is what the caller sees if there isn't.
+import type { Clock } from '../base/clock.ts';
+import type { ErrorKind, Progress } from '../base/error.ts';
+import type { Logger } from '../base/log.ts';
+import { Timer, type TimerOwner, type TimerWheel } from '../base/timer-wheel.ts';
+import {
+  HIGH_WATER_BYTES,
+  type Fields,
+  type RequestHandler,
+  type RequestHead,
+  type RequestReceiver,
+  type ResponseHead,
+  type ResponseSender,
+} from '../codec/exchange.ts';
+import { findField } from '../codec/fields.ts';
+import { isGrpcContentType } from '../codec/grpc/status.ts';
+import { formatGrpcTimeout, parseGrpcTimeout } from '../codec/grpc/timeout.ts';
+import { REPLAY_BYTES } from '../model/defaults.ts';
+import { PortCell } from '../model/cells.ts';
+import { TriedSlots } from '../balance/tried-slots.ts';
+import { isIdempotent, mayRetry, type RetryFacts } from '../policy/retry.ts';
+import type { Cluster } from '../upstream/cluster.ts';
+import { Attempt } from './attempt.ts';
+import { addForwardingFields, type ForwardingContext } from './forwarding.ts';
+import type { AttemptRecord, RequestRecord } from './record.ts';
+import { sendReply } from './reply.ts';
+
+/** What the proxy needs from outside; one for the process. */
+export interface ProxyContext extends ForwardingContext {
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly logger: Logger;
+  /** Every request, once, when it is over. */
+  readonly onFinished: (record: RequestRecord) => void;
+}
+
+/** Where the requests of a listener go; swapped whole when the configuration changes. */
+export interface LiveRoute {
+  /** The upstream port for an authority; undefined: no target has it. */
+  pick(authority: string): Cluster | undefined;
+}
+
+/** Makes the handler of a listener. `route` is asked anew for each request. */
+export function createRequestHandler(context: ProxyContext, route: () => LiveRoute): RequestHandler {
+  return (head, endStream, sender) => {
+    const request = new ProxyRequest(context, head, endStream, sender);
+    request.match(route());
+    return request;
+  };
+}
+
+/** Timers of a request. */
+const IO_TIMER = 0;
+const DEADLINE_TIMER = 1;
+
+/** One request on its way. Attempts call back into it. */
+export class ProxyRequest implements RequestReceiver, TimerOwner {
+  readonly context: ProxyContext;
+  readonly head: RequestHead;
+  readonly isGrpc: boolean;
+  /** The caller has sent its whole request. */
+  requestComplete: boolean;
+  /** Request trailers, kept for the attempt. */
+  trailers: Fields | undefined = undefined;
+  /** Request body kept for another attempt, or for the first while it has no connection. */
+  held: Buffer[] = [];
+
+  private readonly sender: ResponseSender;
+  private readonly startMs: number;
+  private readonly startWallMs: number;
+  private cluster: Cluster | undefined = undefined;
+  private attempt: Attempt | undefined = undefined;
+  private readonly attempts: AttemptRecord[] = [];
+  private readonly tried = new TriedSlots();
+  private readonly facts: RetryFacts;
+  private heldBytes = 0;
+  private requestPaused = false;
+  private responsePaused = false;
+  private done = false;
+  private lastReadMs: number;
+  private readonly ioTimer: Timer;
+  private deadlineTimer: Timer | undefined = undefined;
+  private deadlineAtMs = -1;
+  /** Index of grpc-timeout's value in the head's fields. */
+  private deadlineField = -1;
+  private requestId = '';
+  private bytesReceived = 0;
+  private bytesSent = 0;
+  private status = 0;
+
+  constructor(context: ProxyContext, head: RequestHead, endStream: boolean, sender: ResponseSender) {
+    this.context = context;
+    this.head = head;
+    this.requestComplete = endStream;
+    this.sender = sender;
+    this.startMs = this.lastReadMs = context.clock.nowMs;
+    this.startWallMs = context.clock.wallMs();
+    this.ioTimer = new Timer(this, IO_TIMER);
+    this.facts = {
+      idempotent: isIdempotent(head.method),
+      bodyKept: true,
+      headPassedOn: false,
+      attempts: 0,
+      maxAttempts: 1,
+      endpointLeft: false,
+      replays: 0,
+    };
+    this.isGrpc = head.method === 'POST' && isGrpcContentType(findField(head.fields, 'content-type') ?? '');
+  }
+
+  /** received -> matched. */
+  match(route: LiveRoute): void {
+    const { head, sender, context } = this;
+    const authority = head.authority;
+    const forwarded = addForwardingFields(head, sender.remoteAddress, sender.localPort, context);
+    this.requestId = forwarded.requestId;
+    if (forwarded.loops) return this.fail('loop_detected', '');
+    const cluster = route.pick(authority);
+    if (!cluster) return this.fail('no_route', authority === '' ? 'the request has no authority' : authority);
+    this.cluster = cluster;
+    cluster.beginRequest(context.clock.nowMs);
+    if (this.isGrpc) {
+      if (cluster.port.policy.scheme !== 'grpc') {
+        return this.fail('unsupported_bridge', `a gRPC call came to ${cluster.port.key}, whose scheme is http`);
+      }
+      if (findField(head.fields, 'te') === undefined) head.fields.push('te', 'trailers');
+      if (!this.startDeadline()) return;
+    }
+    this.tryNext();
+  }
+
+  // --- the caller's side -------------------------------------------------------------------------------------------
+
+  onData(chunk: Uint8Array, endStream: boolean): void {
+    if (this.done) return;
+    this.bytesReceived += chunk.length;
+    if (endStream) this.requestComplete = true;
+    const attempt = this.attempt;
+    const sending = attempt?.sending ?? false;
+    if (this.facts.bodyKept) {
+      if (sending && this.heldBytes + chunk.length > REPLAY_BYTES) this.dropHeld();
+      else if (chunk.length > 0) {
+        this.held.push(Buffer.from(chunk));
+        this.heldBytes += chunk.length;
+      }
+    }
+    if (sending) attempt!.sendData(chunk, endStream);
+    this.pauseRequestIfFull();
+    if (endStream) this.lastReadMs = this.context.clock.nowMs;
+  }
+
+  onTrailers(fields: Fields): void {
+    if (this.done) return;
+    this.requestComplete = true;
+    this.trailers = fields;
+    this.lastReadMs = this.context.clock.nowMs;
+    if (this.attempt?.sending) this.attempt.sendTrailers(fields);
+  }
+
+  onAbort(kind: ErrorKind): void {
+    if (this.done) return;
+    this.attempt?.cancel();
+    this.finish(kind);
+  }
+
+  onDrain(): void {
+    if (!this.responsePaused) return;
+    this.responsePaused = false;
+    this.lastReadMs = this.context.clock.nowMs;
+    this.attempt?.resumeResponse();
+  }
+
+  // --- attempts ----------------------------------------------------------------------------------------------------
+
+  /** matched -> attempt, or an earlier attempt -> the next. */
+  private tryNext(): void {
+    const cluster = this.cluster!;
+    const endpoint = cluster.pick(this.tried, this.context.clock.nowMs);
+    if (!endpoint) return this.fail('no_endpoints', cluster.port.key);
+    this.facts.attempts++;
+    this.responsePaused = false;
+    this.attempt = new Attempt(this, endpoint);
+    if (!this.ioTimer.running) this.context.wheel.start(this.ioTimer, this.ioPeriodMs());
+    this.attempt.start();
+  }
+
+  /** The attempt has a connection and has sent what was held: the caller may go on sending. */
+  attemptSending(): void {
+    this.lastReadMs = this.context.clock.nowMs;
+    if (this.heldBytes > REPLAY_BYTES) this.dropHeld();
+    this.resumeRequest();
+  }
+
+  /** The attempt's request buffer has room again. */
+  resumeRequest(): void {
+    if (!this.requestPaused || this.isFull()) return;
+    this.requestPaused = false;
+    this.sender.resumeRequest();
+  }
+
+  /** An attempt failed before it had an answer, or in the middle of one. */
+  attemptFailed(attempt: Attempt, kind: ErrorKind, progress: Progress, detail: string): void {
+    const { cluster, facts, tried } = this;
+    const nowMs = this.context.clock.nowMs;
+    if (!cluster) return;
+    this.attempt = undefined;
+    this.attempts.push(attempt.record(kind, nowMs));
+    cluster.reportAttempt(attempt.endpoint, { error: kind, progress, httpStatus: 0, grpcStatus: -1 });
+    if (facts.headPassedOn) {
+      this.sender.abort(kind);
+      return this.finish(kind);
+    }
+    const slot = attempt.endpoint.slot;
+    facts.maxAttempts = cluster.attemptLimit();
+    facts.endpointLeft = cluster.hasUntried(tried, slot);
+    const decision = mayRetry(kind, progress, facts, cluster.budget, nowMs);
+    switch (decision.kind) {
+      case 'final':
+        if (decision.reason === 'budget_exhausted') cluster.count(PortCell.RetriesRefused);
+        return this.fail(kind, detail);
+      case 'replay':
+        // The same attempt once more: this endpoint may take it too.
+        facts.replays++;
+        facts.attempts--;
+        return this.tryNext();
+      case 'retry':
+        // Where there is only one endpoint it may be tried again; cluster.pick knows.
+        tried.add(slot);
+        cluster.count(PortCell.Retries);
+        return this.tryNext();
+    }
+  }
+
+  // --- the answer --------------------------------------------------------------------------------------------------
+
+  informational(head: ResponseHead): void {
+    if (this.done || this.head.version === 10) return;
+    this.lastReadMs = this.context.clock.nowMs;
+    this.sender.sendInformational(head);
+  }
+
+  answered(head: ResponseHead, endStream: boolean): void {
+    this.lastReadMs = this.context.clock.nowMs;
+    this.facts.headPassedOn = true;
+    this.dropHeld();
+    this.status = head.status;
+    this.sender.sendHead(head, endStream);
+  }
+
+  answerData(attempt: Attempt, chunk: Uint8Array, endStream: boolean): void {
+    this.lastReadMs = this.context.clock.nowMs;
+    this.bytesSent += chunk.length;
+    this.sender.sendData(chunk, endStream);
+    if (!endStream && !this.responsePaused && this.sender.bufferedBytes >= HIGH_WATER_BYTES) {
+      this.responsePaused = true;
+      attempt.pauseResponse();
+    }
+  }
+
+  answerTrailers(fields: Fields): void {
+    this.sender.sendTrailers(fields);
+  }
+
+  /** The answer is complete and was handed on. */
+  attemptSucceeded(attempt: Attempt, grpcStatus: number): void {
+    this.attempt = undefined;
+    this.attempts.push(attempt.record(undefined, this.context.clock.nowMs));
+    this.cluster!.reportAttempt(attempt.endpoint, {
+      error: undefined,
+      progress: attempt.progress,
+      httpStatus: this.status,
+      grpcStatus,
+    });
+    this.finish(undefined, grpcStatus);
+  }
+
+  // --- time --------------------------------------------------------------------------------------------------------
+
+  onTimer(what: number, nowMs: number): void {
+    if (this.done) return;
+    if (what === DEADLINE_TIMER) return this.abandon('deadline_exceeded');
+    const attempt = this.attempt;
+    const timeout = this.cluster!.port.policy.timeout;
+    let nextMs = this.ioPeriodMs();
+    if (attempt?.sending) {
+      const stalledSinceMs = attempt.stalledSinceMs;
+      if (stalledSinceMs >= 0) {
+        const leftMs = stalledSinceMs + timeout.sendMs - nowMs;
+        if (leftMs <= 0) return this.timeOut(attempt, 'send_timeout');
+        nextMs = Math.min(nextMs, leftMs);
+      } else if (this.waitsForRead()) {
+        const leftMs = this.lastReadMs + timeout.readMs - nowMs;
+        if (leftMs <= 0) return this.timeOut(attempt, 'read_timeout');
+        nextMs = Math.min(nextMs, leftMs);
+      }
+    }
+    this.context.wheel.start(this.ioTimer, nextMs);
+  }
+
+  /**
+   * Whether silence is the upstream's: the request is sent (or the answer has begun) and nothing of ours holds it
+   * back. A gRPC call may be silent for as long as its deadline allows unless somebody set `timeout.read`.
+   */
+  private waitsForRead(): boolean {
+    if (this.isGrpc && !this.cluster!.port.policy.timeout.readIsSet) return false;
+    return (this.requestComplete || this.facts.headPassedOn) && !this.responsePaused;
+  }
+
+  private ioPeriodMs(): number {
+    const timeout = this.cluster!.port.policy.timeout;
+    return Math.min(timeout.sendMs, timeout.readMs);
+  }
+
+  private timeOut(attempt: Attempt, kind: ErrorKind): void {
+    const progress = attempt.progress;
+    attempt.cancelQuietly();
+    this.attemptFailed(attempt, kind, progress, '');
+  }
+
+  /** Ends the request from our side: the attempt is given up and the caller is told. */
+  private abandon(kind: ErrorKind): void {
+    this.attempt?.cancel();
+    if (this.facts.headPassedOn) {
+      this.sender.abort(kind);
+      this.finish(kind);
+    } else this.fail(kind, '');
+  }
+
+  /** Reads grpc-timeout and starts the deadline; false where the request ended over it. */
+  private startDeadline(): boolean {
+    const fields = this.head.fields;
+    for (let i = 0; i < fields.length; i += 2) {
+      if (fields[i] !== 'grpc-timeout' && fields[i]!.toLowerCase() !== 'grpc-timeout') continue;
+      const timeoutMs = parseGrpcTimeout(fields[i + 1]!);
+      if (timeoutMs === undefined) {
+        this.fail('bad_request', 'grpc-timeout is malformed');
+        return false;
+      }
+      this.deadlineAtMs = this.startMs + timeoutMs;
+      this.deadlineField = i + 1;
+      this.deadlineTimer = new Timer(this, DEADLINE_TIMER);
+      this.context.wheel.start(this.deadlineTimer, timeoutMs);
+      return true;
+    }
+    return true;
+  }
+
+  /** Lowers grpc-timeout by the time already spent; called as each attempt is sent. */
+  lowerDeadline(): void {
+    if (this.deadlineField < 0) return;
+    const leftMs = Math.max(0, this.deadlineAtMs - this.context.clock.nowMs);
+    this.head.fields[this.deadlineField] = formatGrpcTimeout(leftMs);
+  }
+
+  // --- the end -----------------------------------------------------------------------------------------------------
+
+  private fail(kind: ErrorKind, detail: string): void {
+    this.status = sendReply(this.sender, kind, detail, {
+      isGrpc: this.isGrpc,
+      isHead: this.head.method === 'HEAD',
+    });
+    this.finish(kind);
+  }
+
+  private finish(error: ErrorKind | undefined, grpcStatus = -1): void {
+    if (this.done) return;
+    this.done = true;
+    const { wheel, clock } = this.context;
+    wheel.stop(this.ioTimer);
+    if (this.deadlineTimer) wheel.stop(this.deadlineTimer);
+    this.held = [];
+    const cluster = this.cluster;
+    if (cluster) {
+      const ok = error === undefined && (grpcStatus >= 0 ? grpcStatus === 0 : this.status < 500);
+      cluster.endRequest(ok);
+    }
+    this.context.onFinished({
+      startWallMs: this.startWallMs,
+      durationMs: clock.nowMs - this.startMs,
+      head: this.head,
+      isGrpc: this.isGrpc,
+      cluster,
+      status: this.status,
+      grpcStatus,
+      error,
+      bytesReceived: this.bytesReceived,
+      bytesSent: this.bytesSent,
+      remoteAddress: this.sender.remoteAddress,
+      requestId: this.requestId,
+      attempts: this.attempts,
+    });
+  }
+
+  private dropHeld(): void {
+    this.facts.bodyKept = false;
+    this.held = [];
+    this.heldBytes = 0;
+  }
+
+  private isFull(): boolean {
+    const attempt = this.attempt;
+    return (attempt?.sending ? attempt.bufferedBytes : this.heldBytes) >= HIGH_WATER_BYTES;
+  }
+
+  private pauseRequestIfFull(): void {
+    if (this.requestPaused || this.requestComplete || !this.isFull()) return;
+    this.requestPaused = true;
+    this.sender.pauseRequest();
+  }
+}

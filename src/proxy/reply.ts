@@ -1,0 +1,51 @@
+// Answers that the sidecar makes itself: an HTTP answer for an HTTP caller, a Trailers-Only gRPC answer for a gRPC
+// caller, from one table. Each carries `x-outrigger-reason`.
+import type { ErrorKind } from '../base/error.ts';
+import type { Fields, ResponseHead, ResponseSender } from '../codec/exchange.ts';
+import { encodeGrpcMessage } from '../codec/grpc/status.ts';
+import { ERROR_TABLE } from '../model/error-table.ts';
+
+/** Field that says why the sidecar answered itself; its value is an {@link ErrorKind}. */
+export const REASON_FIELD = 'x-outrigger-reason';
+
+/** Sends the answer for `kind`; returns the HTTP status sent. `detail` goes into the text, except to HEAD. */
+export function sendReply(
+  sender: ResponseSender,
+  kind: ErrorKind,
+  detail: string,
+  caller: { readonly isGrpc: boolean; readonly isHead: boolean },
+): number {
+  const entry = ERROR_TABLE[kind];
+  const text = detail === '' ? entry.text : `${entry.text}: ${detail}`;
+  if (caller.isGrpc) {
+    sender.sendHead(
+      head(200, [
+        'content-type',
+        'application/grpc',
+        'grpc-status',
+        String(entry.grpcStatus),
+        'grpc-message',
+        encodeGrpcMessage(text),
+        REASON_FIELD,
+        kind,
+      ]),
+      true,
+    );
+    return 200;
+  }
+  const body = Buffer.from(text + '\n', 'utf8');
+  sender.sendHead(
+    head(
+      entry.httpStatus,
+      ['content-type', 'text/plain; charset=utf-8', 'content-length', String(body.length), REASON_FIELD, kind],
+      body.length,
+    ),
+    caller.isHead,
+  );
+  if (!caller.isHead) sender.sendData(body, true);
+  return entry.httpStatus;
+}
+
+function head(status: number, fields: Fields, contentLength = -1): ResponseHead {
+  return { status, fields, neverIndexed: undefined, contentLength };
+}

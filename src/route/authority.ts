@@ -1,0 +1,54 @@
+// Which target of a listener a request means. With one target the authority doesn't matter. Several (two services on one
+// port number) are told apart by Host, without its port: the caller's idea of the port is the listener's anyway.
+import type { TargetSpec } from '../model/snapshot.ts';
+
+/** The targets of one listener, ready to be picked from. */
+export interface AuthorityTable {
+  /** Index of the target for a `Host` or `:authority` as received; -1 where none has it. */
+  pick(authority: string): number;
+}
+
+/** Compiles a listener's targets. Where two name the same authority the first has it. */
+export function createAuthorityTable(targets: readonly TargetSpec[]): AuthorityTable {
+  if (targets.length === 1) return { pick: () => 0 };
+  const byHost = new Map<string, number>();
+  targets.forEach(({ authorities }, index) => {
+    for (const authority of authorities) {
+      const host = hostOf(authority);
+      if (host !== undefined && !byHost.has(host)) byHost.set(host, index);
+    }
+  });
+  return {
+    pick(authority) {
+      const exact = byHost.get(authority);
+      if (exact !== undefined) return exact;
+      const host = hostOf(authority);
+      return (host === undefined ? undefined : byHost.get(host)) ?? -1;
+    },
+  };
+}
+
+/**
+ * Host of an authority (RFC 3986 section 3.2.2) in lower case, without port, brackets and the dot of a fully qualified
+ * name. Undefined if there is none or what follows it isn't a port.
+ */
+export function hostOf(authority: string): string | undefined {
+  let host = authority;
+  if (authority.startsWith('[')) {
+    const end = authority.indexOf(']');
+    if (end < 0 || !PORT.test(authority.slice(end + 1))) return undefined;
+    host = authority.slice(1, end);
+  } else {
+    const colon = authority.indexOf(':');
+    // A second colon: an IPv6 address without brackets, which can't have a port.
+    if (colon >= 0 && authority.indexOf(':', colon + 1) < 0) {
+      if (!PORT.test(authority.slice(colon))) return undefined;
+      host = authority.slice(0, colon);
+    }
+    if (host.endsWith('.')) host = host.slice(0, -1);
+  }
+  return host === '' ? undefined : host.toLowerCase();
+}
+
+/** Nothing, or a colon and a port, which may be empty (RFC 3986 section 3.2.3). */
+const PORT = /^(?::[0-9]*)?$/;

@@ -1,0 +1,143 @@
+// The admin service's view of the live sidecar (admin/views.ts), made of the live objects. Plain data, made when asked.
+import type {
+  ControlView,
+  EndpointChange,
+  EndpointState,
+  EndpointView,
+  ListenerView,
+  PortView,
+  Readiness,
+  ResourceView,
+  SidecarView,
+} from './admin/views.ts';
+import type { Cancel } from './base/clock.ts';
+import type { LogLevel } from './base/log.ts';
+import { healthCount, healthStateName } from './health/machine.ts';
+import { EndpointCell, PortCell, type Cells } from './model/cells.ts';
+import type { LiveConfig } from './runtime/live-config.ts';
+import type { Counters } from './telemetry/counters.ts';
+import type { Cluster } from './upstream/cluster.ts';
+import { endpointId, type LiveEndpoint } from './upstream/endpoint.ts';
+
+/** What the view is made of. */
+export interface ViewSources {
+  readonly nodeId: string;
+  readonly counters: Counters;
+  readonly endpointCells: Cells;
+  readonly config: LiveConfig;
+  control(): ControlView;
+  resources(): Iterable<ResourceView>;
+  ready(): Readiness;
+  drain(exit: boolean): number;
+  setLogLevel(level: LogLevel): LogLevel;
+}
+
+/** The view, and the two verbs by which its watchers hear of changes. */
+export interface LiveView extends SidecarView {
+  endpointChanged(change: EndpointChange, cluster: Cluster, endpoint: LiveEndpoint): void;
+  readyChanged(): void;
+}
+
+export function createSidecarView(sources: ViewSources): LiveView {
+  const { config, endpointCells } = sources;
+  const endpointWatchers = new Set<(change: EndpointChange, port: PortView, endpoint: EndpointView) => void>();
+  const readyWatchers = new Set<() => void>();
+  return {
+    nodeId: sources.nodeId,
+    counters: sources.counters,
+    control: () => sources.control(),
+    controlConnected: () => {
+      const { state } = sources.control();
+      return state === 'none' ? undefined : state === 'connected';
+    },
+    resources: () => sources.resources(),
+    snapshotNumber: () => config.snapshot.number,
+    listeners: () => [...config.listeners.values()].map(listenerView),
+    *ports() {
+      for (const cluster of config.clusters.values()) yield portView(cluster, endpointCells);
+    },
+    watchEndpoints: (changed) => watch(endpointWatchers, changed),
+    ready: () => sources.ready(),
+    watchReady: (changed) => watch(readyWatchers, changed),
+    live: () => true,
+    drain: (exit) => sources.drain(exit),
+    setLogLevel: (level) => sources.setLogLevel(level),
+    endpointChanged(change, cluster, endpoint) {
+      if (endpointWatchers.size === 0) return;
+      const port = portView(cluster, endpointCells);
+      const view = endpointView(cluster, endpoint, endpointCells);
+      for (const changed of endpointWatchers) changed(change, port, view);
+    },
+    readyChanged() {
+      for (const changed of readyWatchers) changed();
+    },
+  };
+}
+
+function watch<T>(watchers: Set<T>, watcher: T): Cancel {
+  watchers.add(watcher);
+  return () => watchers.delete(watcher);
+}
+
+function listenerView(listener: LiveConfig['listeners'] extends Map<string, infer L> ? L : never): ListenerView {
+  return {
+    name: listener.spec.name,
+    address: endpointId(listener.address, listener.port),
+    error: listener.error,
+    connections: listener.bound?.connectionCount ?? 0,
+  };
+}
+
+function portView(cluster: Cluster, cells: Cells): PortView {
+  const { upstream, servicePort, policy } = cluster.port;
+  const active = policy.checks?.active;
+  return {
+    upstream,
+    servicePort,
+    scheme: policy.scheme,
+    checks: policy.checks && { type: active?.type ?? 'passive', host: active?.host },
+    inFlight: cluster.inFlight,
+    requests: cluster.total(PortCell.Requests),
+    successes: cluster.total(PortCell.Successes),
+    failures: cluster.total(PortCell.Failures),
+    retries: cluster.total(PortCell.Retries),
+    retriesRefused: cluster.total(PortCell.RetriesRefused),
+    latency: cluster.latency,
+    *endpoints() {
+      for (const endpoint of cluster.list()) yield endpointView(cluster, endpoint, cells);
+    },
+  };
+}
+
+function endpointView(cluster: Cluster, endpoint: LiveEndpoint, cells: Cells): EndpointView {
+  const { spec, slot } = endpoint;
+  return {
+    address: spec.address,
+    port: spec.port,
+    weight: spec.weight,
+    priority: spec.priority,
+    labels: spec.labels,
+    usable: endpoint.usable,
+    state: endpointState(cluster, endpoint, cells),
+    cause: endpoint.cause,
+    sinceWallMs: endpoint.sinceWallMs,
+    inFlight: cells.get(slot, EndpointCell.InFlight),
+    connections: endpoint.pool.connections,
+    attempts: cells.total(slot, EndpointCell.Attempts),
+    successes: cells.total(slot, EndpointCell.Successes),
+    failures: cells.total(slot, EndpointCell.Failures),
+    health: {
+      success: healthCount(cells, slot, 'success'),
+      httpFailure: healthCount(cells, slot, 'http'),
+      tcpFailure: healthCount(cells, slot, 'tcp'),
+      timeoutFailure: healthCount(cells, slot, 'timeout'),
+    },
+  };
+}
+
+function endpointState(cluster: Cluster, endpoint: LiveEndpoint, cells: Cells): EndpointState {
+  if (endpoint.spec.draining) return 'draining';
+  if (!cluster.port.policy.checks) return 'unchecked';
+  const name = healthStateName(cells.get(endpoint.slot, EndpointCell.HealthState));
+  return name === 'trial' ? 'mostly_unhealthy' : name;
+}

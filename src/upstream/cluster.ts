@@ -1,0 +1,255 @@
+// A service port as it lives: its endpoints with their pools and numbers, who of them may be used, and the pick. Health
+// decides what is usable, balance/ chooses among it; neither knows the other.
+import type { Cancel } from '../base/clock.ts';
+import type { TimerWheel } from '../base/timer-wheel.ts';
+import type { Balancer, LiveNumbers, PickHints } from '../balance/balancer.ts';
+import { createRoundRobin, seedCursor } from '../balance/round-robin.ts';
+import type { TriedSlots } from '../balance/tried-slots.ts';
+import type { WireLimits } from '../codec/limits.ts';
+import { isUp } from '../health/machine.ts';
+import { EndpointCell, PortCell, type Cells } from '../model/cells.ts';
+import type { EndpointSpec, UpstreamPort } from '../model/snapshot.ts';
+import type { Transport } from '../net/transport.ts';
+import { attemptLimit, mayTryAgain } from '../policy/attempts.ts';
+import { RetryBudget } from '../policy/retry-budget.ts';
+import { LatencyHistogram } from '../telemetry/histogram.ts';
+import type { Channel, ChannelOwner } from './channel.ts';
+import { endpointId, LiveEndpoint } from './endpoint.ts';
+import { createH1Channel } from './h1-channel.ts';
+import { createH2Channel } from './h2-channel.ts';
+import { PortHealth, type AttemptOutcome, type HealthContext } from './health.ts';
+import { EndpointPool, type PoolOptions } from './pool.ts';
+
+/** How often idle connections are looked at. */
+const IDLE_SWEEP_MS = 1000;
+/** Streams that a new HTTP/2 connection is expected to take; its SETTINGS say the truth later. */
+const EXPECTED_STREAMS = 100;
+
+/** What clusters need from outside; one for the process. */
+export interface ClusterContext extends Omit<HealthContext, 'probeChannels'> {
+  readonly wheel: TimerWheel;
+  readonly limits: WireLimits;
+  readonly portCells: Cells;
+  readonly onEndpointChange: (
+    change: 'added' | 'removed' | 'updated',
+    cluster: Cluster,
+    endpoint: LiveEndpoint,
+  ) => void;
+}
+
+/** A live upstream port. */
+export class Cluster {
+  port: UpstreamPort;
+  /** Row in the port cells. */
+  readonly slot: number;
+  private readonly generation: number;
+  private readonly cells: Cells;
+  readonly budget = new RetryBudget();
+  /** Times of complete requests. */
+  readonly latency = new LatencyHistogram();
+
+  private readonly context: ClusterContext;
+  private readonly endpoints = new Map<string, LiveEndpoint>();
+  private usable: readonly LiveEndpoint[] = [];
+  private readonly balancer: Balancer = createRoundRobin();
+  private readonly live: LiveNumbers;
+  private readonly hints: PickHints = { nowMs: 0, keyHash: 0 };
+  private readonly health: PortHealth;
+  private cancelSweep: Cancel | undefined = undefined;
+
+  constructor(port: UpstreamPort, context: ClusterContext) {
+    this.port = port;
+    this.context = context;
+    this.cells = context.portCells;
+    this.slot = context.portCells.allocate();
+    this.generation = context.portCells.generation(this.slot);
+    this.live = { endpoints: context.endpointCells, ports: context.portCells, portSlot: this.slot };
+    seedCursor(context.portCells, this.slot, context.rng);
+    const probeChannels = {
+      createHttp1: (transport: Transport, owner: ChannelOwner) => this.createChannel('http', transport, owner),
+      createHttp2: (transport: Transport, owner: ChannelOwner) => this.createChannel('grpc', transport, owner),
+    };
+    this.health = new PortHealth({ ...context, probeChannels }, (endpoint, useChanged) => {
+      if (useChanged) this.refreshUsable();
+      context.onEndpointChange('updated', this, endpoint);
+    });
+    this.setEndpoints(undefined);
+    this.sweep();
+  }
+
+  /** The endpoints, ordered as configured. */
+  list(): Iterable<LiveEndpoint> {
+    return this.endpoints.values();
+  }
+
+  /** Requests in flight. */
+  get inFlight(): number {
+    return this.holdsRow ? this.cells.get(this.slot, PortCell.InFlight) : 0;
+  }
+
+  /** Reads a counter of this port, a word of PortCell. */
+  total(word: number): number {
+    return this.holdsRow ? this.cells.total(this.slot, word) : 0;
+  }
+
+  /** Moves a counter of this port. */
+  count(word: number): void {
+    if (this.holdsRow) this.cells.count(this.slot, word);
+  }
+
+  beginRequest(nowMs: number): void {
+    if (!this.holdsRow) return;
+    this.cells.add(this.slot, PortCell.InFlight, 1);
+    this.cells.count(this.slot, PortCell.Requests);
+    this.budget.countFirst(nowMs);
+  }
+
+  endRequest(ok: boolean): void {
+    if (!this.holdsRow) return;
+    this.cells.add(this.slot, PortCell.InFlight, -1);
+    this.cells.count(this.slot, ok ? PortCell.Successes : PortCell.Failures);
+  }
+
+  private get holdsRow(): boolean {
+    return this.cells.holds(this.slot, this.generation);
+  }
+
+  /** New policy or endpoints. Endpoints that stay keep their connections, numbers and health. */
+  update(port: UpstreamPort): void {
+    const before = this.port;
+    this.port = port;
+    this.setEndpoints(before);
+  }
+
+  /** The port is gone: nothing new starts; attempts in flight finish. */
+  remove(): void {
+    this.cancelSweep?.();
+    this.health.stop();
+    for (const endpoint of this.endpoints.values()) {
+      this.context.onEndpointChange('removed', this, endpoint);
+      endpoint.remove();
+    }
+    this.endpoints.clear();
+    this.usable = [];
+    this.cells.release(this.slot); // requests still in flight no longer count
+  }
+
+  /** Closes every connection at once. */
+  destroy(): void {
+    this.cancelSweep?.();
+    this.health.stop();
+    for (const endpoint of this.endpoints.values()) endpoint.pool.destroy();
+  }
+
+  /** The endpoint for the next attempt; undefined where none is left. */
+  pick(tried: TriedSlots, nowMs: number): LiveEndpoint | undefined {
+    const usable = this.usable;
+    if (usable.length === 0) return undefined;
+    // A single endpoint is used without any algorithm, and may be tried again (APISIX).
+    if (mayTryAgain(this.endpoints.size)) return usable[0];
+    this.hints.nowMs = nowMs;
+    const index = this.balancer.pick(this.live, tried, this.hints);
+    if (index < 0) return undefined;
+    const endpoint = usable[index]!;
+    this.context.endpointCells.count(endpoint.slot, EndpointCell.Picks);
+    return endpoint;
+  }
+
+  /** Attempts that a request may have. */
+  attemptLimit(): number {
+    return attemptLimit(this.port.policy.attempts, this.endpoints.size);
+  }
+
+  /** Whether an endpoint is left for another attempt, after that at `failedSlot`. */
+  hasUntried(tried: TriedSlots, failedSlot: number): boolean {
+    if (mayTryAgain(this.endpoints.size)) return true;
+    const weighted = this.usable.some(({ spec }) => spec.weight > 0); // weight 0 counts only where all have it
+    return this.usable.some(
+      ({ slot, spec }) => slot !== failedSlot && !tried.has(slot) && (spec.weight > 0 || !weighted),
+    );
+  }
+
+  reportAttempt(endpoint: LiveEndpoint, outcome: AttemptOutcome): void {
+    this.health.reportAttempt(endpoint, outcome);
+  }
+
+  private setEndpoints(before: UpstreamPort | undefined): void {
+    const { context, port } = this;
+    const wanted = new Map<string, EndpointSpec>();
+    for (const spec of port.endpoints) wanted.set(endpointId(spec.address, spec.port), spec);
+    for (const [id, endpoint] of this.endpoints) {
+      if (wanted.has(id)) continue;
+      this.endpoints.delete(id);
+      context.onEndpointChange('removed', this, endpoint);
+      endpoint.remove();
+    }
+    const changed: LiveEndpoint[] = [];
+    const added: LiveEndpoint[] = [];
+    for (const [id, spec] of wanted) {
+      const endpoint = this.endpoints.get(id);
+      if (!endpoint) {
+        const created = new LiveEndpoint(spec, this.createPool(spec), context.endpointCells, context.clock.wallMs());
+        this.endpoints.set(id, created);
+        added.push(created);
+        continue;
+      }
+      if (endpoint.spec !== spec) changed.push(endpoint);
+      endpoint.spec = spec;
+      if (before && before.policy !== port.policy) this.updatePool(endpoint, before);
+    }
+    this.health.update(port.policy.checks, port.policy.scheme, this.endpoints.values());
+    this.refreshUsable();
+    for (const endpoint of added) context.onEndpointChange('added', this, endpoint);
+    for (const endpoint of changed) context.onEndpointChange('updated', this, endpoint);
+  }
+
+  /** Up and ready; if there is none, all that don't drain (APISIX: health is ignored then); if there is none, all. */
+  private refreshUsable(): void {
+    const cells = this.context.endpointCells;
+    const all = [...this.endpoints.values()];
+    const ready = all.filter((endpoint) => !endpoint.spec.draining);
+    const up = ready.filter((endpoint) => isUp(cells.get(endpoint.slot, EndpointCell.HealthState)));
+    this.usable = up.length > 0 ? up : ready.length > 0 ? ready : all;
+    for (const endpoint of all) endpoint.usable = false;
+    for (const endpoint of this.usable) endpoint.usable = true;
+    this.balancer.update(this.usable.map(({ slot, spec }) => ({ slot, weight: spec.weight })));
+  }
+
+  private createPool(spec: EndpointSpec): EndpointPool {
+    return new EndpointPool(this.poolOptions(spec), this.context);
+  }
+
+  private updatePool(endpoint: LiveEndpoint, before: UpstreamPort): void {
+    if (before.policy.scheme === this.port.policy.scheme) {
+      endpoint.pool.options = this.poolOptions(endpoint.spec);
+      return;
+    }
+    endpoint.pool.drain();
+    endpoint.pool = this.createPool(endpoint.spec);
+  }
+
+  private poolOptions(spec: EndpointSpec): PoolOptions {
+    const { scheme, timeout, keepalivePool } = this.port.policy;
+    return {
+      address: spec.address,
+      port: spec.port,
+      connectTimeoutMs: timeout.connectMs,
+      keepalive: keepalivePool,
+      createChannel: (transport, owner) => this.createChannel(scheme, transport, owner),
+      expectedCapacity: scheme === 'grpc' ? EXPECTED_STREAMS : 1,
+    };
+  }
+
+  private createChannel(scheme: 'http' | 'grpc', transport: Transport, owner: ChannelOwner): Channel {
+    const { clock, wheel, logger, limits } = this.context;
+    const options = { clock, wheel, logger, limits, maxRequests: this.port.policy.keepalivePool.requests };
+    return scheme === 'grpc' ? createH2Channel(transport, owner, options) : createH1Channel(transport, owner, options);
+  }
+
+  private sweep(): void {
+    this.cancelSweep = this.context.clock.after(IDLE_SWEEP_MS, () => {
+      for (const endpoint of this.endpoints.values()) endpoint.pool.closeIdle(this.context.clock.nowMs);
+      this.sweep();
+    });
+  }
+}

@@ -1,0 +1,64 @@
+import { EndpointCell, type Cells } from '../model/cells.ts';
+import type { EndpointSpec } from '../model/snapshot.ts';
+import type { EndpointPool } from './pool.ts';
+
+/** What keeps an endpoint apart from others of its port. */
+export function endpointId(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/**
+ * An endpoint as it lives: it keeps its row of cells, its pool and its history for as long as its address and port are
+ * configured, whatever else changes.
+ */
+export class LiveEndpoint {
+  /** `address:port`. */
+  readonly id: string;
+  /** Row in the endpoint cells. */
+  readonly slot: number;
+  readonly generation: number;
+  spec: EndpointSpec;
+  pool: EndpointPool;
+  /** What led to the health state, for people. */
+  cause = '';
+  /** Wall time since when the health state holds, ms. */
+  sinceWallMs: number;
+  /** Whether the balancer picks it now; upstream/cluster.ts keeps it. */
+  usable = false;
+
+  private readonly cells: Cells;
+
+  constructor(spec: EndpointSpec, pool: EndpointPool, cells: Cells, nowWallMs: number) {
+    this.id = endpointId(spec.address, spec.port);
+    this.spec = spec;
+    this.pool = pool;
+    this.cells = cells;
+    this.slot = cells.allocate();
+    this.generation = cells.generation(this.slot);
+    this.sinceWallMs = nowWallMs;
+  }
+
+  /** Whether the row still is this endpoint's (it isn't once the endpoint was removed). */
+  get holdsRow(): boolean {
+    return this.cells.holds(this.slot, this.generation);
+  }
+
+  beginAttempt(): void {
+    if (!this.holdsRow) return;
+    this.cells.add(this.slot, EndpointCell.InFlight, 1);
+    this.cells.count(this.slot, EndpointCell.Attempts);
+  }
+
+  /** `undefined`: it was given up for reasons that are not the endpoint's. */
+  endAttempt(success: boolean | undefined): void {
+    if (!this.holdsRow) return;
+    this.cells.add(this.slot, EndpointCell.InFlight, -1);
+    if (success !== undefined) this.cells.count(this.slot, success ? EndpointCell.Successes : EndpointCell.Failures);
+  }
+
+  /** The endpoint was removed: its row goes back, its connections finish. */
+  remove(): void {
+    this.cells.release(this.slot);
+    this.pool.drain();
+  }
+}

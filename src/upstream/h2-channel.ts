@@ -1,0 +1,331 @@
+// An upstream HTTP/2 connection: carries many requests at once. Its life:
+//
+//   open ----GOAWAY came, drain(), maxRequests, no ids left----> draining ----no stream----> closed
+//     |  FIN, error, the peer broke the rules, no answer to PING, destroy() ------------------^
+//
+// Streams are started before the peer's SETTINGS are known, as RFC 9113 section 3.4 allows; until then it is taken to
+// stand 100 of them.
+import { NOTHING_SENT, type ErrorKind } from '../base/error.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/log.ts';
+import { Timer, type TimerOwner, type TimerWheel } from '../base/timer-wheel.ts';
+import type { Fields, RequestHead, RequestSender, ResponseHead, ResponseReceiver } from '../codec/exchange.ts';
+import { BlockCache } from '../codec/h2/block-cache.ts';
+import { H2Connection, type ConnectionOwner } from '../codec/h2/connection.ts';
+import * as code from '../codec/h2/error-code.ts';
+import { CLIENT_PREFACE, MAX_31_BITS } from '../codec/h2/frame.ts';
+import { writePing } from '../codec/h2/frame-writer.ts';
+import { copyResponseHead, readResponseHead } from '../codec/h2/response-head.ts';
+import * as setting from '../codec/h2/settings.ts';
+import type { H2Stream } from '../codec/h2/stream.ts';
+import { readTrailers } from '../codec/h2/trailers.ts';
+import type { WireLimits } from '../codec/limits.ts';
+import type { Transport, TransportHandler } from '../net/transport.ts';
+import type { Channel, ChannelOwner } from './channel.ts';
+import { UpstreamH2Stream } from './h2-stream.ts';
+
+/** What a channel needs from outside. */
+export interface H2ChannelContext {
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly logger: Logger;
+  readonly limits: WireLimits;
+  /** Requests after which it drains. */
+  readonly maxRequests: number;
+  /** With streams in flight and no byte for so long, ms, a PING asks whether the peer lives. Undefined: never. */
+  readonly keepalivePingMs?: number;
+  /** First stream identifier, odd; 1 unless a test wants to see the last ones. */
+  readonly firstStreamId?: number;
+}
+
+/** Takes an open connection over and sends the client preface. */
+export function createH2Channel(transport: Transport, owner: ChannelOwner, context: H2ChannelContext): Channel {
+  const channel = new H2Channel(transport, owner, context);
+  transport.handler = channel;
+  return channel;
+}
+
+const ASSUMED_STREAMS = 100;
+const PING_ACK_MS = 20_000;
+const KEEPALIVE_PING = 0x616c6976;
+
+class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwner {
+  draining = false;
+  served = 0;
+  idleSinceMs: number;
+  private readonly transport: Transport;
+  private readonly owner: ChannelOwner;
+  private readonly context: H2ChannelContext;
+  private readonly connection: H2Connection;
+  private readonly heads = new BlockCache<ResponseHead>();
+  private readonly trailers = new BlockCache<Fields>();
+  private readonly pingTimer = new Timer(this, 0);
+  private pingSent = false;
+  private lastReadMs = 0;
+  private nextId: number;
+  private streamLimit = ASSUMED_STREAMS;
+  private drainTold = false;
+  private closedTold = false;
+
+  constructor(transport: Transport, owner: ChannelOwner, context: H2ChannelContext) {
+    this.transport = transport;
+    this.owner = owner;
+    this.context = context;
+    this.idleSinceMs = context.clock.nowMs;
+    this.nextId = context.firstStreamId ?? 1;
+    this.connection = new H2Connection('client', transport, this, context);
+    const { limits } = context;
+    transport.write(CLIENT_PREFACE);
+    const settings = [
+      setting.ENABLE_PUSH,
+      0,
+      setting.INITIAL_WINDOW_SIZE,
+      limits.streamWindowBytes,
+      setting.MAX_HEADER_LIST_SIZE,
+      limits.responseHeadBytes,
+    ];
+    if (limits.hpackTableBytes !== 4096) settings.push(setting.HEADER_TABLE_SIZE, limits.hpackTableBytes);
+    this.connection.start(settings);
+  }
+
+  get active(): number {
+    return this.connection.streams.size;
+  }
+
+  get capacity(): number {
+    if (this.draining || this.connection.shut) return 0;
+    return Math.max(0, this.streamLimit - this.connection.streams.size);
+  }
+
+  start(head: RequestHead, endStream: boolean, receiver: ResponseReceiver): RequestSender {
+    const { connection } = this;
+    const stream = new UpstreamH2Stream(connection, receiver, head.method === 'HEAD', this.served > 0);
+    if (head.protocol !== '' || head.method === 'CONNECT') {
+      return this.failLater(stream, 'unsupported_bridge', 'an upgrade has no HTTP/2 form');
+    }
+    if (this.capacity === 0) return this.failLater(stream, 'upstream_refused', 'the connection takes no more streams');
+    const id = this.nextId;
+    this.nextId += 2;
+    connection.lastStreamId = id;
+    connection.add(stream, id);
+    connection.headers.writeRequest(id, head, endStream, connection.peer.frameBytes);
+    if (endStream) connection.localEnd(stream);
+    this.served++;
+    if (this.context.keepalivePingMs !== undefined && !this.pingTimer.running) {
+      this.lastReadMs = this.context.clock.nowMs;
+      this.context.wheel.start(this.pingTimer, this.context.keepalivePingMs);
+    }
+    if (this.served >= this.context.maxRequests || this.nextId > MAX_31_BITS) {
+      // No capacity from here on; the pool, which may be in the middle of picking, hears of it in a later turn.
+      this.draining = true;
+      this.context.clock.after(0, () => this.tellDraining());
+    }
+    return stream;
+  }
+
+  drain(): void {
+    this.draining = true;
+    this.tellDraining();
+  }
+
+  destroy(): void {
+    this.fail('upstream_reset', 'closed by this side');
+    this.transport.destroy();
+  }
+
+  // ---------------------------------------------------------------- from the transport
+
+  onRead(bytes: Buffer, length: number): void {
+    if (this.connection.shut) return;
+    this.lastReadMs = this.context.clock.nowMs;
+    this.connection.read(bytes, 0, length);
+  }
+
+  onDrain(): void {
+    if (!this.connection.shut) this.connection.scheduler.pump();
+  }
+
+  onEnd(): void {
+    this.fail('upstream_reset', 'the upstream closed the connection');
+    this.transport.destroy();
+  }
+
+  onClose(error: string | undefined): void {
+    this.fail('upstream_reset', error ?? 'the connection closed');
+  }
+
+  onTimer(_what: number, nowMs: number): void {
+    const everyMs = this.context.keepalivePingMs ?? 0;
+    if (this.active === 0 || this.connection.shut) {
+      this.pingSent = false;
+      return;
+    }
+    const silentMs = nowMs - this.lastReadMs;
+    if (this.pingSent) {
+      this.fail('upstream_reset', 'the upstream did not answer a PING');
+      this.transport.destroy();
+    } else if (silentMs < everyMs) this.context.wheel.start(this.pingTimer, everyMs - silentMs);
+    else {
+      this.pingSent = true;
+      writePing(this.transport, 0, KEEPALIVE_PING, KEEPALIVE_PING);
+      this.context.wheel.start(this.pingTimer, PING_ACK_MS);
+    }
+  }
+
+  // ---------------------------------------------------------------- from the connection
+
+  onHeaderBlock(
+    stream: H2Stream | undefined,
+    _id: number,
+    endStream: boolean,
+    bytes: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    const answer = stream as UpstreamH2Stream; // the dispatcher lets servers open no stream
+    if (answer.headSeen) this.onTrailers(answer, endStream, bytes, start, end);
+    else this.onHead(answer, endStream, bytes, start, end);
+  }
+
+  onStreamClosed(): void {
+    if (this.connection.shut) return;
+    if (this.active === 0) {
+      this.idleSinceMs = this.context.clock.nowMs;
+      if (this.drainTold) return this.leave();
+    }
+    if (this.capacity > 0) this.owner.onAvailable(this);
+  }
+
+  onPeerReset(): void {}
+
+  onPeerSettings(): void {
+    const before = this.capacity;
+    this.streamLimit = Math.min(this.connection.peer.concurrentStreams, this.context.limits.concurrentStreams);
+    if (this.capacity > before) this.owner.onAvailable(this);
+  }
+
+  onGoaway(lastStreamId: number, errorCode: number, detail: string): void {
+    const reason = `GOAWAY ${code.errorCodeName(errorCode)}${detail === '' ? '' : `: ${detail}`}`;
+    if (errorCode !== code.NO_ERROR) {
+      const { remoteAddress, remotePort } = this.transport;
+      this.context.logger.log('info', { upstream: `${remoteAddress}:${remotePort}`, reason }, 'upstream goes away');
+    }
+    this.draining = true;
+    for (const stream of [...this.connection.streams.values()]) {
+      if (stream.id <= lastStreamId || stream.closed) continue;
+      this.connection.discard(stream);
+      (stream as UpstreamH2Stream).refused(reason);
+    }
+    this.tellDraining();
+  }
+
+  onPingAck(high: number, low: number): void {
+    if (!this.pingSent || high !== KEEPALIVE_PING || low !== KEEPALIVE_PING) return;
+    this.pingSent = false;
+    this.context.wheel.start(this.pingTimer, this.context.keepalivePingMs ?? 0);
+  }
+
+  onConnectionError(errorCode: number, detail: string): void {
+    this.fail('upstream_protocol_error', `${code.errorCodeName(errorCode)}: ${detail}`);
+  }
+
+  // ---------------------------------------------------------------- answers
+
+  private onHead(stream: UpstreamH2Stream, endStream: boolean, bytes: Buffer, start: number, end: number): void {
+    const { connection } = this;
+    const { decoder } = connection;
+    const { limits } = this.context;
+    let head = this.heads.get(bytes, start, end, decoder.generation);
+    if (head === undefined) {
+      if (!decoder.decode(bytes, start, end, limits.responseHeadBytes, limits.headFields + 1)) {
+        return connection.compressionError();
+      }
+      if (decoder.fields.tooLarge) return this.tooLarge(stream, 'too large a head');
+      const read = readResponseHead(decoder.fields);
+      if (typeof read === 'string') return connection.streamError(stream, code.PROTOCOL_ERROR, read);
+      head = read;
+      if (decoder.onlyIndexed) this.heads.set(bytes, start, end, decoder.generation, head);
+    }
+    const { status } = head;
+    if (status < 200) {
+      if (status === 101 || endStream || ++stream.informationals > limits.informationalHeads) {
+        return connection.streamError(stream, code.PROTOCOL_ERROR, `an informational head ${status} out of place`);
+      }
+      stream.answered = true;
+      return stream.receiver.onInformational(copyResponseHead(head));
+    }
+    const hasNoBody = stream.isHead || status === 204 || status === 304;
+    if (endStream && !hasNoBody && head.contentLength > 0) {
+      return connection.streamError(stream, code.PROTOCOL_ERROR, 'END_STREAM where content-length promises a body');
+    }
+    stream.answered = true;
+    stream.headSeen = true;
+    stream.bodyLeft = hasNoBody ? 0 : head.contentLength;
+    stream.remoteEnded = endStream;
+    stream.receiver.onHead(copyResponseHead(head), endStream);
+    if (endStream) connection.finish(stream);
+  }
+
+  private onTrailers(stream: UpstreamH2Stream, endStream: boolean, bytes: Buffer, start: number, end: number): void {
+    const { connection } = this;
+    const { decoder } = connection;
+    const { trailerBytes, trailerFields } = this.context.limits;
+    let fields = this.trailers.get(bytes, start, end, decoder.generation);
+    if (fields === undefined) {
+      if (!decoder.decode(bytes, start, end, trailerBytes, trailerFields)) return connection.compressionError();
+      if (decoder.fields.tooLarge) return this.tooLarge(stream, 'too large trailers');
+      const read = readTrailers(decoder.fields);
+      if (typeof read === 'string') return connection.streamError(stream, code.PROTOCOL_ERROR, read);
+      fields = read;
+      if (decoder.onlyIndexed) this.trailers.set(bytes, start, end, decoder.generation, fields);
+    }
+    if (!endStream) return connection.streamError(stream, code.PROTOCOL_ERROR, 'trailers without END_STREAM');
+    if (stream.bodyLeft > 0) {
+      return connection.streamError(stream, code.PROTOCOL_ERROR, 'the body is shorter than content-length says');
+    }
+    stream.remoteEnded = true;
+    stream.receiver.onTrailers(fields.slice());
+    connection.finish(stream);
+  }
+
+  private tooLarge(stream: UpstreamH2Stream, detail: string): void {
+    stream.failure = 'upstream_headers_too_large';
+    this.connection.streamError(stream, code.ENHANCE_YOUR_CALM, detail);
+  }
+
+  // ---------------------------------------------------------------- the end
+
+  /** A sender that never sends; its receiver hears why in a later turn. */
+  private failLater(stream: UpstreamH2Stream, kind: ErrorKind, detail: string): RequestSender {
+    stream.closed = true;
+    this.context.clock.after(0, () => {
+      if (!stream.aborted) stream.receiver.onAbort(kind, NOTHING_SENT, detail, -1);
+    });
+    return stream;
+  }
+
+  private tellDraining(): void {
+    if (this.drainTold || this.connection.shut) return;
+    this.drainTold = true;
+    this.owner.onDraining(this);
+    if (this.active === 0 && !this.connection.shut) this.leave();
+  }
+
+  private leave(): void {
+    this.connection.goaway(code.NO_ERROR, '');
+    this.fail('upstream_reset', '');
+    this.transport.endLingering();
+  }
+
+  /** The connection is of no use any more: whoever waits for it hears of `kind`. */
+  private fail(kind: ErrorKind, detail: string): void {
+    this.connection.stop();
+    this.draining = true;
+    this.context.wheel.stop(this.pingTimer);
+    for (const stream of this.connection.streams.values()) (stream as UpstreamH2Stream).failure = kind;
+    this.connection.loseStreams(detail);
+    if (this.closedTold) return;
+    this.closedTold = true;
+    this.owner.onClosed(this);
+  }
+}

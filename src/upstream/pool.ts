@@ -1,0 +1,173 @@
+// Connections to one endpoint: kept, opened, handed out and closed. Over HTTP/1 a lease is a whole connection, over
+// HTTP/2 one stream of many; the channel's capacity tells, so the pool is one code for both.
+import type { ErrorKind } from '../base/error.ts';
+import type { KeepalivePolicy } from '../model/policy.ts';
+import { connect } from '../net/connect.ts';
+import type { NetContext, Transport } from '../net/transport.ts';
+import type { Channel, ChannelFactory, ChannelOwner } from './channel.ts';
+
+/** Who waits for a channel. Exactly one of the two is called, unless the lease is cancelled first. */
+export interface LeaseWaiter {
+  /** `channel` has capacity for one stream: start it before anything else happens. */
+  onLease(channel: Channel): void;
+  onLeaseFailed(kind: ErrorKind, detail: string): void;
+}
+
+/** What a pool is made for. */
+export interface PoolOptions {
+  readonly address: string;
+  readonly port: number;
+  readonly connectTimeoutMs: number;
+  readonly keepalive: KeepalivePolicy;
+  readonly createChannel: ChannelFactory;
+  /** Leases that one connection can be expected to serve at once, before it is open and says so itself. */
+  readonly expectedCapacity: number;
+}
+
+/** The pool of one endpoint. */
+export class EndpointPool implements ChannelOwner {
+  /** May be replaced: new connections and sweeps go by it. */
+  options: PoolOptions;
+  private readonly net: NetContext;
+  /** Channels that may have capacity; the last one used is the last in the list and is used first. */
+  private open: Channel[] = [];
+  /** Channels that only finish what they have. */
+  private readonly leaving = new Set<Channel>();
+  private readonly opening = new Set<{ cancel(): void }>();
+  private readonly waiting: LeaseWaiter[] = [];
+  private drained = false;
+
+  constructor(options: PoolOptions, net: NetContext) {
+    this.options = options;
+    this.net = net;
+  }
+
+  /** Connections open or opening. */
+  get connections(): number {
+    return this.open.length + this.leaving.size + this.opening.size;
+  }
+
+  /** Hands a channel to `waiter`: at once where one has capacity, else when one opens. */
+  lease(waiter: LeaseWaiter): void {
+    for (let i = this.open.length - 1; i >= 0; i--) {
+      const channel = this.open[i]!;
+      if (channel.capacity > 0) return waiter.onLease(channel);
+    }
+    this.waiting.push(waiter);
+    this.openForWaiting();
+  }
+
+  /** Forgets a waiter that hasn't been answered. A connection that was opened for it stays, for others. */
+  cancel(waiter: LeaseWaiter): void {
+    const index = this.waiting.indexOf(waiter);
+    if (index >= 0) this.waiting.splice(index, 1);
+  }
+
+  /** Closes what has been idle for too long. Called about once a second. */
+  closeIdle(nowMs: number): void {
+    for (const channel of this.open.slice()) {
+      if (channel.active === 0 && nowMs - channel.idleSinceMs >= this.options.keepalive.idleTimeoutMs) channel.drain();
+    }
+  }
+
+  /** The endpoint is gone: idle connections close, streams in flight finish. */
+  drain(): void {
+    this.drained = true;
+    for (const channel of this.open.slice()) channel.drain();
+  }
+
+  /** Closes everything at once. */
+  destroy(): void {
+    this.drained = true;
+    for (const attempt of this.opening) attempt.cancel();
+    this.opening.clear();
+    for (const waiter of this.waiting.splice(0)) waiter.onLeaseFailed('connect_failure', 'the sidecar is closing');
+    for (const channel of [...this.open, ...this.leaving]) channel.destroy();
+  }
+
+  onAvailable(channel: Channel): void {
+    while (channel.capacity > 0) {
+      const waiter = this.waiting.shift();
+      if (!waiter) break;
+      waiter.onLease(channel);
+    }
+    if (channel.active > 0 || channel.draining) return;
+    if (this.drained || this.options.keepalive.idleTimeoutMs === 0 || this.idleCount() > this.options.keepalive.size) {
+      channel.drain();
+      return;
+    }
+    // The most recently used first: what isn't needed grows old and is closed.
+    const last = this.open.length - 1;
+    if (this.open[last] !== channel) {
+      const index = this.open.indexOf(channel);
+      if (index >= 0) {
+        this.open.splice(index, 1);
+        this.open.push(channel);
+      }
+    }
+  }
+
+  onDraining(channel: Channel): void {
+    const index = this.open.indexOf(channel);
+    if (index < 0) return;
+    this.open.splice(index, 1);
+    this.leaving.add(channel);
+    if (this.waiting.length > 0) this.openForWaiting();
+  }
+
+  onClosed(channel: Channel): void {
+    const index = this.open.indexOf(channel);
+    if (index >= 0) this.open.splice(index, 1);
+    this.leaving.delete(channel);
+    if (this.waiting.length > 0) this.openForWaiting();
+  }
+
+  private idleCount(): number {
+    if (this.open.length <= this.options.keepalive.size) return 0;
+    let idle = 0;
+    for (const channel of this.open) if (channel.active === 0) idle++;
+    return idle;
+  }
+
+  private openForWaiting(): void {
+    while (this.opening.size * this.options.expectedCapacity < this.waiting.length) this.openOne();
+  }
+
+  private openOne(): void {
+    // Bytes may come before the channel is made its transport's handler, which happens in onConnect at once.
+    const attempt = connect(
+      this.options.address,
+      this.options.port,
+      this.options.connectTimeoutMs,
+      {
+        onConnect: (transport) => {
+          this.opening.delete(attempt);
+          this.onConnected(transport);
+        },
+        onConnectError: (code) => {
+          this.opening.delete(attempt);
+          this.onConnectError(code);
+        },
+        onRead: () => undefined,
+        onEnd: () => undefined,
+        onDrain: () => undefined,
+        onClose: () => undefined,
+      },
+      this.net,
+    );
+    this.opening.add(attempt);
+  }
+
+  private onConnected(transport: Transport): void {
+    const channel = this.options.createChannel(transport, this);
+    this.open.push(channel);
+    this.onAvailable(channel);
+  }
+
+  private onConnectError(code: string): void {
+    const kind: ErrorKind = code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failure';
+    // The waiters that no other connection is being opened for: the oldest ones.
+    let surplus = this.waiting.length - this.opening.size * this.options.expectedCapacity;
+    while (surplus-- > 0) this.waiting.shift()?.onLeaseFailed(kind, code);
+  }
+}

@@ -1,0 +1,26 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+
+/** Where servers stand that aren't on everybody's PATH. */
+const ALSO = ['/usr/sbin', '/usr/local/sbin'];
+
+/** The path of an installed program, or undefined. */
+export function findProgram(name: string): string | undefined {
+  for (const folder of [...(process.env['PATH'] ?? '').split(delimiter), ...ALSO]) {
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      continue;
+    }
+  }
+  return undefined;
+}
+
+/** The first match of `pattern` in what the program prints about its version; `unknown` if there is none. */
+export function readVersion(program: string, args: readonly string[], pattern: RegExp): string {
+  const run = spawnSync(program, args, { encoding: 'utf8' });
+  return pattern.exec(`${run.stdout}${run.stderr}`)?.[1] ?? 'unknown';
+}

@@ -1,0 +1,22 @@
+import type { Scenario } from '../scenario.ts';
+import type { Workbench } from '../workbench.ts';
+
+/** What a load tool saw. */
+export interface LoadOutcome {
+  /** Requests that were answered with a 2xx. */
+  readonly answered: number;
+  readonly seconds: number;
+  /** What went wrong, by name; empty if nothing did. */
+  readonly trouble: string;
+}
+
+/** A program that sends a scenario's requests as fast as they are answered. */
+export interface LoadTool {
+  /** Name and version. */
+  readonly title: string;
+  /** Sends requests to a port of 127.0.0.1 for some whole seconds. Rejects if the tool itself fails. */
+  run(bench: Workbench, scenario: Scenario, port: number, seconds: number): Promise<LoadOutcome>;
+}
+
+/** How long after its time a load tool is ended by force. */
+export const LATE_MS = 10_000;

@@ -1,0 +1,84 @@
+import { parseArgs } from 'node:util';
+
+/** What the command line asks for. */
+export type Command = RunCommand | CompareCommand | { readonly kind: 'help' };
+
+/** `bench [SCENARIO…]` */
+export interface RunCommand {
+  readonly kind: 'run';
+  readonly scenarios: readonly string[];
+  readonly rounds: number;
+  readonly seconds: number;
+  /** File to write the result to. */
+  readonly json: string | undefined;
+  /** The Node for proxies that are written for Node. */
+  readonly node: string;
+  /** Only these peers; undefined: all. */
+  readonly peers: readonly string[] | undefined;
+  /** main.js of another build of the sidecar, measured beside this one. */
+  readonly before: string | undefined;
+}
+
+/** `bench compare A B` */
+export interface CompareCommand {
+  readonly kind: 'compare';
+  readonly before: string;
+  readonly after: string;
+}
+
+/** The text of `--help`. */
+export const USAGE = `usage: npm run bench -- [SCENARIO…] [options]
+       npm run bench -- compare BEFORE.json AFTER.json
+
+Measures proxies side by side on this machine: CPU per request, requests a second, memory.
+
+  --rounds N     rounds per peer, 1 to 100 (default 3)
+  --seconds N    measured seconds of a round, 1 to 60, after one second of warm-up (default 3)
+  --peers A,B    only these peers
+  --node PATH    the Node that runs the sidecar and the node-http peer (default: this one)
+  --before FILE  dist/src/main.js of another build of the sidecar, measured as outrigger-before
+  --json FILE    write the result to FILE
+`;
+
+/** Reads the command line. Throws a RangeError or TypeError that says what is wrong with it. */
+export function parseOptions(args: readonly string[]): Command {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      rounds: { type: 'string', default: '3' },
+      seconds: { type: 'string', default: '3' },
+      json: { type: 'string' },
+      node: { type: 'string', default: process.execPath },
+      peers: { type: 'string' },
+      before: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return { kind: 'help' };
+  if (positionals[0] === 'compare') {
+    const [, before, after, more] = positionals;
+    if (before === undefined || after === undefined || more !== undefined) {
+      throw new RangeError('compare takes two files');
+    }
+    return { kind: 'compare', before, after };
+  }
+  return {
+    kind: 'run',
+    scenarios: positionals,
+    rounds: wholeNumber('--rounds', values.rounds, 100),
+    seconds: wholeNumber('--seconds', values.seconds, 60),
+    json: values.json,
+    node: values.node,
+    peers: values.peers?.split(','),
+    before: values.before,
+  };
+}
+
+function wholeNumber(flag: string, text: string, max: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > max) {
+    throw new RangeError(`${flag} must be a whole number from 1 to ${max}, not ${text}`);
+  }
+  return value;
+}

@@ -1,0 +1,77 @@
+// nginx with one worker. Upstream connections are kept for as many requests as may be in flight: `grpc_pass` puts one
+// call on a connection at a time. The limits of requests per connection are lifted on both sides.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { awaitPort, freePort } from '../await-ready.ts';
+import { findProgram, readVersion } from '../installed.ts';
+import type { Scenario } from '../scenario.ts';
+import { runningOn } from '../workbench.ts';
+import type { Peer } from './peer.ts';
+
+/** Directives that keep nginx inside a folder of its own, for a proxy as for a backend. */
+export function nginxPreamble(folder: string, name: string): string {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((kind) => `${kind}_temp_path ${join(folder, `${name}-${kind}`)};`)
+    .join('\n  ');
+  return `daemon off;
+worker_processes 1;
+pid ${join(folder, `${name}.pid`)};
+error_log stderr error;
+events { worker_connections 8192; }
+http {
+  access_log off;
+  tcp_nodelay on;
+  keepalive_requests 1000000000;
+  keepalive_timeout 600s;
+  http2_max_concurrent_streams 1024;
+  ${temporary}`;
+}
+
+/** nginx as a reverse proxy. */
+export const nginxPeer: Peer = {
+  name: 'nginx',
+
+  probe: () => {
+    const program = findProgram('nginx');
+    if (program === undefined) return { missing: 'nginx is not installed' };
+    return { version: readVersion(program, ['-v'], /nginx\/([\d.]+)/) };
+  },
+
+  start: async (bench, scenario, backendPort) => {
+    const port = await freePort();
+    const file = join(bench.folder, 'nginx-proxy.conf');
+    writeFileSync(file, proxyConfiguration(bench.folder, scenario, port, backendPort));
+    const program = findProgram('nginx') ?? 'nginx';
+    const child = await bench.children.start('proxy', program, ['-e', 'stderr', '-p', bench.folder, '-c', file]);
+    await awaitPort(child, 'nginx', port);
+    return runningOn(bench, child, port);
+  },
+};
+
+function proxyConfiguration(folder: string, scenario: Scenario, port: number, backendPort: number): string {
+  const inFlight = scenario.connections * scenario.streams;
+  const server =
+    scenario.protocol === 'grpc'
+      ? `listen 127.0.0.1:${port} http2;
+    location / { grpc_pass grpc://backend; grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }`
+      : `listen 127.0.0.1:${port};
+    location / {
+      proxy_pass http://backend;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+      proxy_set_header Host $host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    }`;
+  return `${nginxPreamble(folder, 'nginx-proxy')}
+  upstream backend {
+    server 127.0.0.1:${backendPort};
+    keepalive ${inFlight * 2};
+    keepalive_requests 1000000000;
+    keepalive_timeout 600s;
+  }
+  server {
+    ${server}
+  }
+}
+`;
+}

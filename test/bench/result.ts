@@ -1,0 +1,68 @@
+/** One round of one peer. */
+export interface Round {
+  /** User and system time of the proxy's processes by requests answered. */
+  readonly cpuUsPerRequest: number;
+  readonly requestsPerSecond: number;
+  /** Share of its core that the proxy used, 0 to 1. Near 1 the proxy was the bottleneck, else backend and load were. */
+  readonly coreShare: number;
+  /** Resident memory right after the load. */
+  readonly rssBytes: number;
+}
+
+/** What one peer did in one scenario. */
+export interface PeerResult {
+  readonly peer: string;
+  readonly version: string;
+  /** Resident memory before the first request. */
+  readonly restRssBytes: number;
+  readonly rounds: readonly Round[];
+}
+
+/** A peer that has no figures, and why. */
+export interface Absence {
+  readonly peer: string;
+  readonly reason: string;
+}
+
+/** One scenario of a run. */
+export interface ScenarioResult {
+  readonly scenario: string;
+  readonly summary: string;
+  readonly load: string;
+  readonly backend: string;
+  /** Requests a second without any proxy between: what backend and load manage on their core. */
+  readonly directRequestsPerSecond: number;
+  readonly peers: readonly PeerResult[];
+  /** Not installed. */
+  readonly skipped: readonly Absence[];
+  /** Installed, but didn't start, answered wrongly or failed requests. */
+  readonly failed: readonly Absence[];
+}
+
+/** A whole run, as `--json` writes it. */
+export interface BenchResult {
+  readonly format: 1;
+  readonly startedAt: string;
+  /** Short commit id, with `+` for a changed tree; empty outside a repository. */
+  readonly commit: string;
+  readonly machine: { readonly cpu: string; readonly cores: number; readonly kernel: string; readonly pinned: boolean };
+  /** Version of the Node that ran the proxies written for Node. */
+  readonly node: string;
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly scenarios: readonly ScenarioResult[];
+}
+
+/** Reads what `--json` wrote. Throws, naming the place, if it is something else. */
+export function parseBenchResult(text: string, place: string): BenchResult {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${place}: not JSON`, { cause: error });
+  }
+  if (typeof value !== 'object' || value === null || !('format' in value) || value.format !== 1) {
+    throw new Error(`${place}: not a result of this bench (\`format\` must be 1)`);
+  }
+  return value as BenchResult;
+}

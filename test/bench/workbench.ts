@@ -1,0 +1,29 @@
+import type { Child, Children } from './child.ts';
+
+/** What peers, backends and load tools need to run. */
+export interface Workbench {
+  readonly children: Children;
+  /** A folder for configuration files, removed at the end. */
+  readonly folder: string;
+  /** The Node that runs proxies written for Node. */
+  readonly node: string;
+}
+
+/** A server that is up. */
+export interface Running {
+  readonly pid: number;
+  readonly port: number;
+  /** What it said before it ended, or undefined while it runs. */
+  lastWords(): string | undefined;
+  stop(): Promise<void>;
+}
+
+/** A child that serves on a port of 127.0.0.1. */
+export function runningOn(bench: Workbench, child: Child, port: number): Running {
+  return {
+    pid: child.pid,
+    port,
+    lastWords: () => (child.hasEnded() ? child.stderr() : undefined),
+    stop: () => bench.children.stop(child),
+  };
+}

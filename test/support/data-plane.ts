@@ -1,0 +1,113 @@
+// The real data plane on real sockets, configured by hand: a listener on a free port in front of given endpoints.
+import { silentLogger } from '../../src/base/log.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { seededRng } from '../../src/base/rng.ts';
+import { TimerWheel } from '../../src/base/timer-wheel.ts';
+import { DEFAULT_LIMITS } from '../../src/codec/limits.ts';
+import { Listener } from '../../src/downstream/listener.ts';
+import { Cells } from '../../src/model/cells.ts';
+import { DEFAULT_KEEPALIVE, DEFAULT_TIMEOUT } from '../../src/model/defaults.ts';
+import type { PortPolicy } from '../../src/model/policy.ts';
+import { portKey, type EndpointSpec, type Snapshot } from '../../src/model/snapshot.ts';
+import { describeBindError } from '../../src/net/listen.ts';
+import { createRequestHandler } from '../../src/proxy/handle.ts';
+import type { RequestRecord } from '../../src/proxy/record.ts';
+import { LiveConfig } from '../../src/runtime/live-config.ts';
+import { Cluster } from '../../src/upstream/cluster.ts';
+
+export interface TestDataPlane {
+  /** Port of the only listener. */
+  readonly port: number;
+  readonly config: LiveConfig;
+  /** Finished requests. */
+  readonly records: RequestRecord[];
+  readonly cluster: Cluster;
+  /** New endpoints or policy for the same upstream port. */
+  update(endpoints: readonly number[], policy?: Partial<PortPolicy>): Promise<void>;
+  close(): void;
+}
+
+export function testPolicy(overrides: Partial<PortPolicy> = {}): PortPolicy {
+  return {
+    scheme: 'http',
+    balancer: 'roundrobin',
+    attempts: { maxAttempts: undefined },
+    timeout: DEFAULT_TIMEOUT,
+    keepalivePool: DEFAULT_KEEPALIVE,
+    checks: undefined,
+    ...overrides,
+  };
+}
+
+export function endpointAt(port: number, overrides: Partial<EndpointSpec> = {}): EndpointSpec {
+  return { address: '127.0.0.1', port, weight: 1, priority: 0, draining: false, labels: new Map(), ...overrides };
+}
+
+/** Starts one; `endpoints` are ports of loopback. */
+export async function startDataPlane(
+  endpoints: readonly (number | EndpointSpec)[],
+  policy: Partial<PortPolicy> = {},
+): Promise<TestDataPlane> {
+  const clock = systemClock();
+  const wheel = new TimerWheel(clock);
+  const rng = seededRng(7);
+  const records: RequestRecord[] = [];
+  const shared = { clock, wheel, rng, logger: silentLogger, limits: DEFAULT_LIMITS };
+  const cells = { endpointCells: new Cells(), portCells: new Cells() };
+  const config = new LiveConfig({
+    clock,
+    rng,
+    logger: silentLogger,
+    bind: '127.0.0.1',
+    ephemeralPorts: true,
+    createCluster: (port) => new Cluster(port, { ...shared, ...cells, onEndpointChange: () => undefined }),
+    createHandler: (route) =>
+      createRequestHandler(
+        { ...shared, pseudonym: 'outrigger-test', onFinished: (record) => records.push(record) },
+        route,
+      ),
+    bindListener: (address, port, protocols, handle) =>
+      Listener.bind(address, port, protocols, handle, { ...shared, onRefused: () => undefined }),
+    describeBindError: (error, address, port) => describeBindError(error as NodeJS.ErrnoException, address, port),
+  });
+  const key = portKey('test/upstream', 80);
+  let number = 0;
+  const listeners = new Map([
+    [
+      'outbound/80',
+      {
+        name: 'outbound/80',
+        address: undefined,
+        port: 0,
+        protocols: 'auto' as const,
+        targets: [{ port: key, authorities: [] }],
+      },
+    ],
+  ]);
+  const apply = async (specs: readonly (number | EndpointSpec)[], effective: PortPolicy): Promise<void> => {
+    const list = specs.map((spec) => (typeof spec === 'number' ? endpointAt(spec) : spec));
+    const port = {
+      key,
+      upstream: 'test/upstream',
+      servicePort: 80,
+      policy: effective,
+      provenance: new Map(),
+      endpoints: list,
+    };
+    const snapshot: Snapshot = { number: ++number, listeners, ports: new Map([[key, port]]) };
+    await config.apply(snapshot);
+  };
+  let current = testPolicy(policy);
+  await apply(endpoints, current);
+  const listener = config.listeners.get('outbound/80');
+  const cluster = config.clusters.get(key);
+  if (!listener || !cluster) throw new Error('not applied');
+  return {
+    port: listener.port,
+    config,
+    records,
+    cluster,
+    update: (next, overrides) => apply(next, (current = overrides ? testPolicy({ ...policy, ...overrides }) : current)),
+    close: () => config.destroy(),
+  };
+}

@@ -1,0 +1,55 @@
+// A gRPC service over grpc-js and proto-loader, independent of src/: outrigger.demo.v1.GreeterService from its .proto.
+import {
+  credentials,
+  loadPackageDefinition,
+  Server,
+  ServerCredentials,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  type GrpcObject,
+  type Metadata,
+  type ServiceClientConstructor,
+  type ServiceError,
+  type UntypedServiceImplementation,
+  type Client,
+  type ClientUnaryCall,
+} from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+
+export interface GreeterClient extends Client {
+  greet(
+    request: { name: string },
+    metadata: Metadata,
+    options: { deadline?: number },
+    done: (error: ServiceError | null, response?: { message: string; backend: string }) => void,
+  ): ClientUnaryCall;
+  count(request: { to: number }): ClientReadableStream<{ number: number }>;
+  chat(): ClientDuplexStream<{ text: string }, { text: string }>;
+}
+
+const definition = loadSync('outrigger/demo/v1/demo.proto', { includeDirs: ['proto'], defaults: true });
+const greeter = (
+  ((loadPackageDefinition(definition)['outrigger'] as GrpcObject)['demo'] as GrpcObject)['v1'] as GrpcObject
+)['GreeterService'] as ServiceClientConstructor;
+
+/** Starts a server on a free port (or `port`). */
+export async function startGreeter(
+  implementation: UntypedServiceImplementation,
+  port = 0,
+): Promise<{ port: number; server: Server }> {
+  const server = new Server();
+  server.addService(greeter.service, implementation);
+  const bound = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
+      error ? reject(error) : resolve(at),
+    );
+  });
+  return { port: bound, server };
+}
+
+/** A client without retries of its own. */
+export function greeterClient(port: number): GreeterClient {
+  return new greeter(`127.0.0.1:${port}`, credentials.createInsecure(), {
+    'grpc.enable_retries': 0,
+  }) as unknown as GreeterClient;
+}

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { healthcheckPage } from '../../../src/admin/healthcheck-json.ts';
+import { endpointView, FakeSidecarView, portView } from '../../support/fake-sidecar-view.ts';
+
+function read(view: FakeSidecarView, rest: string, html = false): { status: number; text: string } {
+  const { status, body } = healthcheckPage(view, rest, html);
+  return { status, text: [...body].join('') };
+}
+
+function checkedView(): FakeSidecarView {
+  const view = new FakeSidecarView();
+  const down = endpointView({
+    address: '127.0.0.1',
+    port: 1970,
+    state: 'unhealthy',
+    cause: 'active http: <status 503> (2 of 2)',
+    health: { success: 0, httpFailure: 2, tcpFailure: 1, timeoutFailure: 3 },
+  });
+  view.portList = [
+    portView({ checks: { type: 'http', host: 'foo.com' } }, [down]),
+    portView({ servicePort: 81, checks: { type: 'grpc', host: undefined } }, [endpointView()]),
+    portView({ upstream: 'routes/1', checks: { type: 'tcp', host: undefined } }),
+    portView({ servicePort: 82 }, [endpointView()]),
+  ];
+  return view;
+}
+
+const CART = {
+  name: '/upstreams/shop/cart/80',
+  type: 'http',
+  nodes: [
+    {
+      ip: '127.0.0.1',
+      port: 1970,
+      hostname: 'foo.com',
+      status: 'unhealthy',
+      counter: { success: 0, http_failure: 2, tcp_failure: 1, timeout_failure: 3 },
+      cause: 'active http: <status 503> (2 of 2)',
+      since: '2023-11-14T22:13:20.000Z',
+    },
+  ],
+};
+
+test('lists the ports that have checks', () => {
+  const listed = JSON.parse(read(checkedView(), '').text);
+  assert.deepEqual(
+    listed.map((port: { name: string }) => port.name),
+    ['/upstreams/shop/cart/80', '/upstreams/shop/cart/81', '/upstreams/routes/1/80'],
+  );
+  assert.deepEqual(listed[0], CART);
+  assert.equal(listed[1].nodes[0].hostname, '10.0.0.1');
+  assert.deepEqual(listed[2].nodes, {});
+  assert.deepEqual(read(new FakeSidecarView(), '/'), { status: 200, text: '{}' });
+});
+
+test('one by its id, or by its upstream where that has only one', () => {
+  const view = checkedView();
+  assert.deepEqual(JSON.parse(read(view, '/upstreams/shop/cart/80').text), CART);
+  assert.deepEqual(JSON.parse(read(view, '/upstreams/shop%2Fcart%2F80').text), CART);
+  assert.equal(JSON.parse(read(view, '/upstreams/routes/1').text).name, '/upstreams/routes/1/80');
+  const several = read(view, '/upstreams/shop/cart');
+  assert.equal(several.status, 404);
+  assert.match(JSON.parse(several.text).error_msg, /shop\/cart\/80, shop\/cart\/81/);
+});
+
+test('unknown ids are 404, unknown kinds 400, with the reason', () => {
+  const view = checkedView();
+  for (const path of [
+    '/upstreams/no/such/1',
+    '/upstreams/shop/cart/82',
+    '/routes/1',
+    '/services/a',
+    '/stream_routes/1',
+  ]) {
+    assert.equal(read(view, path).status, 404, path);
+  }
+  for (const path of ['/nodes/1', '/upstreams', '/upstreams/', '/upstreams/%ff', '/%75pstreams/x']) {
+    const { status, text } = read(view, path);
+    assert.equal(status, 400, path);
+    assert.ok(JSON.parse(text).error_msg.length > 0);
+  }
+});
+
+test('HTML is escaped', () => {
+  const { status, text } = read(checkedView(), '', true);
+  assert.equal(status, 200);
+  assert.ok(text.includes('active http: &#60;status 503&#62; (2 of 2)'));
+  assert.equal(text.match(/<tr /g)?.length, 2);
+});

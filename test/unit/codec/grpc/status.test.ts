@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import {
+  GrpcStatus,
+  answerStatus,
+  decodeGrpcMessage,
+  encodeGrpcMessage,
+  grpcStatusName,
+  grpcToHttpStatus,
+  httpToGrpcStatus,
+  isGrpcContentType,
+  parseGrpcStatus,
+} from '../../../../src/codec/grpc/status.ts';
+
+test('names', () => {
+  assert.equal(grpcStatusName(0), 'OK');
+  assert.equal(grpcStatusName(14), 'UNAVAILABLE');
+  assert.equal(grpcStatusName(16), 'UNAUTHENTICATED');
+  assert.equal(grpcStatusName(17), '17');
+  for (const [name, code] of Object.entries(GrpcStatus)) assert.equal(grpcStatusName(code), name);
+});
+
+test('grpc-status values', () => {
+  assert.equal(parseGrpcStatus('0'), 0);
+  assert.equal(parseGrpcStatus('14'), 14);
+  assert.equal(parseGrpcStatus('4242'), 4242);
+  for (const text of ['', '-1', '1.0', ' 0', '0x1', 'OK', '1, 2', '99999999999']) {
+    assert.equal(parseGrpcStatus(text), undefined, text);
+  }
+});
+
+test('HTTP to gRPC', () => {
+  const expected: Record<number, number> = { 400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14 };
+  for (let status = 100; status < 600; status++) assert.equal(httpToGrpcStatus(status), expected[status] ?? 2);
+});
+
+test('gRPC to HTTP', () => {
+  const expected = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401, 500];
+  assert.deepEqual(
+    expected.map((_, code) => grpcToHttpStatus(code)),
+    expected,
+  );
+});
+
+test('one status for an answer', () => {
+  assert.equal(answerStatus(200, undefined), 200);
+  assert.equal(answerStatus(200, 0), 200);
+  assert.equal(answerStatus(200, 14), 503);
+  assert.equal(answerStatus(503, 0), 503);
+  assert.equal(answerStatus(404, undefined), 404);
+});
+
+test('gRPC content types', () => {
+  const yes = [
+    'application/grpc',
+    'application/grpc+proto',
+    'application/grpc;charset=utf-8',
+    'application/grpc ; a=b',
+  ];
+  const no = [
+    'application/grpc-web',
+    'application/grpc-web+proto',
+    'application/grpcx',
+    'application/json',
+    '',
+    ' application/grpc',
+  ];
+  for (const value of [...yes, 'Application/gRPC+json']) assert.ok(isGrpcContentType(value), value);
+  for (const value of [...no, 'application/grpc +proto', 'application/grp'])
+    assert.ok(!isGrpcContentType(value), value);
+});
+
+test('messages are percent-encoded UTF-8', () => {
+  assert.equal(encodeGrpcMessage('no route to host'), 'no route to host');
+  assert.equal(encodeGrpcMessage('100%'), '100%25');
+  assert.equal(encodeGrpcMessage('a\r\nb\x7f'), 'a%0D%0Ab%7F');
+  assert.equal(encodeGrpcMessage('☺'), '%E2%98%BA');
+  assert.equal(encodeGrpcMessage('~ $&'), '~ $&');
+});
+
+test('reading never loses a message', () => {
+  assert.equal(decodeGrpcMessage('%E2%98%BA 100%25'), '☺ 100%');
+  assert.equal(decodeGrpcMessage('100% of %zz %4'), '100% of %zz %4');
+  assert.equal(decodeGrpcMessage('%2'), '%2');
+  assert.equal(decodeGrpcMessage('%FFx'), '\uFFFDx');
+});
+
+test('any message survives, as printable ASCII', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme', maxLength: 40 }), (text) => {
+      const encoded = encodeGrpcMessage(text);
+      assert.match(encoded, /^[ -~]*$/);
+      assert.equal(decodeGrpcMessage(encoded), Buffer.from(text, 'utf8').toString('utf8'));
+    }),
+    { seed: 41, numRuns: 300 },
+  );
+});

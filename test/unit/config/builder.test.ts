@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { EMPTY_SNAPSHOT, type Snapshot } from '../../../src/model/snapshot.ts';
+import { buildSnapshot } from '../../../src/config/builder.ts';
+import type { Resource } from '../../../src/config/resource.ts';
+import { resource, ResourceStore } from '../../support/resources.ts';
+
+const CART = { upstream: 'shop/cart', servicePort: 80 };
+const BLOG = { upstream: 'blog/blog', servicePort: 80 };
+
+function root(...listeners: string[]): Resource {
+  return resource('Sidecar', 'default', { listeners });
+}
+
+/** One listener with two targets, all there. */
+function shop(): ResourceStore {
+  return new ResourceStore(
+    root('outbound/80'),
+    resource('Listener', 'outbound/80', { port: 80, targets: [CART, BLOG] }),
+    resource('Upstream', 'shop/cart', { portLevelSettings: [{ port: 80, scheme: 'grpc' }] }),
+    resource('Upstream', 'blog/blog', {}),
+    resource('Endpoints', 'shop/cart/80', { endpoints: [{ address: '10.0.0.1', port: 8080 }] }),
+    resource('Endpoints', 'blog/blog/80', { endpoints: [{ address: '10.0.0.2', port: 8080 }] }),
+  );
+}
+
+function build(store: ResourceStore, previous: Snapshot = EMPTY_SNAPSHOT): Snapshot {
+  return buildSnapshot('node-1', store, previous);
+}
+
+test('a whole tree', () => {
+  const snapshot = build(shop());
+  assert.equal(snapshot.number, 1);
+  assert.deepEqual([...snapshot.listeners.values()], [
+    {
+      name: 'outbound/80',
+      address: undefined,
+      port: 80,
+      protocols: 'auto',
+      targets: [
+        {
+          port: 'shop/cart/80',
+          authorities: ['cart', 'cart.shop', 'cart.shop.svc', 'cart.shop.svc.cluster.local'],
+        },
+        {
+          port: 'blog/blog/80',
+          authorities: ['blog', 'blog.blog', 'blog.blog.svc', 'blog.blog.svc.cluster.local'],
+        },
+      ],
+    },
+  ]);
+  const cart = snapshot.ports.get('shop/cart/80');
+  assert.equal(cart?.policy.scheme, 'grpc');
+  assert.equal(cart.provenance.get('scheme'), 'port_level_settings[0]');
+  assert.deepEqual(cart.endpoints, [
+    { address: '10.0.0.1', port: 8080, weight: 1, priority: 0, draining: false, labels: new Map() },
+  ]);
+  assert.deepEqual([...snapshot.ports.keys()], ['shop/cart/80', 'blog/blog/80']);
+});
+
+test('without a root, and with an empty one', () => {
+  const none = build(new ResourceStore());
+  assert.deepEqual([none.number, none.listeners.size, none.ports.size], [1, 0, 0]);
+  assert.equal(build(new ResourceStore(root()), none), none);
+});
+
+test('what is missing: a listener is left out, a port needs its upstream, endpoints may be none', () => {
+  const store = shop();
+  store.set(root('outbound/80', 'outbound/81'));
+  store.remove('Upstream', 'shop/cart');
+  store.remove('Endpoints', 'blog/blog/80');
+  const snapshot = build(store);
+  assert.deepEqual([...snapshot.listeners.keys()], ['outbound/80']);
+  assert.deepEqual([...snapshot.ports.keys()], ['blog/blog/80']);
+  assert.deepEqual(snapshot.ports.get('blog/blog/80')?.endpoints, []);
+});
+
+test('endpoints are ordered, the last of two equal ones stands, and one address has one spelling', () => {
+  const store = shop();
+  const labels = { zone: 'a' };
+  store.set(
+    resource('Endpoints', 'shop/cart/80', {
+      endpoints: [
+        { address: '10.0.0.2', port: 2, weight: 5 },
+        { address: '10.0.0.2', port: 1, state: 'draining', labels },
+        { address: '0:0:0:0:0:0:0:1', port: 1, weight: 1 },
+        { address: '::1', port: 1, weight: 0 },
+        { address: '10.0.0.10', port: 1 },
+        { address: '10.0.0.2', port: 2, weight: 6 },
+      ],
+    }),
+  );
+  assert.deepEqual(
+    build(store)
+      .ports.get('shop/cart/80')
+      ?.endpoints.map(({ address, port, weight, draining, labels: map }) => [address, port, weight, draining, map.get('zone')]),
+    [
+      ['10.0.0.10', 1, 1, false, undefined],
+      ['10.0.0.2', 1, 1, true, 'a'],
+      ['10.0.0.2', 2, 6, false, undefined],
+      ['::1', 1, 0, false, undefined],
+    ],
+  );
+});
+
+test('inline nodes stand instead of Endpoints, with port 80 by default', () => {
+  const store = shop();
+  store.set(resource('Upstream', 'shop/cart', { nodes: [{ host: '[::1]', port: 81, weight: 2 }, { host: '10.9.9.9' }] }));
+  assert.deepEqual(
+    build(store)
+      .ports.get('shop/cart/80')
+      ?.endpoints.map(({ address, port, weight }) => [address, port, weight]),
+    [
+      ['10.9.9.9', 80, 1],
+      ['::1', 81, 2],
+    ],
+  );
+});
+
+test('targets: stated authorities stand above defaults, and the plain name goes to the first', () => {
+  const store = new ResourceStore(
+    root('l'),
+    resource('Listener', 'l', {
+      port: 80,
+      address: '0:0::1',
+      targets: [
+        { upstream: 'a/web', servicePort: 80 },
+        { upstream: 'b/web', servicePort: 80 },
+        { upstream: 'routes/1/x', servicePort: 80 },
+        { upstream: 'C/other', servicePort: 80, authorities: ['WEB.a:8080', '[::1]:80', '[::2]'] },
+      ],
+    }),
+  );
+  const spec = build(store).listeners.get('l');
+  assert.equal(spec?.address, '::1');
+  assert.deepEqual(
+    spec.targets.map(({ authorities }) => authorities),
+    [
+      ['web', 'web.a.svc', 'web.a.svc.cluster.local'],
+      ['web.b', 'web.b.svc', 'web.b.svc.cluster.local'],
+      ['routes/1/x'],
+      ['web.a', '[::1]', '[::2]'],
+    ],
+  );
+});
+
+test('two listeners with one port are both kept', () => {
+  const store = shop();
+  store.set(root('outbound/80', 'other'), resource('Listener', 'other', { port: 80, targets: [CART] }));
+  assert.deepEqual([...build(store).listeners.values()].map(({ port }) => port), [80, 80]);
+});
+
+test('nothing changed: the same snapshot, also when all resources came again', () => {
+  const store = shop();
+  const first = build(store);
+  assert.equal(build(store, first), first);
+  assert.equal(build(shop(), first), first);
+});
+
+test('endpoints of one port changed: all else is the same object', () => {
+  const store = shop();
+  const first = build(store);
+  store.set(
+    resource('Endpoints', 'shop/cart/80', {
+      endpoints: [
+        { address: '10.0.0.1', port: 8080 },
+        { address: '10.0.0.3', port: 8080 },
+      ],
+    }),
+  );
+  const second = build(store, first);
+  assert.equal(second.number, 2);
+  assert.equal(second.listeners, first.listeners);
+  assert.equal(second.ports.get('blog/blog/80'), first.ports.get('blog/blog/80'));
+  const [before, after] = [first.ports.get('shop/cart/80'), second.ports.get('shop/cart/80')];
+  assert.notEqual(after, before);
+  assert.equal(after?.policy, before?.policy);
+  assert.equal(after?.provenance, before?.provenance);
+  assert.equal(after?.endpoints.length, 2);
+  assert.equal(after.endpoints[0], before?.endpoints[0]);
+  // Each attribute of an endpoint makes it another one.
+  for (const change of [{ weight: 2 }, { state: 'draining' }, { labels: { a: 'b' } }]) {
+    store.set(resource('Endpoints', 'blog/blog/80', { endpoints: [{ address: '10.0.0.2', port: 8080, ...change }] }));
+    assert.notEqual(build(store, first).ports.get('blog/blog/80'), first.ports.get('blog/blog/80'));
+  }
+});
+
+test('one port of an upstream changed: its other ports are the same objects', () => {
+  const store = shop();
+  const listener = { port: 80, targets: [CART, { ...CART, servicePort: 81, authorities: ['admin.cart'] }] };
+  store.set(resource('Listener', 'outbound/80', listener));
+  const first = build(store);
+  store.set(
+    resource('Upstream', 'shop/cart', {
+      desc: 'new',
+      portLevelSettings: [
+        { port: 80, scheme: 'grpc' },
+        { port: 81, retries: 1 },
+      ],
+    }),
+  );
+  const second = build(store, first);
+  assert.equal(second.ports.get('shop/cart/80'), first.ports.get('shop/cart/80'));
+  assert.notEqual(second.ports.get('shop/cart/81'), first.ports.get('shop/cart/81'));
+  assert.equal(second.ports.get('shop/cart/81')?.policy.attempts.maxAttempts, 2);
+  assert.equal(second.ports.get('shop/cart/81')?.endpoints, first.ports.get('shop/cart/81')?.endpoints);
+  // The memo follows: a third build computes nothing and changes nothing.
+  assert.equal(build(store, second), second);
+});
+
+test('a listener changed: its ports stay', () => {
+  const store = shop();
+  const first = build(store);
+  store.set(resource('Listener', 'outbound/80', { port: 80, protocols: 'http2', targets: [CART, BLOG] }));
+  const second = build(store, first);
+  assert.equal(second.listeners.get('outbound/80')?.protocols, 'http2');
+  assert.equal(second.ports, first.ports);
+});
+
+test('what no parent names is gone', () => {
+  const store = shop();
+  const first = build(store);
+  store.set(resource('Listener', 'outbound/80', { port: 80, targets: [BLOG] }));
+  const second = build(store, first);
+  assert.deepEqual([...second.ports.keys()], ['blog/blog/80']);
+  store.set(root());
+  const third = build(store, second);
+  assert.deepEqual([third.listeners.size, third.ports.size, third.number], [0, 0, 3]);
+});
+
+test("an upstream that loses an inline node, and one that gets its Endpoints' list", () => {
+  const store = shop();
+  store.set(resource('Upstream', 'shop/cart', { nodes: [{ host: '10.9.9.9' }, { host: '10.9.9.8' }] }));
+  const first = build(store);
+  store.set(resource('Upstream', 'shop/cart', { nodes: [{ host: '10.9.9.9' }] }));
+  const second = build(store, first);
+  assert.equal(second.ports.get('shop/cart/80')?.endpoints.length, 1);
+  store.set(resource('Upstream', 'shop/cart', {}));
+  assert.equal(build(store, second).ports.get('shop/cart/80')?.endpoints[0]?.address, '10.0.0.1');
+});

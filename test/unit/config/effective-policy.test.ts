@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  DEFAULT_ACTIVE,
+  DEFAULT_KEEPALIVE,
+  DEFAULT_PASSIVE,
+  DEFAULT_TIMEOUT,
+  TRANSPORT_ONLY_PASSIVE,
+} from '../../../src/model/defaults.ts';
+import type { PortPolicy } from '../../../src/model/policy.ts';
+import { effectivePolicy } from '../../../src/config/effective-policy.ts';
+import type { Messages } from '../../../src/config/resource.ts';
+import { type DeepPartial, resource } from '../../support/resources.ts';
+
+type Partial = DeepPartial<Messages['Upstream']>;
+
+const PORT = 7000;
+const AT_PORT = 'port_level_settings[1]';
+
+/** The policy of PORT, whose settings stand second in the list. */
+function effective(
+  upstream: Partial,
+  port: DeepPartial<Messages['Upstream']['portLevelSettings'][number]> = {},
+): { policy: PortPolicy; from: (path: string) => string | undefined } {
+  const settings = [{ port: 1, scheme: 'grpc' }, { ...port, port: PORT }];
+  const made = resource('Upstream', 'shop/cart', { ...upstream, portLevelSettings: settings });
+  const { policy, provenance } = effectivePolicy(made, PORT);
+  return { policy, from: (path) => provenance.get(path) };
+}
+
+test('defaults', () => {
+  const { policy, from } = effective({});
+  assert.deepEqual(policy, {
+    scheme: 'http',
+    balancer: 'roundrobin',
+    attempts: { maxAttempts: undefined },
+    timeout: DEFAULT_TIMEOUT,
+    keepalivePool: DEFAULT_KEEPALIVE,
+    checks: undefined,
+  });
+  for (const path of ['type', 'scheme', 'retries', 'max_attempts', 'timeout.read', 'checks.active', 'checks.passive']) {
+    assert.equal(from(path), 'default', path);
+  }
+});
+
+// Values that inherit one by one: path, a setting with a value, and what it makes of the policy.
+const SINGLES: readonly (readonly [
+  path: string,
+  values: readonly [Partial, Partial],
+  of: (policy: PortPolicy) => unknown,
+  expected: readonly [atUpstream: unknown, atPort: unknown, byDefault: unknown],
+])[] = [
+  ['scheme', [{ scheme: 'grpc' }, { scheme: 'http' }], (policy) => policy.scheme, ['grpc', 'http', 'http']],
+  [
+    'timeout.connect',
+    [{ timeout: { connect: 5 } }, { timeout: { connect: 0.25 } }],
+    (policy) => policy.timeout.connectMs,
+    [5000, 250, 60_000],
+  ],
+  [
+    'timeout.send',
+    [{ timeout: { send: 5 } }, { timeout: { send: 0.25 } }],
+    (policy) => policy.timeout.sendMs,
+    [5000, 250, 60_000],
+  ],
+  [
+    'timeout.read',
+    [{ timeout: { read: 5 } }, { timeout: { read: 0.25 } }],
+    (policy) => policy.timeout.readMs,
+    [5000, 250, 60_000],
+  ],
+  [
+    'keepalive_pool.size',
+    [{ keepalivePool: { size: 5 } }, { keepalivePool: { size: 6 } }],
+    (policy) => policy.keepalivePool.size,
+    [5, 6, 320],
+  ],
+  [
+    'keepalive_pool.idle_timeout',
+    [{ keepalivePool: { idleTimeout: 5 } }, { keepalivePool: { idleTimeout: 0 } }],
+    (policy) => policy.keepalivePool.idleTimeoutMs,
+    [5000, 0, 60_000],
+  ],
+  [
+    'keepalive_pool.requests',
+    [{ keepalivePool: { requests: 5 } }, { keepalivePool: { requests: 6 } }],
+    (policy) => policy.keepalivePool.requests,
+    [5, 6, 1000],
+  ],
+  [
+    'retries',
+    [{ retries: 5 }, { retries: 0 }],
+    (policy) => policy.attempts.maxAttempts,
+    [6, 1, undefined],
+  ],
+  [
+    'max_attempts',
+    [{ maxAttempts: 5 }, { maxAttempts: 1 }],
+    (policy) => policy.attempts.maxAttempts,
+    [5, 1, undefined],
+  ],
+];
+
+for (const [path, [upstream, port], of, [atUpstream, atPort, byDefault]] of SINGLES) {
+  test(`${path}: port, else upstream, else default`, () => {
+    const cases = [
+      [effective(upstream, port as never), atPort, AT_PORT],
+      [effective({}, port as never), atPort, AT_PORT],
+      [effective(upstream), atUpstream, 'upstream'],
+      [effective({}), byDefault, 'default'],
+    ] as const;
+    for (const [{ policy, from }, value, level] of cases) {
+      assert.equal(of(policy), value);
+      assert.equal(from(path), level);
+    }
+  });
+}
+
+test('members of timeout inherit one by one', () => {
+  const { policy, from } = effective({ timeout: { connect: 1, send: 2 } }, { timeout: { send: 3 } });
+  assert.deepEqual(policy.timeout, { connectMs: 1000, sendMs: 3000, readMs: 60_000, readIsSet: false });
+  assert.deepEqual(['connect', 'send', 'read'].map((name) => from(`timeout.${name}`)), ['upstream', AT_PORT, 'default']);
+});
+
+test('a read timeout that is set to the default is set', () => {
+  assert.equal(effective({ timeout: { read: 60 } }).policy.timeout.readIsSet, true);
+  assert.equal(effective({}, { timeout: { read: 60 } }).policy.timeout.readIsSet, true);
+  assert.equal(effective({ timeout: { connect: 60 } }).policy.timeout.readIsSet, false);
+});
+
+test('times are whole milliseconds, never rounded to none and never more than a timer takes', () => {
+  const { policy } = effective({ timeout: { connect: 1e-9, send: 1.1, read: 1e9 } });
+  assert.deepEqual(policy.timeout, { connectMs: 1, sendMs: 1100, readMs: 2_147_483_647, readIsSet: true });
+});
+
+test('a level that sets retries or max_attempts replaces both', () => {
+  const over = effective({ retries: 4 }, { maxAttempts: 2 });
+  assert.equal(over.policy.attempts.maxAttempts, 2);
+  assert.deepEqual([over.from('max_attempts'), over.from('retries')], [AT_PORT, 'default']);
+  const other = effective({ maxAttempts: 2 }, { retries: 4 });
+  assert.equal(other.policy.attempts.maxAttempts, 5);
+  assert.deepEqual([other.from('max_attempts'), other.from('retries')], [AT_PORT, AT_PORT]);
+});
+
+test('the balancer group comes from one level', () => {
+  assert.equal(effective({ type: 'roundrobin' }).from('type'), 'upstream');
+  assert.equal(effective({ type: 'roundrobin' }, { type: 'roundrobin' }).from('type'), AT_PORT);
+  // The port sets the group by hash_on; the type that it leaves out is the default, not the upstream's.
+  assert.equal(effective({ type: 'roundrobin' }, { hashOn: 'vars' }).from('type'), 'default');
+});
+
+test('checks.active is one group: what the port leaves out is the default, not the upstream', () => {
+  const { policy, from } = effective(
+    { checks: { active: { httpPath: '/up', timeout: 9, unhealthy: { timeouts: 9 } } } },
+    { checks: { active: { httpPath: '/port', healthy: { successes: 1, httpStatuses: [204] } } } },
+  );
+  assert.deepEqual(policy.checks?.active, {
+    ...DEFAULT_ACTIVE,
+    httpPath: '/port',
+    healthy: { ...DEFAULT_ACTIVE.healthy, successes: 1, statuses: [204] },
+  });
+  assert.equal(from('checks.active'), AT_PORT);
+  assert.equal(from('checks.active.http_path'), AT_PORT);
+  assert.equal(from('checks.active.healthy.http_statuses'), AT_PORT);
+  assert.equal(from('checks.active.timeout'), 'default');
+  assert.equal(from('checks.active.unhealthy.timeouts'), 'default');
+});
+
+test('checks.active: every member reaches the policy', () => {
+  const { policy } = effective({
+    checks: {
+      active: {
+        type: 'tcp',
+        timeout: 0.5,
+        concurrency: 3,
+        host: 'a.example',
+        port: 8080,
+        httpPath: '/x',
+        httpMethod: 'HEAD',
+        reqHeaders: ['User-Agent:  probe ', 'X-A: b: c'],
+        grpcService: 's',
+        healthy: { interval: 2, httpStatuses: [201], successes: 3 },
+        unhealthy: { interval: 4, httpStatuses: [500], httpFailures: 6, tcpFailures: 7, timeouts: 8 },
+      },
+    },
+  });
+  assert.deepEqual(policy.checks?.active, {
+    type: 'tcp',
+    timeoutMs: 500,
+    concurrency: 3,
+    host: 'a.example',
+    port: 8080,
+    httpPath: '/x',
+    httpMethod: 'HEAD',
+    requestFields: ['user-agent', 'probe', 'x-a', 'b: c'],
+    grpcService: 's',
+    healthy: { intervalMs: 2000, statuses: [201], successes: 3 },
+    unhealthy: { intervalMs: 4000, statuses: [500], httpFailures: 6, tcpFailures: 7, timeouts: 8 },
+  });
+});
+
+test('active without unhealthy is filled with its defaults', () => {
+  const { policy } = effective({ checks: { active: { healthy: {} } } });
+  assert.deepEqual(policy.checks?.active, DEFAULT_ACTIVE);
+});
+
+test('passive left out beside active: transport failures only', () => {
+  const { policy, from } = effective({ checks: { active: {} } });
+  assert.deepEqual(policy.checks?.passive, TRANSPORT_ONLY_PASSIVE);
+  assert.equal(from('checks.passive'), 'default');
+});
+
+test('passive alone is allowed, and is one group', () => {
+  const { policy, from } = effective(
+    { checks: { passive: { unhealthy: { httpFailures: 9, returnAfter: 9 } } } },
+    { checks: { passive: { unhealthy: { timeouts: 0, returnAfter: 1.5, httpStatuses: [500] }, healthy: { successes: 1 } } } },
+  );
+  assert.deepEqual(policy.checks, {
+    active: undefined,
+    passive: { ...DEFAULT_PASSIVE, timeouts: 0, returnAfterMs: 1500, unhealthyStatuses: [500], successes: 1 },
+  });
+  assert.equal(from('checks.passive'), AT_PORT);
+  assert.equal(from('checks.passive.unhealthy.timeouts'), AT_PORT);
+  assert.equal(from('checks.passive.unhealthy.http_failures'), 'default');
+});
+
+test('active and passive inherit each for itself', () => {
+  const { policy, from } = effective({ checks: { active: { timeout: 7 } } }, { checks: { passive: {} } });
+  assert.equal(policy.checks?.active?.timeoutMs, 7000);
+  assert.deepEqual(policy.checks?.passive, DEFAULT_PASSIVE);
+  assert.deepEqual([from('checks.active'), from('checks.passive')], ['upstream', AT_PORT]);
+});
+
+test('off at a port', () => {
+  const checks = { active: {}, passive: {} };
+  const noActive = effective({ checks }, { checks: { active: { off: true } } });
+  assert.deepEqual(noActive.policy.checks, { active: undefined, passive: DEFAULT_PASSIVE });
+  assert.equal(noActive.from('checks.active'), AT_PORT);
+  assert.equal(noActive.from('checks.active.timeout'), undefined);
+  const noPassive = effective({ checks }, { checks: { passive: { off: true } } });
+  assert.deepEqual(noPassive.policy.checks, { active: DEFAULT_ACTIVE, passive: undefined });
+  const none = effective({ checks }, { checks: { active: { off: true }, passive: { off: true } } });
+  assert.equal(none.policy.checks, undefined);
+  // Active off and passive left out: nothing is left that transport failures could feed.
+  assert.equal(effective({ checks: { active: {} } }, { checks: { active: { off: true } } }).policy.checks, undefined);
+});
+
+test('a group that is off at the upstream is on again at a port that sets it', () => {
+  const { policy } = effective({ checks: { active: { off: true } } }, { checks: { active: { timeout: 3 } } });
+  assert.equal(policy.checks?.active?.timeoutMs, 3000);
+});
+
+test('the same resource gives the same objects, and ports without settings share one', () => {
+  const made = resource('Upstream', 'shop/cart', { portLevelSettings: [{ port: 1, scheme: 'grpc' }] });
+  assert.equal(effectivePolicy(made, 1), effectivePolicy(made, 1));
+  assert.equal(effectivePolicy(made, 2), effectivePolicy(made, 3));
+  assert.notEqual(effectivePolicy(made, 1), effectivePolicy(made, 2));
+  assert.equal(effectivePolicy(made, 1).policy.scheme, 'grpc');
+});
+
+test('random levels: each timeout, pool member and scheme is the first that is set', () => {
+  const optional = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(value, { nil: undefined });
+  const seconds = optional(fc.integer({ min: 1, max: 1000 }));
+  const level = fc.record({
+    scheme: optional(fc.constantFrom('http', 'grpc')),
+    retries: optional(fc.nat({ max: 10 })),
+    timeout: optional(fc.record({ connect: seconds, send: seconds, read: seconds })),
+    keepalivePool: optional(fc.record({ size: seconds, requests: seconds, idleTimeout: seconds })),
+  });
+  fc.assert(
+    fc.property(level, level, (upstream, port) => {
+      const { policy, from } = effective(upstream as Partial, port as never);
+      const check = (path: string, value: unknown, ofPort: unknown, ofUpstream: unknown, fallback: unknown): void => {
+        assert.equal(value, ofPort ?? ofUpstream ?? fallback, path);
+        const source = ofPort !== undefined ? AT_PORT : ofUpstream !== undefined ? 'upstream' : 'default';
+        assert.equal(from(path), source, path);
+      };
+      check('scheme', policy.scheme, port.scheme, upstream.scheme, 'http');
+      const { timeout, keepalivePool } = policy;
+      check('timeout.connect', timeout.connectMs / 1000, port.timeout?.connect, upstream.timeout?.connect, 60);
+      check('timeout.send', timeout.sendMs / 1000, port.timeout?.send, upstream.timeout?.send, 60);
+      check('timeout.read', timeout.readMs / 1000, port.timeout?.read, upstream.timeout?.read, 60);
+      const [a, b] = [port.keepalivePool, upstream.keepalivePool];
+      check('keepalive_pool.size', keepalivePool.size, a?.size, b?.size, 320);
+      check('keepalive_pool.requests', keepalivePool.requests, a?.requests, b?.requests, 1000);
+      check('keepalive_pool.idle_timeout', keepalivePool.idleTimeoutMs / 1000, a?.idleTimeout, b?.idleTimeout, 60);
+      const retries = policy.attempts.maxAttempts === undefined ? undefined : policy.attempts.maxAttempts - 1;
+      check('retries', retries, port.retries, upstream.retries, undefined);
+    }),
+    { seed: 21, numRuns: 300 },
+  );
+});

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { wantedNames } from '../../../src/config/tree.ts';
+import { resource, ResourceStore } from '../../support/resources.ts';
+
+function wanted(store: ResourceStore): Record<string, string[]> {
+  const names = wantedNames('node-1', store);
+  return Object.fromEntries(Object.entries(names).map(([kind, set]) => [kind, [...set].sort()]));
+}
+
+test('both sidecars are wanted from the start', () => {
+  assert.deepEqual(wanted(new ResourceStore()), {
+    Sidecar: ['default', 'node-1'],
+    Listener: [],
+    Upstream: [],
+    Endpoints: [],
+    Secret: [],
+  });
+});
+
+test('the walk goes as far as resources are there', () => {
+  const store = new ResourceStore(resource('Sidecar', 'default', { listeners: ['outbound/80', 'outbound/90'] }));
+  assert.deepEqual(wanted(store)['Listener'], ['outbound/80', 'outbound/90']);
+  assert.deepEqual(wanted(store)['Upstream'], []);
+  store.set(
+    resource('Listener', 'outbound/80', {
+      port: 80,
+      targets: [
+        { upstream: 'shop/cart', servicePort: 80 },
+        { upstream: 'blog/blog', servicePort: 80 },
+      ],
+    }),
+  );
+  assert.deepEqual(wanted(store)['Upstream'], ['blog/blog', 'shop/cart']);
+  assert.deepEqual(wanted(store)['Endpoints'], ['blog/blog/80', 'shop/cart/80']);
+  store.set(resource('Upstream', 'shop/cart', { nodes: [{ host: '10.0.0.1' }] }), resource('Upstream', 'blog/blog', {}));
+  assert.deepEqual(wanted(store)['Endpoints'], ['blog/blog/80']);
+});
+
+test("the node's own sidecar stands above the default", () => {
+  const store = new ResourceStore(
+    resource('Sidecar', 'default', { listeners: ['a'] }),
+    resource('Sidecar', 'node-1', { listeners: ['b'] }),
+  );
+  assert.deepEqual(wanted(store)['Listener'], ['b']);
+  store.remove('Sidecar', 'node-1');
+  assert.deepEqual(wanted(store)['Listener'], ['a']);
+});

@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatFinding } from '../../../../src/controlplane/finding.ts';
+import { readObjects } from '../../../../src/controlplane/read/objects.ts';
+import type { Upstream } from '../../../../src/gen/outrigger/config/v1/upstream.ts';
+
+const HEAD = 'apiVersion: apisix.apache.org/v2\nkind: ApisixUpstream\nmetadata: {name: foo, namespace: shop}\nspec:\n';
+
+function read(spec: string): { upstream: Upstream | undefined; findings: string[] } {
+  const indented = spec.replace(/^/gm, '  ');
+  const { objects, findings } = readObjects(HEAD + indented, 'a.yaml');
+  const [object] = objects;
+  return {
+    upstream: object?.kind === 'ApisixUpstream' ? object.upstream : undefined,
+    findings: findings.map(formatFinding),
+  };
+}
+
+/** The policy of a spec that must be without findings. */
+function good(spec: string): Upstream {
+  const { upstream, findings } = read(spec);
+  assert.deepEqual(findings, []);
+  assert.ok(upstream);
+  return upstream;
+}
+
+/** The one finding of a spec, without its place. */
+function finding(spec: string): string {
+  const { findings } = read(spec);
+  assert.equal(findings.length, 1, findings.join('\n'));
+  return (findings[0] ?? '').replace(/^a\.yaml:\d+:\d+: /, '');
+}
+
+for (const [retries, attempts] of [
+  [0, 1],
+  [1, 2],
+  [2, 2],
+  [3, 3],
+  [7, 7],
+] as const) {
+  test(`retries ${retries}: at most ${attempts} attempts`, () => {
+    assert.equal(good(`retries: ${retries}`).maxAttempts, attempts);
+  });
+}
+
+test('retries left out: two attempts for the whole, nothing at a port', () => {
+  const upstream = good('scheme: grpc\nportLevelSettings:\n- port: 80\n  retries: 0\n- port: 81\n');
+  assert.equal(upstream.maxAttempts, 2);
+  assert.deepEqual(
+    upstream.portLevelSettings.map((settings) => settings.maxAttempts),
+    [1, undefined],
+  );
+  assert.equal(upstream.portLevelSettings[1]?.scheme, undefined);
+});
+
+test('an empty spec', () => {
+  assert.equal(read('{}').upstream?.maxAttempts, 2);
+});
+
+test('thresholds of 0 and strictTLS: false are kept', () => {
+  const { checks } = good(
+    [
+      'healthCheck:',
+      '  active: {strictTLS: false, requestHeaders: ["X-A: b"], unhealthy: {timeout: 2, interval: 1}}',
+      '  passive: {unhealthy: {httpFailures: 0, tcpFailures: 0, timeout: 0}, healthy: {successes: 0}}',
+    ].join('\n'),
+  );
+  assert.equal(checks?.active?.httpsVerifyCertificate, false);
+  assert.deepEqual(checks?.active?.reqHeaders, ['X-A: b']);
+  assert.equal(checks?.active?.unhealthy?.timeouts, 2);
+  const { httpFailures, tcpFailures, timeouts } = checks?.passive?.unhealthy ?? {};
+  assert.deepEqual([httpFailures, tcpFailures, timeouts, checks?.passive?.healthy?.successes], [0, 0, 0, 0]);
+});
+
+test('fields that this version only knows reach the upstream, whose reader refuses them by name', () => {
+  const upstream = good(
+    [
+      'passHost: rewrite',
+      'upstreamHost: foo.com',
+      'tlsSecret: {name: cert, namespace: shop}',
+      'discovery: {serviceName: s, type: dns, args: {b: x, a: y}}',
+      'externalNodes: [{type: Domain, name: foo.com, port: 81}, {type: Domain, name: bar.com, weight: 3}]',
+    ].join('\n'),
+  );
+  assert.deepEqual([upstream.passHost, upstream.upstreamHost], ['rewrite', 'foo.com']);
+  assert.equal(upstream.tls?.clientCertId, 'shop/cert');
+  assert.deepEqual([upstream.serviceName, upstream.discoveryType], ['s', 'dns']);
+  assert.deepEqual(Object.entries(upstream.discoveryArgs), [
+    ['a', 'y'],
+    ['b', 'x'],
+  ]);
+  assert.deepEqual(
+    upstream.nodes.map(({ host, port, weight }) => [host, port, weight]),
+    [
+      ['foo.com', 81, 100],
+      ['bar.com', undefined, 3],
+    ],
+  );
+});
+
+test('an unknown scheme names file, line, column, object, field, what is known and the fix', () => {
+  const { upstream, findings } = read('portLevelSettings:\n- port: 7000\n  scheme: grcp');
+  assert.equal(upstream, undefined);
+  assert.deepEqual(findings, [
+    "a.yaml:7:13: error: ApisixUpstream shop/foo: spec.portLevelSettings[0].scheme: 'grcp' is not known " +
+      "(http, https, grpc, grpcs, tcp, tls, udp); did you mean 'grpc'?",
+  ]);
+});
+
+test('unknown keys are errors with a suggestion', () => {
+  assert.match(finding('loadBalancer: {type: ewma}'), /^error: .*spec\.loadBalancer: unknown field .*did you mean 'loadbalancer'\?$/);
+  assert.match(finding('timeout: {conect: 5s}'), /spec\.timeout\.conect: unknown field .*did you mean 'connect'\?/);
+});
+
+test('blanks around a key are called out, and the key is read', () => {
+  const { upstream, findings } = read('"scheme ": grpc');
+  assert.equal(upstream?.scheme, 'grpc');
+  assert.deepEqual(findings, [
+    "a.yaml:5:3: warning: ApisixUpstream shop/foo: spec.scheme: the key 'scheme ' has blanks around it and is read as 'scheme'; remove the blanks",
+  ]);
+  assert.match(finding('"scheme ": grpc\nscheme: http'), /error: .*stands beside it/);
+});
+
+test('passive checks alone are an error that names active, except at a port that inherits active ones', () => {
+  assert.match(finding('healthCheck: {passive: {}}'), /error: .*spec\.healthCheck: active is missing.*add healthCheck\.active/);
+  const spec = (outer: string) => `${outer}\nportLevelSettings: [{port: 80, healthCheck: {passive: {}}}]`;
+  good(spec('healthCheck: {active: {unhealthy: {}}}'));
+  assert.match(finding(spec('scheme: http')), /spec\.portLevelSettings\[0\]\.healthCheck: active is missing/);
+});
+
+test('active.unhealthy left out is noted', () => {
+  assert.match(finding('healthCheck: {active: {}}'), /^note: .*unhealthy is left out/);
+});
+
+for (const [spec, expected] of [
+  ['retries: -1', /spec\.retries: -1 is out of bounds/],
+  ['retries: many', /spec\.retries: must be a whole number .*not 'many'/],
+  ['timeout: {read: soon}', /spec\.timeout\.read: must be a duration, not 'soon'; write for example 5s/],
+  ['timeout: {read: 0}', /spec\.timeout\.read: must be longer than 0/],
+  ['timeout: 5s', /spec\.timeout: must be a map, not '5s'/],
+  ['loadbalancer: {hashOn: header}', /spec\.loadbalancer: type is missing/],
+  ['loadbalancer: {type: chash}', /spec\.loadbalancer: chash needs a key/],
+  ['loadbalancer: {type: ewna}', /did you mean 'ewma'\?/],
+  ['passHost: rewrite', /spec\.passHost: rewrite needs upstreamHost/],
+  ['portLevelSettings: [{scheme: grpc}]', /portLevelSettings\[0\]: port is missing/],
+  ['portLevelSettings: [{port: 0}]', /portLevelSettings\[0\]\.port: 0 is out of bounds/],
+  ['portLevelSettings: [{port: 1}, {port: 1}]', /portLevelSettings\[1\]\.port: port 1 stands here twice/],
+  ['portLevelSettings: {port: 1}', /must be a list, not a map/],
+  ['healthCheck: {active: {unhealthy: {timeout: 500ms}}}', /timeout: must be a count of timeouts from 1 to 254/],
+  ['healthCheck: {active: {unhealthy: {tcpFailures: 0}}}', /tcpFailures: 0 is out of bounds/],
+  ['healthCheck: {active: {unhealthy: {}, healthy: {interval: 500ms}}}', /interval: must be at least 1s/],
+  ['healthCheck: {active: {unhealthy: {httpCodes: [99]}}}', /httpCodes\[0\]: 99 is out of bounds/],
+  ['healthCheck: {active: {unhealthy: {httpCodes: [500, 500]}}}', /httpCodes\[1\]: 500 stands here twice/],
+  ['healthCheck: {active: {unhealthy: {}, requestHeaders: ["no colon"]}}', /is not a header line; write `Name: value`/],
+  ['externalNodes: [{type: Service, name: a}]', /externalNodes\[0\]\.type: Service is not supported yet/],
+  ['tlsSecret: {name: a}', /tlsSecret: needs name and namespace/],
+] as const) {
+  test(`${spec} is an error`, () => {
+    const text = finding(spec);
+    assert.match(text, /^error: ApisixUpstream shop\/foo: /);
+    assert.match(text, expected);
+    assert.equal(read(spec).upstream, undefined);
+  });
+}
+
+for (const [spec, expected] of [
+  ['retries: "3"', /spec\.retries: '3' is a text where a number belongs; write 3 without quotes/],
+  ['scheme:', /spec\.scheme: has no value and is left out/],
+  ['subsets: [{name: a, labels: {}}]', /spec\.subsets: is not supported yet/],
+  ['loadbalancer: {type: ewma, key: x}', /spec\.loadbalancer\.key: has no effect with type ewma/],
+] as const) {
+  test(`${spec} is a warning`, () => {
+    const text = finding(spec);
+    assert.match(text, /^warning: /);
+    assert.match(text, expected);
+    assert.ok(read(spec).upstream);
+  });
+}
+
+test('all errors of an object are found at once', () => {
+  assert.equal(read('retries: x\nscheme: y\ntimeout: {read: z}').findings.length, 3);
+});

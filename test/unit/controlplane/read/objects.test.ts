@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatFinding } from '../../../../src/controlplane/finding.ts';
+import { readObjects } from '../../../../src/controlplane/read/objects.ts';
+import type { EndpointSliceObject, ServiceObject } from '../../../../src/controlplane/source.ts';
+
+function read(text: string): { names: string[]; findings: string[] } {
+  const { objects, findings } = readObjects(text, 'a.yaml');
+  const names = objects.map((object) =>
+    object.kind === 'native' ? `${object.resourceKind} ${object.name}` : `${object.kind} ${object.namespace}/${object.name}`,
+  );
+  return { names, findings: findings.map(formatFinding) };
+}
+
+function slice(body: string): { slice: EndpointSliceObject | undefined; findings: string[] } {
+  const head = 'apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n';
+  const metadata = 'metadata: {name: foo-1, labels: {kubernetes.io/service-name: foo}}\n';
+  const { objects, findings } = readObjects(head + metadata + body, 'a.yaml');
+  const [object] = objects;
+  return { slice: object?.kind === 'EndpointSlice' ? object : undefined, findings: findings.map(formatFinding) };
+}
+
+function service(spec: string): { service: ServiceObject | undefined; findings: string[] } {
+  const { objects, findings } = readObjects(`{apiVersion: v1, kind: Service, metadata: {name: foo}, spec: ${spec}}`, 'a.yaml');
+  const [object] = objects;
+  return { service: object?.kind === 'Service' ? object : undefined, findings: findings.map(formatFinding) };
+}
+
+const PORTS = 'ports: [{port: 80}]';
+
+test('documents, lists and JSON', () => {
+  assert.deepEqual(read('---\n---\n# nothing\n'), { names: [], findings: [] });
+  const object = (name: string) => `{apiVersion: v1, kind: Service, metadata: {name: ${name}}, spec: {${PORTS}}}`;
+  assert.deepEqual(read(`${object('a')}\n---\n${object('b')}\n`).names, ['Service default/a', 'Service default/b']);
+  const list = `{apiVersion: v1, kind: List, items: [${object('a')}, ${object('b')}]}`;
+  assert.deepEqual(read(list), { names: ['Service default/a', 'Service default/b'], findings: [] });
+  const typed = `{apiVersion: v1, kind: ServiceList, items: [{metadata: {name: a}, spec: {${PORTS}}}]}`;
+  assert.deepEqual(read(typed), { names: ['Service default/a'], findings: [] });
+  const json = '{\n\t"apiVersion": "v1",\n\t"kind": "Service",\n\t"metadata": {"name": "a"},\n\t"spec": {"ports": [{"port": 80}]}\n}\n';
+  assert.deepEqual(read(json), { names: ['Service default/a'], findings: [] });
+});
+
+test('anchors and merge keys', () => {
+  const text = [
+    'apiVersion: apisix.apache.org/v2',
+    'kind: ApisixUpstream',
+    'metadata: {name: a}',
+    'spec:',
+    '  timeout: &t {connect: 1s, read: 2s}',
+    '  portLevelSettings:',
+    '  - port: 80',
+    '    timeout: {<<: *t, read: 3s}',
+    '  - {port: 81, timeout: *t}',
+  ].join('\n');
+  const { objects, findings } = readObjects(text, 'a.yaml');
+  assert.deepEqual(findings, []);
+  const [object] = objects;
+  assert.ok(object?.kind === 'ApisixUpstream');
+  assert.deepEqual(
+    object.upstream.portLevelSettings.map(({ timeout }) => [timeout?.connect, timeout?.read]),
+    [
+      [1, 3],
+      [1, 2],
+    ],
+  );
+});
+
+test('a broken document harms no other of its file', () => {
+  const { names, findings } = read(
+    `kind: Service\napiVersion: v1\nmetadata: {name: a}\nspec: {${PORTS}}\n---\na: [1\nb: 2\n---\nkind: Service\napiVersion: v1\nmetadata: {name: b}\nspec: {${PORTS}}\n`,
+  );
+  assert.deepEqual(names, ['Service default/a', 'Service default/b']);
+  assert.ok(findings.length > 0);
+  for (const text of findings) assert.match(text, /^a\.yaml:[678]:\d+: error: /);
+});
+
+test('what would end the stack or explode is an error', () => {
+  assert.match(read('['.repeat(200_000)).findings.join('\n'), /error: /);
+  const bomb = ['a: &a [x,x,x,x,x,x,x,x,x,x]'];
+  for (const [from, to] of ['ab', 'bc', 'cd', 'de', 'ef', 'fg'].map((pair) => [pair[0], pair[1]])) {
+    bomb.push(`${to}: &${to} [${`*${from},`.repeat(10)}]`);
+  }
+  const native = `apiVersion: outrigger.config/v1\nkind: Upstream\nmetadata: {name: a}\nspec: {nodes: *g}\n`;
+  assert.match(read(`${bomb.join('\n')}\n${native}`).findings.join('\n'), /error: .*alias/i);
+});
+
+test('kinds that are not read are noted, near ones with a suggestion', () => {
+  const of = (kind: string, version: string) =>
+    read(`{apiVersion: ${version}, kind: ${kind}, metadata: {name: a}}`).findings.join('\n');
+  assert.match(of('ApisixRoute', 'apisix.apache.org/v2'), /note: .*kind ApisixRoute is not read by this version$/);
+  assert.match(of('Deployment', 'apps/v1'), /note: .*kind Deployment is not read by this version$/);
+  assert.match(of('ApisixUpstrem', 'apisix.apache.org/v2'), /warning: .*did you mean 'ApisixUpstream'\?$/);
+  assert.match(of('ApisixUpstream', 'apisix.apache.org/v3'), /error: .*'apisix\.apache\.org\/v3' is not known/);
+  assert.match(of('Service', 'serving.knative.dev/v1'), /note: .*Service of serving\.knative\.dev\/v1 is not read/);
+  assert.match(read('metadata: {name: a}').findings.join('\n'), /error: kind is missing/);
+  assert.match(read('just text').findings.join('\n'), /error: must be a map, not 'just text'/);
+});
+
+test('metadata', () => {
+  const of = (metadata: string) => read(`{apiVersion: v1, kind: Service, metadata: ${metadata}, spec: {${PORTS}}}`);
+  assert.deepEqual(of('{name: a, namespace: b}').names, ['Service b/a']);
+  assert.match(of('{}').findings.join('\n'), /error: .*name is missing/);
+  assert.match(of('{name: 12}').findings.join('\n'), /must be a text, not 12; write "12" in quotes/);
+  assert.match(of('{name: a/b}').findings.join('\n'), /'a\/b' is not a name/);
+});
+
+test('native resources come with their bytes; a problem is shown at its place', () => {
+  const text = (scheme: string) =>
+    `apiVersion: outrigger.config/v1\nkind: Upstream\nmetadata: {namespace: shop, name: a}\nspec:\n  port_level_settings:\n  - port: 80\n    scheme: ${scheme}\n`;
+  assert.deepEqual(read(text('grpc')), { names: ['Upstream shop/a'], findings: [] });
+  const { names, findings } = read(text('grcp'));
+  assert.deepEqual(names, []);
+  assert.equal(findings.length, 1);
+  assert.match(findings[0] ?? '', /^a\.yaml:7:13: error: Upstream shop\/a: spec\.port_level_settings\[0\]\.scheme: /);
+});
+
+test('Service: only TCP ports, names and protocols as they are', () => {
+  const { service: found, findings } = service(
+    '{ports: [{name: http, port: 80, targetPort: web}, {port: 53, protocol: UDP}, {port: 81, targetPort: 8081, appProtocol: kubernetes.io/h2c}], clusterIP: 10.0.0.1, sessionAffinity: None}',
+  );
+  assert.deepEqual(
+    found?.ports.map(({ name, port, targetPort, appProtocol }) => [name, port, targetPort, appProtocol]),
+    [
+      ['http', 80, undefined, undefined],
+      ['', 81, 8081, 'kubernetes.io/h2c'],
+    ],
+  );
+  assert.deepEqual(findings.map((text) => text.replace(/^\S+ /, '')), [
+    'note: Service default/foo: spec.ports[1]: UDP port 53 is left out: only TCP is carried',
+  ]);
+});
+
+test('Service: external, headless, without ports, dual-stack', () => {
+  assert.equal(service('{type: ExternalName, externalName: a.b}').service?.external, true);
+  assert.match(service('{type: ExternalName, externalName: a.b}').findings.join(), /note: .*ExternalName gets no listener/);
+  assert.match(service(`{clusterIP: None, ${PORTS}}`).findings.join(), /note: .*headless/);
+  assert.match(service('{selector: {}}').findings.join(), /warning: .*has no TCP port/);
+  assert.match(service('{ports: [{port: 80}, {port: 80}]}').findings.join(), /error: .*port 80 stands here twice/);
+  assert.equal(service(`{${PORTS}, ipFamilies: [IPv6, IPv4]}`).service?.family, 6);
+  assert.equal(service(`{${PORTS}, ipFamilies: [IPv6]}`).service?.family, undefined);
+});
+
+for (const [conditions, state] of [
+  ['{}', 'ready'],
+  ['{ready: null}', 'ready'],
+  ['{ready: true, serving: true, terminating: false}', 'ready'],
+  ['{ready: false}', 'left_out'],
+  ['{ready: false, serving: true, terminating: true}', 'draining'],
+  ['{ready: true, serving: true, terminating: true}', 'draining'],
+  ['{ready: false, serving: false, terminating: true}', 'left_out'],
+  ['{ready: false, terminating: true}', 'left_out'],
+  ['{ready: null, terminating: true}', 'draining'],
+  ['{ready: false, serving: true, terminating: false}', 'left_out'],
+] as const) {
+  test(`EndpointSlice conditions ${conditions}: ${state}`, () => {
+    const { slice: found } = slice(`endpoints: [{addresses: [10.0.0.1], conditions: ${conditions}}]`);
+    assert.equal(found?.endpoints[0]?.state, state);
+  });
+}
+
+test('EndpointSlice: ports, addresses and what an endpoint says of itself', () => {
+  const { slice: found, findings } = slice(
+    'addressType: IPv6\nports: [{name: http, port: 8080}, {name: dns, port: 53, protocol: UDP}, {name: null, port: null}]\n' +
+      'endpoints: [{addresses: ["2001:DB8:0::1"], zone: a, nodeName: n1, targetRef: {kind: Pod, name: p1}}]\n',
+  );
+  assert.deepEqual(findings, []);
+  assert.equal(found?.service, 'foo');
+  assert.deepEqual(found?.ports, [
+    { name: 'http', port: 8080 },
+    { name: '', port: undefined },
+  ]);
+  assert.deepEqual(found?.endpoints, [{ addresses: ['2001:db8::1'], state: 'ready', zone: 'a', node: 'n1', pod: 'p1' }]);
+  assert.match(slice('endpoints: [{addresses: [foo]}]').findings.join(), /error: .*endpoints\[0\]\.addresses\[0\]: 'foo' is not an IP address/);
+  assert.match(slice('addressType: FQDN\nendpoints: [{addresses: [foo.com]}]').findings.join(), /note: .*FQDN are left out/);
+});
