@@ -92,6 +92,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     limits,
     endpointCells,
     portCells,
+    counters,
     onEndpointChange: (change, cluster, endpoint) => view.endpointChanged(change, cluster, endpoint),
   };
   const listenerContext: ListenerContext = {
@@ -99,6 +100,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     wheel,
     logger,
     limits,
+    counters,
     onRefused: (kind: ErrorKind, detail, remoteAddress) => {
       counters.count(CounterCell.SessionRefused);
       counters.count(LOCAL_REPLY_CELL[kind]);
@@ -302,5 +304,8 @@ function countRequest(counters: Counters, record: RequestRecord): void {
   if (record.isGrpc) counters.count(record.grpcStatus === 0 ? CounterCell.GrpcOk : CounterCell.GrpcFailed);
   if (record.bytesReceived > 0) counters.add(CounterCell.DownstreamBytesReceived, record.bytesReceived % 0x8000_0000);
   if (record.bytesSent > 0) counters.add(CounterCell.DownstreamBytesSent, record.bytesSent % 0x8000_0000);
-  record.cluster?.latency.record(record.durationMs * 1000);
+  record.cluster?.recordLatency(record.durationMs * 1000);
+  for (const { error } of record.attempts) {
+    if (error === 'upstream_reset' || error === 'upstream_truncated') counters.count(CounterCell.UpstreamResets);
+  }
 }

@@ -69,7 +69,10 @@ main(process.argv.slice(2)).then(
       process.stderr.write(`outrigger: ${error.message}\n`);
       process.exit(2);
     }
-    process.stderr.write(`outrigger: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    // A plain Error is a condition somebody foresaw, and its message says it all; any other class is a bug.
+    const foreseen = error instanceof Error && error.constructor === Error;
+    const text = error instanceof Error ? (foreseen ? error.message : (error.stack ?? error.message)) : String(error);
+    process.stderr.write(`outrigger: ${text}\n`);
     process.exit(1);
   },
 );

@@ -6,8 +6,9 @@ import { UsageError } from './usage.ts';
 
 /** `outrigger config show`: each setting of `run`, resolved, and where it came from. */
 export async function configShow(context: CommandContext): Promise<number> {
-  if (context.positionals[0] !== 'show') throw new UsageError('outrigger config show [FLAGS OF run]');
-  const { settings, origins } = await readRunSettings(context);
+  const [verb, ...positionals] = context.positionals;
+  if (verb !== 'show') throw new UsageError('usage: outrigger config show [FLAGS OF run]');
+  const { settings, origins } = await readRunSettings({ ...context, positionals });
   const names = [...settingNames(), { name: 'listeners' as const, flag: 'listen', environment: '-' }];
   const rows = names.map(({ name, flag, environment }) => [
     `--${flag}`,

@@ -7,13 +7,12 @@ import { UsageError } from './usage.ts';
 
 /** Settings of `run` from flags, environment and file. Throws UsageError or SettingsError with the place and the fix. */
 export async function readRunSettings(context: CommandContext): Promise<Resolved> {
-  const extra = context.positionals.filter((word) => word !== 'show');
-  if (extra.length > 0) throw new UsageError(`unexpected argument '${extra[0]}'`);
+  const [extra] = context.positionals;
+  if (extra !== undefined) throw new UsageError(`unexpected argument '${extra}'`);
   const file = context.flags['config'];
   const bootstrap = typeof file === 'string' ? await readBootstrapFile(file) : undefined;
   const listeners = readListenFlags(context.tokens);
-  const resolved = resolveSettings(context.flags, context.environment, bootstrap, String(file), listeners);
-  return resolved;
+  return resolveSettings(context.flags, context.environment, bootstrap, String(file), listeners);
 }
 
 async function readBootstrapFile(path: string): Promise<Bootstrap> {
@@ -28,7 +27,14 @@ async function readBootstrapFile(path: string): Promise<Bootstrap> {
   const document = parseDocument(text);
   const [error] = document.errors;
   if (error) throw new SettingsError(`${path}: ${error.message}`);
-  const result = readBootstrap(document.toJS());
+  let content: unknown;
+  try {
+    content = document.toJS();
+  } catch (cause) {
+    // Too many aliases, or one without its anchor.
+    throw new SettingsError(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`);
+  }
+  const result = readBootstrap(content);
   if (!result.ok) throw new SettingsError(`${path}: ${describeProblems(result.problems)}`);
   return result.bootstrap;
 }

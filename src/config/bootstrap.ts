@@ -14,7 +14,7 @@ export type BootstrapResult =
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** Words of `access_log`. */
-export const ACCESS_LOGS = ['off', 'json', 'text'];
+const ACCESS_LOGS = ['off', 'json', 'text'];
 /** Words of `log_level`. */
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'];
 
@@ -80,6 +80,6 @@ function addressProblem(address: string, rules: HostPortRules, ip: boolean): str
 }
 
 /** What is wrong with a host that must be an IP address, or `localhost` for 127.0.0.1; undefined if nothing is. */
-export function bindProblem(host: string): string | undefined {
+function bindProblem(host: string): string | undefined {
   return host === 'localhost' ? undefined : ipProblem(host);
 }

@@ -32,7 +32,8 @@ export function describeType(value: unknown): string {
   if (Array.isArray(value)) return 'a list';
   switch (typeof value) {
     case 'object':
-      return 'an object';
+      // A Map, a Date: made by other code, not by a parser.
+      return isObject(value) ? 'an object' : 'a value that JSON does not have';
     case 'boolean':
       return 'true or false';
     case 'undefined':

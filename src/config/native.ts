@@ -114,14 +114,17 @@ interface NodeMap {
 /** Reads `{"host:port": weight}` (the port may be missing); undefined if `nodes` is a list, or something else. */
 function readNodeMap(nodes: unknown, problems: ProblemList): NodeMap | undefined {
   if (!isObject(nodes)) return undefined;
-  const keys = Object.keys(nodes);
-  const list = keys.map((key) => {
+  const keys: string[] = [];
+  const list: unknown[] = [];
+  for (const [key, weight] of Object.entries(nodes)) {
     const address = parseHostPort(key, { defaultHost: undefined, defaultPort: 0, minPort: 1 });
-    const weight = nodes[key];
-    if (address.ok) return { host: address.host, weight, ...(address.port === 0 ? {} : { port: address.port }) };
-    problems.add(keyed('spec.nodes', key), address.reason);
-    return { host: '', weight };
-  });
+    if (!address.ok) {
+      problems.add(keyed('spec.nodes', key), address.reason);
+      continue;
+    }
+    keys.push(key);
+    list.push({ host: address.host, weight, ...(address.port === 0 ? {} : { port: address.port }) });
+  }
   const documentPath = (path: string): string => {
     const index = /^spec\.nodes\[(\d+)\]/.exec(path)?.[1];
     const key = index === undefined ? undefined : keys[Number(index)];

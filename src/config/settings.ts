@@ -1,7 +1,10 @@
 // The process settings: flag > environment (OUTRIGGER_*) > file > default, each with where it came from.
 import { hostname } from 'node:os';
 import type { Bootstrap } from '../gen/outrigger/config/v1/bootstrap.ts';
+import { checkWord, ipProblem, nameProblem } from './decode/values.ts';
+import { canonicalIp } from './ip-address.ts';
 import { CONNECT_RULES, LISTEN_RULES, parseHostPort, type HostPort, type HostPortRules } from './host-port.ts';
+import { ProblemList } from './problem-list.ts';
 
 /** A listener given by flags or the file. */
 export interface StaticListenerSetting {
@@ -69,10 +72,28 @@ function oneOf<T extends string>(words: readonly T[]) {
   };
 }
 
-function readHostPort(text: string, place: string, rules: HostPortRules = LISTEN_RULES): HostPort {
+/** Throws `reason`, where there is one, with its place. */
+function check(place: string, reason: string | undefined): void {
+  if (reason !== undefined) throw new SettingsError(`${place}: ${reason}`);
+}
+
+function readHostPort(text: string, place: string, rules: HostPortRules): HostPort {
   const result = parseHostPort(text.trim(), rules);
   if (!result.ok) throw new SettingsError(`${place}: ${result.reason}`);
   return { host: result.host === 'localhost' ? '127.0.0.1' : result.host, port: result.port };
+}
+
+/** An address to listen on, or an endpoint's: its host must be an IP address or `localhost`. */
+function readAddress(text: string, place: string, rules: HostPortRules = LISTEN_RULES): HostPort {
+  const address = readHostPort(text, place, rules);
+  check(place, ipProblem(address.host));
+  return address;
+}
+
+function readIp(text: string, place: string): string {
+  const address = text === 'localhost' ? '127.0.0.1' : canonicalIp(text.replace(/^\[|\]$/g, ''));
+  if (address === undefined) throw new SettingsError(`${place}: '${text}' is not an IP address`);
+  return address;
 }
 
 function parseList(text: string): string[] {
@@ -85,34 +106,77 @@ function parseList(text: string): string[] {
 function parseTargets(text: string, place: string): HostPort[] {
   const parts = parseList(text);
   if (parts.length === 0) throw new SettingsError(`${place}: at least one HOST:PORT is needed`);
+  return parts.map((part) => readAddress(part, place, CONNECT_RULES));
+}
+
+/** Control planes: these may have names. */
+function parseControl(text: string, place: string): HostPort[] {
+  const parts = parseList(text);
+  if (parts.length === 0) throw new SettingsError(`${place}: at least one HOST:PORT is needed`);
   return parts.map((part) => readHostPort(part, place, CONNECT_RULES));
 }
 
-/** Seconds with an optional unit: `30`, `30s`, `500ms`, `2m`. */
-export function parseDurationMs(text: string, place: string): number {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text.trim());
-  if (!match) throw new SettingsError(`${place}: '${text}' is not a duration (30, 30s, 500ms, 2m)`);
-  const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] ?? 's'] ?? 1000;
-  return Number(match[1]) * unitMs;
+function parseServices(text: string, place: string): string[] {
+  const services = parseList(text);
+  const bad = services.find((service) => !/^[^/\s]+\/[^/\s]+$/.test(service));
+  if (bad !== undefined) throw new SettingsError(`${place}: '${bad}' must be namespace/name`);
+  return services;
 }
 
-const SETTINGS: { readonly [K in Exclude<keyof Settings, 'listeners'>]: Setting<K> } = {
+function readNodeId(text: string, place: string): string {
+  check(place, nameProblem(text));
+  return text;
+}
+
+function readStateDir(text: string, place: string): string {
+  check(place, text === '' ? 'must be a directory; leave it out to keep nothing' : undefined);
+  return text;
+}
+
+/** `http` or `grpc`. */
+function readScheme(text: string, place: string): string {
+  const problems = new ProblemList();
+  checkWord(problems, place, text, ['http', 'grpc'], ['https', 'grpcs']);
+  for (const { path, reason } of problems.list()) check(path, reason);
+  return text;
+}
+
+/** Longest duration; a timer of Node's can't be set for more than 24 days. */
+const MAX_DURATION_MS = 24 * 3_600_000;
+
+/** Seconds with an optional unit, at most a day: `30`, `30s`, `500ms`, `2m`. */
+export function parseDurationMs(text: string, place: string): number {
+  const match = /^(\d{1,15}(?:\.\d{1,9})?)(ms|s|m|h)?$/.exec(text.trim());
+  if (!match) throw new SettingsError(`${place}: '${text}' is not a duration (30, 30s, 500ms, 2m)`);
+  const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] ?? 's'] ?? 1000;
+  return atMostADay(Number(match[1]) * unitMs, place);
+}
+
+function atMostADay(durationMs: number, place: string): number {
+  check(place, durationMs > MAX_DURATION_MS ? 'must be at most 24h' : undefined);
+  return durationMs;
+}
+
+/** Settings that one flag, variable or field gives; listeners take several flags. */
+type SimpleSetting = Exclude<keyof Settings, 'listeners'>;
+
+const SETTINGS: { readonly [K in SimpleSetting]: Setting<K> } = {
   nodeId: {
     flag: 'node-id',
     environment: 'OUTRIGGER_NODE_ID',
-    parse: (text) => text,
+    parse: readNodeId,
     fromFile: (file) => file.nodeId,
     fallback: (environment) =>
-      environment['POD_NAME'] !== undefined
-        ? `${environment['POD_NAME']}.${environment['POD_NAMESPACE'] ?? 'default'}`
+      environment['POD_NAME'] // an empty variable counts as none
+        ? `${environment['POD_NAME']}.${environment['POD_NAMESPACE'] || 'default'}`
         : hostname(),
   },
   control: {
     flag: 'control',
     environment: 'OUTRIGGER_CONTROL',
-    parse: (text, place) => parseTargets(text, place),
+    parse: parseControl,
     fromFile: (file, place) =>
-      file.control.length > 0 ? parseTargets(file.control.join(','), `${place}.control`) : undefined,
+      file.control.length > 0 ? parseControl(file.control.join(','), `${place}.control`) : undefined,
     fallback: () => [],
   },
   xds: {
@@ -126,29 +190,29 @@ const SETTINGS: { readonly [K in Exclude<keyof Settings, 'listeners'>]: Setting<
   admin: {
     flag: 'admin',
     environment: 'OUTRIGGER_ADMIN',
-    parse: (text, place) => readHostPort(text, place),
-    fromFile: (file, place) => (file.admin === undefined ? undefined : readHostPort(file.admin, `${place}.admin`)),
+    parse: (text, place) => readAddress(text, place),
+    fromFile: (file, place) => (file.admin === undefined ? undefined : readAddress(file.admin, `${place}.admin`)),
     fallback: () => ({ host: '127.0.0.1', port: 15000 }),
   },
   health: {
     flag: 'health',
     environment: 'OUTRIGGER_HEALTH',
-    parse: (text, place) => readHostPort(text, place),
-    fromFile: (file, place) => (file.health === undefined ? undefined : readHostPort(file.health, `${place}.health`)),
+    parse: (text, place) => readAddress(text, place),
+    fromFile: (file, place) => (file.health === undefined ? undefined : readAddress(file.health, `${place}.health`)),
     fallback: () => ({ host: '127.0.0.1', port: 15021 }),
   },
   stateDir: {
     flag: 'state-dir',
     environment: 'OUTRIGGER_STATE_DIR',
-    parse: (text) => text,
+    parse: readStateDir,
     fromFile: (file) => file.stateDir,
     fallback: () => undefined,
   },
   bind: {
     flag: 'bind',
     environment: 'OUTRIGGER_BIND',
-    parse: (text) => text,
-    fromFile: (file) => file.bind,
+    parse: readIp,
+    fromFile: (file, place) => (file.bind === undefined ? undefined : readIp(file.bind, `${place}.bind`)),
     fallback: () => '127.0.0.1',
   },
   listenerPorts: {
@@ -165,7 +229,8 @@ const SETTINGS: { readonly [K in Exclude<keyof Settings, 'listeners'>]: Setting<
     flag: 'drain-timeout',
     environment: 'OUTRIGGER_DRAIN_TIMEOUT',
     parse: parseDurationMs,
-    fromFile: (file) => (file.drainTimeout === undefined ? undefined : file.drainTimeout * 1000),
+    fromFile: (file, place) =>
+      file.drainTimeout === undefined ? undefined : atMostADay(file.drainTimeout * 1000, `${place}.drain_timeout`),
     fallback: () => 30_000,
   },
   accessLog: {
@@ -187,14 +252,14 @@ const SETTINGS: { readonly [K in Exclude<keyof Settings, 'listeners'>]: Setting<
   podIp: {
     flag: 'pod-ip',
     environment: 'POD_IP',
-    parse: (text) => text,
-    fromFile: (file) => file.podIp,
+    parse: readIp,
+    fromFile: (file, place) => (file.podIp === undefined ? undefined : readIp(file.podIp, `${place}.pod_ip`)),
     fallback: () => undefined,
   },
   services: {
     flag: 'services',
     environment: 'OUTRIGGER_SERVICES',
-    parse: parseList,
+    parse: parseServices,
     fromFile: (file) => (file.services.length > 0 ? file.services : undefined),
     fallback: () => [],
   },
@@ -221,8 +286,7 @@ export function resolveSettings(
 ): Resolved {
   const origins = new Map<keyof Settings, Origin>();
   const settings: Partial<Settings> = {};
-  const resolve = <K extends Exclude<keyof Settings, 'listeners'>>(name: K): void => {
-    const setting: Setting<K> = SETTINGS[name];
+  const resolve = <K extends SimpleSetting>(name: K, setting: Setting<K>): void => {
     const flag = flags[setting.flag];
     const variable = environment[setting.environment];
     if (typeof flag === 'string') {
@@ -232,16 +296,16 @@ export function resolveSettings(
       settings[name] = setting.parse(variable, setting.environment);
       origins.set(name, 'environment');
     } else {
-      const fromFile = file && setting.fromFile(file, fileName);
+      const fromFile = file && setting.fromFile(file, `${fileName}: spec`);
       settings[name] = fromFile ?? setting.fallback(environment);
       origins.set(name, fromFile === undefined ? 'default' : 'file');
     }
   };
-  for (const { name } of settingNames()) resolve(name as Exclude<keyof Settings, 'listeners'>);
+  for (const name of Object.keys(SETTINGS) as SimpleSetting[]) resolve(name, SETTINGS[name] as Setting<SimpleSetting>);
   const fromFile = (file?.listeners ?? []).map((listener, index) => ({
-    listen: readHostPort(listener.listen, `${fileName}: listeners[${index}].listen`),
-    to: parseTargets(listener.to.join(','), `${fileName}: listeners[${index}].to`),
-    scheme: listener.scheme ?? 'http',
+    listen: readAddress(listener.listen, `${fileName}: spec.listeners[${index}].listen`),
+    to: parseTargets(listener.to.join(','), `${fileName}: spec.listeners[${index}].to`),
+    scheme: readScheme(listener.scheme ?? 'http', `${fileName}: spec.listeners[${index}].scheme`),
   }));
   settings.listeners = flagListeners.length > 0 ? flagListeners : fromFile;
   origins.set('listeners', flagListeners.length > 0 ? 'flag' : fromFile.length > 0 ? 'file' : 'default');
@@ -265,14 +329,14 @@ export function readListenFlags(
   for (const token of tokens) {
     if (token.kind !== 'option' || token.value === undefined) continue;
     if (token.name === 'listen') {
-      listeners.push({ listen: readHostPort(token.value, '--listen'), to: [], scheme: 'http', text: token.value });
+      listeners.push({ listen: readAddress(token.value, '--listen'), to: [], scheme: 'http', text: token.value });
       continue;
     }
     if (token.name !== 'to' && token.name !== 'scheme') continue;
     const last = listeners.at(-1);
     if (!last) throw new SettingsError(`--${token.name} belongs to the --listen before it, and there is none`);
     if (token.name === 'to') last.to.push(...parseTargets(token.value, '--to'));
-    else last.scheme = token.value;
+    else last.scheme = readScheme(token.value, '--scheme');
   }
   for (const listener of listeners) {
     if (listener.to.length === 0) throw new SettingsError(`--listen ${listener.text} needs --to HOST:PORT`);

@@ -123,17 +123,19 @@ export function adsStreamOpener(
       return nodeMessage(node);
     };
     let send: (request: AdsRequest) => void;
-    let call: ClientDuplexStream<never, unknown>;
+    let call:
+      | ClientDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>
+      | ClientDuplexStream<DiscoveryRequest, DiscoveryResponse>;
     if (flavour === 'delta') {
       const stream = client.deltaAggregatedResources();
       stream.on('data', (response: DeltaDiscoveryResponse) => open && events.onResponse(fromDelta(response)));
       send = (request) => stream.write(toDelta(request, identity()));
-      call = stream as unknown as typeof call;
+      call = stream;
     } else {
       const stream = client.streamAggregatedResources();
       stream.on('data', (response: DiscoveryResponse) => open && events.onResponse(fromSotw(response)));
       send = (request) => stream.write(toSotw(request, identity()));
-      call = stream as unknown as typeof call;
+      call = stream;
     }
     // `status` tells the same and comes always; without a listener for `error` Node would throw.
     call.on('error', () => undefined);

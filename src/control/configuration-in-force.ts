@@ -10,7 +10,7 @@ import { ResourceStore } from './resource-store.ts';
 import { differenceOf, ResourceView } from './resource-view.ts';
 import type { SavedState, StateStore } from './state-store.ts';
 import type { Decode } from './subscription.ts';
-import { rootOf, warm } from './warming.ts';
+import { namesSameChildren, rootOf, warm } from './warming.ts';
 
 /** Name of the Sidecar for nodes without one of their own. */
 const DEFAULT_SIDECAR = 'default';
@@ -93,17 +93,21 @@ export class ConfigurationInForce {
     this.handOn([...view.all()], new Set(KINDS.filter((kind) => view.size(kind) > 0)), 'state_dir', wallMs);
   }
 
-  /** Endpoints that are in force already name nothing further: new content of them needs no walk of the tree. */
-  updateLeaves(content: readonly ResourceKey[], { wallMs }: Moment): boolean {
+  /**
+   * Takes new content that leaves the shape of the tree as it is, which is what most updates bring, without a walk of the
+   * tree. Returns false, and does nothing, where there is more to it.
+   */
+  updateInPlace(content: readonly ResourceKey[], { wallMs }: Moment): boolean {
     if (!this.isSettled) return false;
-    const resources: Resource[] = [];
+    const resources = new Set<Resource>();
     for (const { kind, name } of content) {
+      const before = this.view.get(kind, name);
       const resource = this.store.get(kind, name);
-      if (kind !== 'Endpoints' || resource === undefined || this.view.get(kind, name) === undefined) return false;
-      resources.push(resource);
+      if (before === undefined || resource === undefined || !namesSameChildren(before, resource)) return false;
+      resources.add(resource);
     }
     for (const resource of resources) this.view.put(resource);
-    this.handOn(resources, new Set<Kind>(['Endpoints']), 'control', wallMs);
+    this.handOn([...resources], new Set([...resources].map(({ kind }) => kind)), 'control', wallMs);
     return true;
   }
 
@@ -128,9 +132,14 @@ export class ConfigurationInForce {
   }
 
   private ask(session: AdsSession | undefined, at: Moment): void {
-    const newest = this.wantedOf(this.store);
-    const serving = this.wantedOf(this.view);
-    const union = (kind: Kind): ReadonlySet<string> => new Set([...newest[kind], ...serving[kind]]);
+    const { store, view } = this;
+    const newest = this.wantedOf(store);
+    const serving = this.wantedOf(view);
+    // The third tree is the one in force with the newest policy, which may name Endpoints that neither other one does.
+    const next = this.wantedOf({
+      get: (kind, name) => (kind === 'Upstream' ? store.get(kind, name) : view.get(kind, name)),
+    });
+    const union = (kind: Kind): ReadonlySet<string> => new Set([...newest[kind], ...serving[kind], ...next[kind]]);
     const wanted: WantedNames = {
       Sidecar: newest.Sidecar,
       Listener: union('Listener'),
@@ -138,7 +147,7 @@ export class ConfigurationInForce {
       Endpoints: union('Endpoints'),
       Secret: union('Secret'),
     };
-    if (session === undefined) this.store.retain(wanted);
+    if (session === undefined) store.retain(wanted);
     else session.want(wanted, at);
   }
 

@@ -75,6 +75,23 @@ export function rootOf(resources: Resources, roots: readonly string[]): Resource
   return undefined;
 }
 
+/**
+ * Whether `after` in the place of `before` names the same children, so that the tree needs no new walk. Endpoints name
+ * none; an Upstream names its Endpoints by having no inline nodes, and its TLS may name a Secret.
+ */
+export function namesSameChildren(before: Resource, after: Resource): boolean {
+  if (after.kind === 'Endpoints') return true;
+  if (!isUpstream(before) || !isUpstream(after)) return false;
+  const hasTls = [before, after].some(
+    ({ message }) => message.tls !== undefined || message.portLevelSettings.some(({ tls }) => tls !== undefined),
+  );
+  return !hasTls && before.message.nodes.length > 0 === after.message.nodes.length > 0;
+}
+
+function isUpstream(resource: Resource): resource is Resource<'Upstream'> {
+  return resource.kind === 'Upstream';
+}
+
 interface Choice {
   /** What to serve; undefined: nothing (yet). */
   readonly listener: Resource<'Listener'> | undefined;

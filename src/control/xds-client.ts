@@ -347,7 +347,7 @@ class Driver implements XdsClient {
     const candidates = [main, probe].filter((link) => link !== undefined && link.session.store !== inForce.store);
     const walk = this.mustWalk || changes?.settled === true || candidates.length > 0 || !inForce.handedOn;
     if (!walk && (changes === undefined || changes.content.length === 0)) return;
-    if (!walk && changes !== undefined && inForce.updateLeaves(changes.content, this.at())) return;
+    if (!walk && changes !== undefined && inForce.updateInPlace(changes.content, this.at())) return;
     this.mustWalk = false;
     for (const link of candidates) {
       if (link === undefined) continue;

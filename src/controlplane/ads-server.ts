@@ -69,7 +69,8 @@ export class AdsServer {
     const bound = await new Promise<number>((resolve, reject) => {
       this.server.bindAsync(`${shown}:${port}`, ServerCredentials.createInsecure(), (error, at) => {
         if (error === null) resolve(at);
-        else reject(new Error(`can't bind the ADS address ${shown}:${port}: ${error.message}; free it or choose another`));
+        else
+          reject(new Error(`can't bind the ADS address ${shown}:${port}: ${error.message}; free it or choose another`));
       });
     });
     this.unsubscribe = cache.subscribe(() => {

@@ -186,9 +186,10 @@ export class DeltaStream {
       if (!complete && due.adds.length > 0) return;
     }
     for (const type of ordered.reverse()) {
-      if (!type.dirty || type.awaiting !== undefined) continue;
+      if (!type.dirty) continue;
       const { gone } = dueOf(type, view);
       if (gone.length === 0) continue;
+      if (type.awaiting !== undefined) return;
       for (const name of gone) forget(type, name);
       this.send(type, [], gone);
       type.dirty = false;
@@ -275,4 +276,3 @@ function dueOf(type: TypeState, view: View): Due {
   }
   return { adds, absent, gone };
 }
-

@@ -17,8 +17,8 @@ export interface LintResult {
   readonly exitCode: 0 | 1;
 }
 
-/** Checks a directory with its subfolders, or one file. Rejects where it can't be read at all. */
-export async function lint(path: string): Promise<LintResult> {
+/** Checks a directory with its subfolders, or one file. Throws where it can't be read at all. */
+export function lint(path: string): LintResult {
   const findings: Finding[] = [];
   const objects: ConfigObject[] = [];
   const files = filesOf(path, findings);
@@ -40,7 +40,7 @@ function filesOf(path: string, findings: Finding[]): string[] {
     isDirectory = statSync(path).isDirectory();
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it does not exist' : (error as Error).message;
-    throw new Error(`can't read ${path}: ${reason}`);
+    throw new Error(`can't read ${path}: ${reason}`, { cause: error });
   }
   if (!isDirectory) return [path];
   const { files, failures } = listFiles(path);

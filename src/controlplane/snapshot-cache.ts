@@ -11,7 +11,7 @@ export class SnapshotCache {
 
   /** Puts the next snapshot in place and tells everybody. */
   put(translation: Translation): void {
-    this.snapshot = new Snapshot(translation);
+    this.snapshot = new Snapshot(translation, this.snapshot);
     for (const listener of [...this.listeners]) listener();
   }
 

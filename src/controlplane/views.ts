@@ -48,42 +48,52 @@ function withNamespace(name: string): string {
 
 /** All resources of one moment, and the views of it. */
 export class Snapshot {
-  private readonly services: readonly DerivedService[];
-  /** Native ones stand over derived ones of the same name. */
-  private readonly resources = new Map<Kind, Map<string, VersionedResource>>();
+  private readonly services = new Map<string, DerivedService>();
+  /** Services behind each port number, in the order of their names. */
+  private readonly byPort = new Map<number, DerivedService[]>();
   /** Services by the address of a Pod behind them. */
   private readonly byBacker = new Map<string, string[]>();
+  /** Native ones stand over derived ones of the same name. Derived Listeners and Sidecars are not here. */
+  private readonly resources = new Map<Kind, Map<string, VersionedResource>>();
   /** Upstreams that native Listeners name: who gets the Listener may see them too. */
   private readonly namedByListeners = new Set<string>();
+  /** Derived Listeners with every target. */
   private readonly fullListeners = new Map<number, VersionedResource>();
+  /** All Listeners by name, and the root that names them: what a view without exceptions holds. */
+  private readonly allListeners = new Map<string, VersionedResource>();
+  private readonly fullSidecar: VersionedResource;
   private readonly views = new Map<string, View>();
 
-  constructor(translation: Translation) {
-    this.services = translation.services;
-    for (const service of translation.services) {
-      for (const resource of service.resources) this.put(resource);
-      for (const address of service.backers) {
-        const names = this.byBacker.get(address) ?? [];
-        names.push(service.name);
-        this.byBacker.set(address, names);
-      }
-    }
+  /** `previous`: the snapshot before; what is alike is taken from it instead of being made again. */
+  constructor(translation: Translation, previous?: Snapshot) {
+    for (const service of translation.services) this.index(service);
     for (const resource of translation.others) {
       this.put(resource);
       if (resource.kind !== 'Listener') continue;
-      for (const target of decodeMessage('Listener', resource.bytes).targets) this.namedByListeners.add(target.upstream);
+      for (const { upstream } of decodeMessage('Listener', resource.bytes).targets) this.namedByListeners.add(upstream);
     }
+    for (const [port, services] of this.byPort) {
+      const isSame = sameNames(services, previous?.byPort.get(port));
+      const listener = (isSame ? previous?.fullListeners.get(port) : undefined) ?? deriveListener(port, services);
+      this.fullListeners.set(port, listener);
+      this.allListeners.set(listener.name, listener);
+    }
+    for (const listener of this.resources.get('Listener')?.values() ?? [])
+      this.allListeners.set(listener.name, listener);
+    const names = [...this.allListeners.keys()].sort();
+    this.fullSidecar = deriveSidecar(DEFAULT_SIDECAR, names);
   }
 
   /** The view of a node. */
   viewOf(node: NodeIdentity): View {
-    const only = node.services === undefined ? undefined : new Set(node.services);
-    const names = only ?? new Set(node.podIps.flatMap((ip) => this.byBacker.get(ip) ?? []));
+    const listed = node.services !== undefined;
+    const names = new Set(node.services ?? node.podIps.flatMap((ip) => this.byBacker.get(ip) ?? []));
     const own = this.resources.get('Sidecar')?.has(node.id) === true ? node.id : DEFAULT_SIDECAR;
-    const key = JSON.stringify([only !== undefined, [...names].sort(), own]);
+    const key = JSON.stringify([listed, [...names].sort(), own]);
     let view = this.views.get(key);
     if (view === undefined) {
-      view = this.makeView((service) => names.has(service) === (only !== undefined), own);
+      const listeners = listed ? this.listenersOf(names) : this.listenersWithout(names);
+      view = this.makeView((service) => names.has(service) === listed, listeners, own);
       this.views.set(key, view);
     }
     return view;
@@ -94,22 +104,67 @@ export class Snapshot {
     return this.views.size;
   }
 
+  private index(service: DerivedService): void {
+    this.services.set(service.name, service);
+    for (const resource of service.resources) this.put(resource);
+    for (const port of service.ports) append(this.byPort, port, service);
+    for (const address of service.backers) append(this.byBacker, address, service.name);
+  }
+
   private put(resource: VersionedResource): void {
     const ofKind = this.resources.get(resource.kind) ?? new Map<string, VersionedResource>();
     ofKind.set(resource.name, resource);
     this.resources.set(resource.kind, ofKind);
   }
 
-  private makeView(selects: (service: string) => boolean, ownSidecar: string): View {
+  /** All Listeners, those on the ports of `excluded` without these targets. */
+  private listenersWithout(excluded: ReadonlySet<string>): ReadonlyMap<string, VersionedResource> {
+    if (excluded.size === 0) return this.allListeners;
+    const listeners = new Map(this.allListeners);
+    for (const port of this.portsOf(excluded)) {
+      const full = this.fullListeners.get(port);
+      if (full === undefined || listeners.get(full.name) !== full) continue;
+      const left = this.onPort(port).filter(({ name }) => !excluded.has(name));
+      if (left.length === 0) listeners.delete(full.name);
+      else listeners.set(full.name, deriveListener(port, left));
+    }
+    return listeners;
+  }
+
+  /** The native Listeners, and those on the ports of `wanted` with these targets alone. */
+  private listenersOf(wanted: ReadonlySet<string>): ReadonlyMap<string, VersionedResource> {
     const listeners = new Map<string, VersionedResource>();
-    for (const listener of this.derivedListeners(selects)) listeners.set(listener.name, listener);
+    for (const port of this.portsOf(wanted)) {
+      const targets = this.onPort(port).filter(({ name }) => wanted.has(name));
+      const full = this.fullListeners.get(port);
+      const isFull = targets.length === this.onPort(port).length;
+      const listener = (isFull ? full : undefined) ?? deriveListener(port, targets);
+      listeners.set(listener.name, listener);
+    }
     for (const [name, listener] of this.resources.get('Listener') ?? []) listeners.set(name, listener);
+    return listeners;
+  }
+
+  private portsOf(services: ReadonlySet<string>): Set<number> {
+    return new Set([...services].flatMap((name) => this.services.get(name)?.ports ?? []));
+  }
+
+  private onPort(port: number): readonly DerivedService[] {
+    return this.byPort.get(port) ?? [];
+  }
+
+  private makeView(
+    selects: (service: string) => boolean,
+    listeners: ReadonlyMap<string, VersionedResource>,
+    ownSidecar: string,
+  ): View {
     const sidecars = new Map<string, VersionedResource>();
     for (const name of new Set([DEFAULT_SIDECAR, ownSidecar])) {
-      const sidecar = this.resources.get('Sidecar')?.get(name) ?? deriveSidecar(name, [...listeners.keys()].sort());
+      const sidecar = this.resources.get('Sidecar')?.get(name) ?? this.sidecarFor(listeners);
       sidecars.set(name, sidecar);
     }
-    const resources = new Map(this.resources).set('Listener', listeners).set('Sidecar', sidecars);
+    const resources = new Map<Kind, ReadonlyMap<string, VersionedResource>>(this.resources);
+    resources.set('Listener', listeners).set('Sidecar', sidecars);
     const isSeen = ({ service }: VersionedResource): boolean =>
       service === undefined || selects(service) || this.namedByListeners.has(service);
     return {
@@ -121,27 +176,21 @@ export class Snapshot {
     };
   }
 
-  /** One Listener per port number; the services on it in the order of their names. */
-  private derivedListeners(selects: (service: string) => boolean): VersionedResource[] {
-    const all = new Map<number, DerivedService[]>();
-    for (const service of this.services) {
-      for (const port of service.ports) {
-        const onPort = all.get(port) ?? [];
-        onPort.push(service);
-        all.set(port, onPort);
-      }
-    }
-    const listeners: VersionedResource[] = [];
-    for (const [port, services] of all) {
-      const selected = services.filter((service) => selects(service.name));
-      if (selected.length === 0) continue;
-      const whole = selected.length === services.length;
-      const listener = (whole ? this.fullListeners.get(port) : undefined) ?? deriveListener(port, selected);
-      if (whole) this.fullListeners.set(port, listener);
-      listeners.push(listener);
-    }
-    return listeners;
+  private sidecarFor(listeners: ReadonlyMap<string, VersionedResource>): VersionedResource {
+    // A view only ever lacks listeners of the full set, never has others: as many are the same ones.
+    if (listeners.size === this.allListeners.size) return this.fullSidecar;
+    return deriveSidecar(DEFAULT_SIDECAR, [...listeners.keys()].sort());
   }
+}
+
+function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}
+
+function sameNames(a: readonly DerivedService[], b: readonly DerivedService[] | undefined): boolean {
+  return b !== undefined && a.length === b.length && a.every(({ name }, i) => name === b[i]?.name);
 }
 
 function deriveListener(port: number, services: readonly DerivedService[]): VersionedResource {

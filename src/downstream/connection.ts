@@ -21,6 +21,8 @@ export interface ConnectionOwner {
 export class SniffingConnection implements AcceptHandler, TimerOwner {
   /** Undefined until the version is known. */
   session: Session | undefined = undefined;
+  /** Of the session. */
+  isHttp2 = false;
 
   private readonly protocols: 'auto' | 'http1' | 'http2';
   private readonly context: SessionContext;
@@ -96,6 +98,7 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
     this.context.wheel.stop(this.timer);
     const session = http2 ? createH2Session(transport, this.context) : createH1Session(transport, this.context);
     this.session = session;
+    this.isHttp2 = http2;
     transport.handler = this; // to hear of the end; everything is handed on
     this.owner.onSession(this);
     return session;

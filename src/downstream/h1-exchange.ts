@@ -13,12 +13,7 @@ import {
   type ResponseSender,
 } from '../codec/exchange.ts';
 import { CHUNKED, type Framing, NO_BODY, SIZED, UNTIL_CLOSE } from '../codec/h1/framing.ts';
-import {
-  responseFraming,
-  writeChunk,
-  writeLastChunk,
-  writeResponseHead,
-} from '../codec/h1/head-writer.ts';
+import { responseFraming, writeChunk, writeLastChunk, writeResponseHead } from '../codec/h1/head-writer.ts';
 import type { Transport } from '../net/transport.ts';
 
 /** What an exchange asks of its session. */

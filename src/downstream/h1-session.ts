@@ -178,8 +178,7 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
     const exchange = this.exchange;
     if (!exchange) return;
     this.endRequest(exchange);
-    if (!exchange.ended) exchange.receiver.onTrailers(fields);
-    else this.complete(exchange);
+    exchange.receiver.onTrailers(fields);
   }
 
   // --- what the exchange asks
@@ -306,7 +305,11 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
       try {
         this.parse(this.held, this.heldStart, this.heldEnd);
       } catch (error) {
-        this.context.logger.log('error', { err: error, remote: this.transport.remoteAddress }, 'connection closed by a bug');
+        this.context.logger.log(
+          'error',
+          { err: error, remote: this.transport.remoteAddress },
+          'connection closed by a bug',
+        );
         this.destroy();
       }
     });

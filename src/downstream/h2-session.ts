@@ -200,7 +200,7 @@ class H2Session implements Session, ConnectionOwner, TimerOwner {
       connection.refuseStream(id, code.REFUSED_STREAM);
       return;
     }
-    if (request.isConnect) return this.answer(id, endStream, 'method_not_allowed', false);
+    if (request.isConnect || head.method === 'TRACE') return this.answer(id, endStream, 'method_not_allowed', false);
     if (head.path.length > limits.requestLineBytes) {
       return this.answer(id, endStream, 'uri_too_long', namesGrpc(head.fields, head.fields.length));
     }
@@ -211,13 +211,7 @@ class H2Session implements Session, ConnectionOwner, TimerOwner {
     stream.receiver = context.handle(copyRequestHead(head), endStream, stream);
   }
 
-  private onTrailers(
-    stream: DownstreamH2Stream,
-    endStream: boolean,
-    bytes: Buffer,
-    start: number,
-    end: number,
-  ): void {
+  private onTrailers(stream: DownstreamH2Stream, endStream: boolean, bytes: Buffer, start: number, end: number): void {
     const { connection } = this;
     const { decoder } = connection;
     const { trailerBytes, trailerFields } = this.context.limits;

@@ -2,21 +2,26 @@
 import type { RequestHandler } from '../codec/exchange.ts';
 import { listen, type BoundListener } from '../net/listen.ts';
 import type { NetContext } from '../net/transport.ts';
+import { CounterCell, type Counters } from '../telemetry/counters.ts';
 import { SniffingConnection, type ConnectionOwner } from './connection.ts';
 import type { SessionContext } from './session.ts';
 
 /** What a listener needs besides its address. */
-export interface ListenerContext extends NetContext, Omit<SessionContext, 'handle' | 'scheme'> {}
+export interface ListenerContext extends NetContext, Omit<SessionContext, 'handle' | 'scheme'> {
+  readonly counters: Counters;
+}
 
 /** A bound listener with its connections. */
 export class Listener implements ConnectionOwner {
   private readonly bound: BoundListener;
+  private readonly counters: Counters;
   private readonly connections = new Set<SniffingConnection>();
   private draining = false;
   private whenEmpty: (() => void) | undefined = undefined;
 
-  private constructor(bound: BoundListener) {
+  private constructor(bound: BoundListener, counters: Counters) {
     this.bound = bound;
+    this.counters = counters;
   }
 
   /** Binds `address`:`port`; rejects with Node's error where it can't. */
@@ -43,7 +48,7 @@ export class Listener implements ConnectionOwner {
       },
       context,
     );
-    listener = new Listener(bound);
+    listener = new Listener(bound, context.counters);
     return listener;
   }
 
@@ -93,11 +98,14 @@ export class Listener implements ConnectionOwner {
   }
 
   onSession(connection: SniffingConnection): void {
+    this.counters.count(connection.isHttp2 ? CounterCell.Http2Opened : CounterCell.Http1Opened);
     if (this.draining) connection.drain();
   }
 
   onClosed(connection: SniffingConnection): void {
     this.connections.delete(connection);
+    const closed = connection.isHttp2 ? CounterCell.Http2Closed : CounterCell.Http1Closed;
+    this.counters.count(connection.session ? closed : CounterCell.ConnectionsRefused);
     if (this.connections.size === 0) this.whenEmpty?.();
   }
 }

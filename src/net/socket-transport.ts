@@ -1,6 +1,7 @@
 // Transport over a socket: bytes in through one callback with a shared read buffer, bytes out through a gather
 // buffer that leaves in one write per turn of the event loop. Guarded by test/bench (h1-small, grpc-unary).
 import type { Socket } from 'node:net';
+import type { Cancel } from '../base/clock.ts';
 import { HIGH_PENDING_BYTES, type NetContext, type Transport, type TransportHandler } from './transport.ts';
 
 /** Bytes read at once; one buffer for all connections, since each read is consumed before the next. */
@@ -11,6 +12,8 @@ const GATHER_BYTES = 16 * 1024;
 const NO_BUFFER = Buffer.alloc(0);
 const spare: Buffer[] = []; // gather buffers between two uses; an idle connection holds none
 const MAX_SPARE = 256;
+/** A peer that takes nothing of its last bytes for so long is cut. */
+const STALLED_MS = 30_000;
 
 let dirty: SocketTransport[] = [];
 let flushScheduled = false;
@@ -19,7 +22,7 @@ function flushAll(): void {
   flushScheduled = false;
   const batch = dirty;
   dirty = [];
-  for (const transport of batch) transport.flush();
+  for (const transport of batch) transport.flushTurn();
 }
 
 /** Made by net/listen.ts and net/connect.ts. */
@@ -40,6 +43,8 @@ export class SocketTransport implements Transport {
   private highReached = false;
   private closed = false;
   private ended = false;
+  private queuedBytes = 0; // of the kernel's own queue when it was last looked at
+  private cancelLinger: Cancel | undefined = undefined;
 
   constructor(socket: Socket, handler: TransportHandler, context: NetContext) {
     this.socket = socket;
@@ -56,13 +61,17 @@ export class SocketTransport implements Transport {
     socket.on('end', () => this.guard(() => this.handler.onEnd()));
     socket.on('drain', () => {
       this.lastSentMs = this.context.clock.refresh();
-      if (!this.highReached || this.pendingBytes >= HIGH_PENDING_BYTES / 2) return;
+      if (!this.highReached) return;
+      // What was gathered meanwhile goes out first: only what the kernel refuses of it brings another `drain`.
+      this.flush();
+      if (this.pendingBytes >= HIGH_PENDING_BYTES) return;
       this.highReached = false;
       this.guard(() => this.handler.onDrain());
     });
     socket.on('close', () => {
       if (this.closed) return;
       this.closed = true;
+      this.cancelLinger?.();
       this.dropBuffer();
       this.guard(() => this.handler.onClose(error));
     });
@@ -75,7 +84,14 @@ export class SocketTransport implements Transport {
 
   /** Since when pending bytes haven't moved, ms; -1 while none are pending. */
   get stalledSinceMs(): number {
-    return this.socket.writableLength === 0 ? -1 : this.lastSentMs;
+    if (this.socket.writableLength === 0) return -1;
+    // A write that the kernel takes bit by bit is no event of Node's, but its queue can be looked at.
+    const queuedBytes = queueSize(this.socket);
+    if (queuedBytes !== this.queuedBytes) {
+      this.queuedBytes = queuedBytes;
+      this.lastSentMs = this.context.clock.nowMs;
+    }
+    return this.lastSentMs;
   }
 
   get isClosed(): boolean {
@@ -106,12 +122,20 @@ export class SocketTransport implements Transport {
     this.length += this.buffer.latin1Write(text, this.length);
   }
 
+  /** The flush at the end of the turn. A writer may have stopped at what was gathered: it hears when all is taken. */
+  flushTurn(): void {
+    const wasHigh = this.length >= HIGH_PENDING_BYTES;
+    this.flush();
+    if (wasHigh && !this.closed && this.pendingBytes === 0) this.guard(() => this.handler.onDrain());
+  }
+
   /** Hands what was gathered to the kernel now. Called at the end of each turn; earlier calls are harmless. */
   flush(): void {
     this.queued = false;
     const length = this.length;
     if (length === 0 || this.closed || this.ended) return;
     const buffer = this.buffer;
+    const wasPending = this.socket.writableLength > 0;
     this.socket.write(length === buffer.length ? buffer : buffer.subarray(0, length));
     this.length = 0;
     if (this.socket.writableLength === 0) {
@@ -121,6 +145,8 @@ export class SocketTransport implements Transport {
       if (buffer.length === GATHER_BYTES && spare.length < MAX_SPARE) spare.push(buffer);
     } else {
       this.buffer = NO_BUFFER; // still read by the kernel: it belongs to the pending write now
+      if (!wasPending) this.lastSentMs = this.context.clock.nowMs;
+      this.queuedBytes = queueSize(this.socket);
       if (this.pendingBytes >= HIGH_PENDING_BYTES) this.highReached = true;
     }
   }
@@ -144,19 +170,31 @@ export class SocketTransport implements Transport {
 
   /**
    * The lingering close: writes what is pending, sends FIN and throws away what the peer still sends, so that it can
-   * read the answer before its own write fails. Cut after `lingerMs`. The handler hears nothing more but onClose.
+   * read the answer before its own write fails. Cut `lingerMs` after the last pending byte has left, or once the peer
+   * takes nothing for STALLED_MS. The handler hears nothing more but onClose.
    */
   endLingering(lingerMs = 1000): void {
     const last = this.handler;
     this.handler = {
       onRead: () => undefined,
-      onEnd: () => this.destroy(),
+      // With both ends finished the socket closes by itself as soon as nothing is pending.
+      onEnd: () => undefined,
       onDrain: () => undefined,
       onClose: (error) => last.onClose(error),
     };
     this.end();
     this.socket.resume();
-    this.context.clock.after(lingerMs, () => this.destroy());
+    this.linger(lingerMs, this.pendingBytes === 0);
+  }
+
+  private linger(lingerMs: number, wasSent: boolean): void {
+    if (this.closed) return;
+    this.cancelLinger = this.context.clock.after(lingerMs, () => {
+      const since = this.stalledSinceMs;
+      const stalled = since >= 0 && this.context.clock.nowMs - since >= STALLED_MS;
+      if (wasSent || stalled) this.destroy();
+      else this.linger(lingerMs, since < 0);
+    });
   }
 
   /** Closes at once; what is pending is lost. */
@@ -209,6 +247,11 @@ export class SocketTransport implements Transport {
     this.length = 0;
     this.buffer = NO_BUFFER;
   }
+}
+
+/** Bytes that libuv still holds; 0 where Node doesn't say, which only makes a slow write look like a stalled one. */
+function queueSize(socket: Socket): number {
+  return (socket as unknown as { _handle?: { writeQueueSize?: number } | null })._handle?.writeQueueSize ?? 0;
 }
 
 /** An IPv4 address that came over an IPv6 socket is shown as IPv4. */

@@ -49,7 +49,8 @@ export interface Transport extends ByteSink {
   end(): void;
   /**
    * The lingering close: writes what is pending, sends FIN and throws away what the peer still sends, so that it can
-   * read the answer before its own write fails. Cut after `lingerMs` (default 1000). The handler hears only onClose.
+   * read the answer before its own write fails. Cut `lingerMs` (default 1000) after the last pending byte has left, or
+   * once the peer takes nothing for 30 s. The handler hears only onClose.
    */
   endLingering(lingerMs?: number): void;
   /** Closes at once; what is pending is lost. onClose follows. */

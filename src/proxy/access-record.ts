@@ -1,3 +1,4 @@
+import type { ErrorKind } from '../base/error.ts';
 import { findField } from '../codec/fields.ts';
 import { ERROR_TABLE } from '../model/error-table.ts';
 import type { AccessRecord } from '../telemetry/access-log.ts';
@@ -7,7 +8,11 @@ import type { RequestRecord } from './record.ts';
 export function accessRecord(record: RequestRecord): AccessRecord {
   const { head, attempts, error, cluster } = record;
   const last = attempts.at(-1);
-  const grpcStatus = record.isGrpc ? (error === undefined ? record.grpcStatus : ERROR_TABLE[error].grpcStatus) : undefined;
+  const grpcStatus = record.isGrpc
+    ? error === undefined
+      ? record.grpcStatus
+      : ERROR_TABLE[error].grpcStatus
+    : undefined;
   return {
     startWallMs: record.startWallMs,
     method: head.method,
@@ -16,13 +21,13 @@ export function accessRecord(record: RequestRecord): AccessRecord {
     authority: head.authority === '' ? undefined : head.authority,
     status: record.status === 0 ? undefined : record.status,
     grpcStatus,
-    flags: error === undefined ? undefined : responseFlags(record),
+    flags: error === undefined ? undefined : responseFlags(error, attempts.length),
     bytesReceived: record.bytesReceived,
     bytesSent: record.bytesSent,
     durationMs: record.durationMs,
     upstreamServiceMs: last === undefined || last.headMs < 0 ? undefined : last.headMs,
     remoteAddress: record.remoteAddress,
-    forwardedFor: findField(head.fields, 'x-forwarded-for'),
+    forwardedFor: forwardedFor(findField(head.fields, 'x-forwarded-for'), record.remoteAddress),
     userAgent: findField(head.fields, 'user-agent'),
     requestId: record.requestId === '' ? undefined : record.requestId,
     upstream: cluster?.port.upstream,
@@ -38,7 +43,15 @@ export function accessRecord(record: RequestRecord): AccessRecord {
 }
 
 /** Envoy's flags: that of the reason, and URX where further attempts were made in vain. */
-function responseFlags(record: RequestRecord): string {
-  const flag = record.error === undefined ? '-' : ERROR_TABLE[record.error].flag;
-  return record.attempts.length > 1 ? `${flag},URX` : flag;
+function responseFlags(error: ErrorKind, attempts: number): string {
+  const { flag } = ERROR_TABLE[error];
+  const inVain = attempts > 1 && error !== 'downstream_reset' && error !== 'deadline_exceeded';
+  return inVain ? `${flag},URX` : flag;
+}
+
+/** X-Forwarded-For as it came: without the caller's own address, which addForwardingFields has put at its end. */
+function forwardedFor(value: string | undefined, remoteAddress: string): string | undefined {
+  if (value === undefined || value === remoteAddress) return undefined;
+  const own = `, ${remoteAddress}`;
+  return value.endsWith(own) ? value.slice(0, -own.length) : value;
 }

@@ -55,7 +55,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   onLease(channel: Channel): void {
     const request = this.request;
     request.lowerDeadline();
-    if (request.head.authority === '') request.head.authority = this.endpoint.id; // HTTP/1.0 without Host
+    if (request.isHostless) request.head.authority = this.endpoint.id;
     const held = request.held;
     const trailers = request.requestComplete ? request.trailers : undefined;
     const endNow = request.requestComplete && trailers === undefined;
@@ -130,10 +130,10 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
     this.succeed();
   }
 
-  onAbort(kind: ErrorKind, progress: Progress, detail: string): void {
+  onAbort(kind: ErrorKind, progress: Progress, detail: string, resetCode: number): void {
     if (this.over) return;
     this.end(false);
-    this.request.attemptFailed(this, kind, progress, detail);
+    this.request.attemptFailed(this, kind, progress, detail, resetCode);
   }
 
   onDrain(): void {

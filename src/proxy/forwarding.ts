@@ -35,6 +35,7 @@ export function addForwardingFields(
   const trusted = isLoopback(remoteAddress);
   let forwardedFor = -1;
   let via = -1;
+  let passes = 0;
   let requestId = '';
   let hasTrace = false;
   let proto = false;
@@ -49,6 +50,7 @@ export function addForwardingFields(
     switch (name.toLowerCase()) {
       case 'via':
         via = i;
+        passes += fields[i + 1]!.split(context.pseudonym).length - 1;
         break;
       case 'x-forwarded-for':
         if (forwardedFor >= 0) {
@@ -58,7 +60,11 @@ export function addForwardingFields(
         } else forwardedFor = i;
         break;
       case 'x-request-id':
-        requestId = fields[i + 1]!;
+        // An empty one says nothing, and two of a name would leave it to the server which one counts.
+        if (requestId !== '' || fields[i + 1] === '') {
+          fields.splice(i, 2);
+          i -= 2;
+        } else requestId = fields[i + 1]!;
         break;
       case 'traceparent':
         hasTrace = true;
@@ -98,10 +104,6 @@ export function addForwardingFields(
   if (via < 0) {
     fields.push('via', own);
     return { requestId, loops: false };
-  }
-  let passes = 0;
-  for (let i = via; i < fields.length; i += 2) {
-    if (fields[i]!.toLowerCase() === 'via') passes += fields[i + 1]!.split(context.pseudonym).length - 1;
   }
   fields[via + 1] += ', ' + own;
   return { requestId, loops: passes >= MAX_OWN_PASSES };

@@ -24,6 +24,7 @@ import { REPLAY_BYTES } from '../model/defaults.ts';
 import { PortCell } from '../model/cells.ts';
 import { TriedSlots } from '../balance/tried-slots.ts';
 import { isIdempotent, mayRetry, type RetryFacts } from '../policy/retry.ts';
+import type { PortKey } from '../model/snapshot.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import { Attempt } from './attempt.ts';
 import { addForwardingFields, type ForwardingContext } from './forwarding.ts';
@@ -41,8 +42,8 @@ export interface ProxyContext extends ForwardingContext {
 
 /** Where the requests of a listener go; swapped whole when the configuration changes. */
 export interface LiveRoute {
-  /** The upstream port for an authority; undefined: no target has it. */
-  pick(authority: string): Cluster | undefined;
+  /** The upstream port for an authority, its key where it isn't configured yet; undefined: no target has it. */
+  pick(authority: string): Cluster | PortKey | undefined;
 }
 
 /** Makes the handler of a listener. `route` is asked anew for each request. */
@@ -63,6 +64,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   readonly context: ProxyContext;
   readonly head: RequestHead;
   readonly isGrpc: boolean;
+  /** An HTTP/1.0 request without `Host`: each endpoint is asked by its own address. */
+  readonly isHostless: boolean;
   /** The caller has sent its whole request. */
   requestComplete: boolean;
   /** Request trailers, kept for the attempt. */
@@ -96,6 +99,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   constructor(context: ProxyContext, head: RequestHead, endStream: boolean, sender: ResponseSender) {
     this.context = context;
     this.head = head;
+    this.isHostless = head.authority === '';
     this.requestComplete = endStream;
     this.sender = sender;
     this.startMs = this.lastReadMs = context.clock.nowMs;
@@ -121,7 +125,10 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.requestId = forwarded.requestId;
     if (forwarded.loops) return this.fail('loop_detected', '');
     const cluster = route.pick(authority);
-    if (!cluster) return this.fail('no_route', authority === '' ? 'the request has no authority' : authority);
+    if (cluster === undefined) {
+      return this.fail('no_route', authority === '' ? 'the request has no authority' : authority);
+    }
+    if (typeof cluster === 'string') return this.fail('no_endpoints', `${cluster} is not configured yet`);
     this.cluster = cluster;
     cluster.beginRequest(context.clock.nowMs);
     if (this.isGrpc) {
@@ -164,7 +171,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   onAbort(kind: ErrorKind): void {
     if (this.done) return;
-    this.attempt?.cancel();
+    this.giveUp(kind);
     this.finish(kind);
   }
 
@@ -204,7 +211,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   }
 
   /** An attempt failed before it had an answer, or in the middle of one. */
-  attemptFailed(attempt: Attempt, kind: ErrorKind, progress: Progress, detail: string): void {
+  attemptFailed(attempt: Attempt, kind: ErrorKind, progress: Progress, detail: string, resetCode = -1): void {
     const { cluster, facts, tried } = this;
     const nowMs = this.context.clock.nowMs;
     if (!cluster) return;
@@ -212,7 +219,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.attempts.push(attempt.record(kind, nowMs));
     cluster.reportAttempt(attempt.endpoint, { error: kind, progress, httpStatus: 0, grpcStatus: -1 });
     if (facts.headPassedOn) {
-      this.sender.abort(kind);
+      this.sender.abort(kind, resetCode);
       return this.finish(kind);
     }
     const slot = attempt.endpoint.slot;
@@ -322,9 +329,18 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.attemptFailed(attempt, kind, progress, '');
   }
 
+  /** Ends the attempt for a reason that isn't its endpoint's. */
+  private giveUp(kind: ErrorKind): void {
+    const attempt = this.attempt;
+    if (!attempt) return;
+    this.attempt = undefined;
+    this.attempts.push(attempt.record(kind, this.context.clock.nowMs));
+    attempt.cancel();
+  }
+
   /** Ends the request from our side: the attempt is given up and the caller is told. */
   private abandon(kind: ErrorKind): void {
-    this.attempt?.cancel();
+    this.giveUp(kind);
     if (this.facts.headPassedOn) {
       this.sender.abort(kind);
       this.finish(kind);

@@ -20,6 +20,9 @@ import type { LiveRoute } from '../proxy/handle.ts';
 /** How a listener that can't be bound is tried again. */
 const BIND_RETRY: BackoffPolicy = { initialMs: 200, maxMs: 30_000, multiplier: 2, jitter: 0.2 };
 
+/** A bound listener, as much of it as is needed here. */
+export type ServingListener = Pick<Listener, 'address' | 'port' | 'connectionCount' | 'active' | 'drain' | 'destroy'>;
+
 /** What the live objects are made with. */
 export interface LiveConfigContext {
   readonly clock: Clock;
@@ -36,7 +39,7 @@ export interface LiveConfigContext {
     port: number,
     protocols: ListenerSpec['protocols'],
     handle: RequestHandler,
-  ) => Promise<Listener>;
+  ) => Promise<ServingListener>;
   readonly describeBindError: (error: unknown, address: string, port: number) => string;
 }
 
@@ -44,22 +47,34 @@ export interface LiveConfigContext {
 export class LiveListener {
   spec: ListenerSpec;
   route: LiveRoute;
-  bound: Listener | undefined = undefined;
-  /** Why it isn't bound; empty while it is, or before the first try has ended. */
+  /** What serves now: bound for `spec`, or still for the spec before it while `spec` can't be bound. */
+  bound: ServingListener | undefined = undefined;
+  /** Why `spec` isn't bound; empty while it is, or before the first try has ended. */
   error = '';
   readonly handle: RequestHandler;
   /** Settles after the first try to bind, whatever came of it. */
   tried: Promise<void> = Promise.resolve();
+  /** The spec that `bound` was bound for. */
+  private boundFor: ListenerSpec | undefined = undefined;
+  private removed = false;
   private cancelRetry: Cancel | undefined = undefined;
   private failures = 0;
   /** Counts the binds wanted: one that an edit or removal overtook closes its socket again. */
   private epoch = 0;
   private readonly context: LiveConfigContext;
+  /** Takes a socket that accepts no more but has calls in flight. */
+  private readonly leave: (bound: ServingListener) => void;
 
-  constructor(spec: ListenerSpec, route: LiveRoute, context: LiveConfigContext) {
+  constructor(
+    spec: ListenerSpec,
+    route: LiveRoute,
+    context: LiveConfigContext,
+    leave: (bound: ServingListener) => void,
+  ) {
     this.spec = spec;
     this.route = route;
     this.context = context;
+    this.leave = leave;
     this.handle = context.createHandler(() => this.route);
   }
 
@@ -71,25 +86,42 @@ export class LiveListener {
     return this.bound?.port ?? this.wantedPort;
   }
 
-  /** Binds, and tries again for as long as it is wanted. */
+  /** The configured port of a socket that still serves an older spec; undefined where there is none. */
+  get outdatedPort(): number | undefined {
+    return this.boundFor && !wantSameSocket(this.boundFor, this.spec) ? this.boundFor.port : undefined;
+  }
+
+  /** Takes a changed spec. True where it wants another socket, so that `bind` must follow. */
+  change(spec: ListenerSpec): boolean {
+    const moves = !wantSameSocket(this.spec, spec);
+    this.spec = spec;
+    if (!moves || this.removed) return false;
+    this.cancelRetry?.();
+    this.failures = 0;
+    this.epoch++;
+    if (!this.boundFor || !wantSameSocket(this.boundFor, spec)) return true;
+    this.error = ''; // back to what has been serving all the while
+    return false;
+  }
+
+  /** Binds, and tries again for as long as it is wanted. An older socket serves until then. */
   bind(): void {
     this.tried = this.tryBind(++this.epoch);
   }
 
-  /** A changed address or port: the old socket serves until the new one is bound. */
-  rebind(): void {
-    const old = this.bound;
-    this.bound = undefined;
-    this.cancelRetry?.();
-    this.bind();
-    void this.tried.then(() => old?.drain());
+  /** Gives its socket up before another can be bound. */
+  release(): void {
+    const { bound } = this;
+    this.bound = this.boundFor = undefined;
+    if (bound) this.leave(bound);
   }
 
   /** Accepts no more; calls in flight finish. */
-  remove(): Promise<void> {
+  remove(): void {
+    this.removed = true;
     this.epoch++;
     this.cancelRetry?.();
-    return this.bound?.drain() ?? Promise.resolve();
+    if (this.bound) this.leave(this.bound);
   }
 
   private get wantedPort(): number {
@@ -102,10 +134,12 @@ export class LiveListener {
     try {
       const bound = await context.bindListener(address, this.wantedPort, spec.protocols, this.handle);
       if (this.epoch !== epoch) {
-        void bound.drain();
+        this.leave(bound);
         return;
       }
+      this.release();
       this.bound = bound;
+      this.boundFor = spec;
       this.error = '';
       this.failures = 0;
       context.logger.log('info', { listener: spec.name, address: bound.address, port: bound.port }, 'listening');
@@ -120,11 +154,18 @@ export class LiveListener {
   }
 }
 
+function wantSameSocket(a: ListenerSpec, b: ListenerSpec): boolean {
+  return a === b || (a.address === b.address && a.port === b.port && a.protocols === b.protocols);
+}
+
 /** Everything that serves. */
 export class LiveConfig {
   snapshot: Snapshot = EMPTY_SNAPSHOT;
   readonly clusters = new Map<PortKey, Cluster>();
   readonly listeners = new Map<string, LiveListener>();
+  /** Sockets of listeners that were removed or moved, while calls on them finish. */
+  private readonly leaving = new Set<ServingListener>();
+  private draining = false;
   private readonly context: LiveConfigContext;
 
   constructor(context: LiveConfigContext) {
@@ -136,79 +177,90 @@ export class LiveConfig {
     const previous = this.snapshot;
     this.snapshot = next;
     // Clusters before the listeners that use them.
-    let clustersAdded = false;
+    const addedPorts = new Set<PortKey>();
     for (const [key, port] of next.ports) {
       const cluster = this.clusters.get(key);
       if (!cluster) {
         this.clusters.set(key, this.context.createCluster(port));
-        clustersAdded = true;
+        addedPorts.add(key);
       } else if (cluster.port !== port) cluster.update(port);
     }
     // A listener that goes gives its port up before a new one may want it.
     for (const [name, listener] of this.listeners) {
       if (next.listeners.has(name)) continue;
       this.listeners.delete(name);
-      void listener.remove();
+      listener.remove();
     }
-    const tried: Promise<void>[] = [];
+    const toBind: LiveListener[] = [];
     for (const [name, spec] of next.listeners) {
       const listener = this.listeners.get(name);
-      if (listener?.spec === spec && !clustersAdded) continue;
-      const route = this.createRoute(spec);
       if (!listener) {
-        const created = new LiveListener(spec, route, this.context);
+        if (this.draining) continue;
+        const created = new LiveListener(spec, this.createRoute(spec), this.context, this.leave);
         this.listeners.set(name, created);
-        created.bind();
-        tried.push(created.tried);
-        continue;
-      }
-      const old = listener.spec;
-      listener.spec = spec;
-      listener.route = route;
-      if (old.address !== spec.address || old.port !== spec.port || old.protocols !== spec.protocols) {
-        listener.rebind();
-        tried.push(listener.tried);
+        toBind.push(created);
+      } else if (listener.spec !== spec) {
+        listener.route = this.createRoute(spec);
+        if (listener.change(spec)) toBind.push(listener);
+      } else if (addedPorts.size > 0 && spec.targets.some(({ port }) => addedPorts.has(port))) {
+        listener.route = this.createRoute(spec);
       }
     }
+    this.releasePorts();
+    for (const listener of toBind) listener.bind();
     // Clusters that nothing uses any more, after the routes to them.
     for (const key of previous.ports.keys()) {
       if (next.ports.has(key)) continue;
       this.clusters.get(key)?.remove();
       this.clusters.delete(key);
     }
-
-    await Promise.all(tried);
+    await Promise.all(toBind.map(({ tried }) => tried));
   }
 
   /** Requests in flight on all listeners. */
   get active(): number {
+    const serving = new Set(this.leaving);
+    for (const { bound } of this.listeners.values()) if (bound) serving.add(bound);
     let active = 0;
-    for (const listener of this.listeners.values()) active += listener.bound?.active ?? 0;
+    for (const listener of serving) active += listener.active;
     return active;
   }
 
-  /** Stops accepting and resolves when everything in flight is done. */
+  /** Stops accepting and resolves when everything in flight is done. Nothing is bound from here on. */
   async drain(): Promise<void> {
-    await Promise.all([...this.listeners.values()].map((listener) => listener.remove()));
+    this.draining = true;
+    for (const listener of this.listeners.values()) listener.remove();
+    await Promise.all([...this.leaving].map((listener) => listener.drain()));
   }
 
   /** Closes everything at once. */
   destroy(): void {
-    for (const listener of this.listeners.values()) {
-      void listener.remove();
-      listener.bound?.destroy();
-    }
+    this.draining = true;
+    for (const listener of this.listeners.values()) listener.remove();
+    for (const listener of this.leaving) listener.destroy();
     for (const cluster of this.clusters.values()) cluster.destroy();
+  }
+
+  private readonly leave = (listener: ServingListener): void => {
+    if (this.leaving.has(listener)) return;
+    this.leaving.add(listener);
+    void listener.drain().then(() => this.leaving.delete(listener));
+  };
+
+  /** A socket that serves an older spec stands in the way of whoever wants its port now, its own listener included. */
+  private releasePorts(): void {
+    let wanted: Set<number> | undefined;
+    for (const listener of this.listeners.values()) {
+      const port = listener.outdatedPort;
+      if (port === undefined) continue;
+      wanted ??= new Set([...this.snapshot.listeners.values()].map((spec) => spec.port));
+      if (wanted.has(port)) listener.release();
+    }
   }
 
   private createRoute(spec: ListenerSpec): LiveRoute {
     const table = createAuthorityTable(spec.targets);
-    const clusters = spec.targets.map((target) => this.clusters.get(target.port));
-    return {
-      pick: (authority) => {
-        const index = table.pick(authority);
-        return index < 0 ? undefined : clusters[index];
-      },
-    };
+    const targets = spec.targets.map(({ port }) => this.clusters.get(port) ?? port);
+    return { pick: (authority) => targets[table.pick(authority)] };
   }
 }

@@ -12,6 +12,7 @@ import type { EndpointSpec, UpstreamPort } from '../model/snapshot.ts';
 import type { Transport } from '../net/transport.ts';
 import { attemptLimit, mayTryAgain } from '../policy/attempts.ts';
 import { RetryBudget } from '../policy/retry-budget.ts';
+import type { Counters } from '../telemetry/counters.ts';
 import { LatencyHistogram } from '../telemetry/histogram.ts';
 import type { Channel, ChannelOwner } from './channel.ts';
 import { endpointId, LiveEndpoint } from './endpoint.ts';
@@ -30,6 +31,7 @@ export interface ClusterContext extends Omit<HealthContext, 'probeChannels'> {
   readonly wheel: TimerWheel;
   readonly limits: WireLimits;
   readonly portCells: Cells;
+  readonly counters: Counters;
   readonly onEndpointChange: (
     change: 'added' | 'removed' | 'updated',
     cluster: Cluster,
@@ -45,8 +47,8 @@ export class Cluster {
   private readonly generation: number;
   private readonly cells: Cells;
   readonly budget = new RetryBudget();
-  /** Times of complete requests. */
-  readonly latency = new LatencyHistogram();
+  /** Times of complete requests; undefined before the first. */
+  latency: LatencyHistogram | undefined = undefined;
 
   private readonly context: ClusterContext;
   private readonly endpoints = new Map<string, LiveEndpoint>();
@@ -108,6 +110,10 @@ export class Cluster {
     if (!this.holdsRow) return;
     this.cells.add(this.slot, PortCell.InFlight, -1);
     this.cells.count(this.slot, ok ? PortCell.Successes : PortCell.Failures);
+  }
+
+  recordLatency(latencyUs: number): void {
+    (this.latency ??= new LatencyHistogram()).record(latencyUs);
   }
 
   private get holdsRow(): boolean {
@@ -216,7 +222,7 @@ export class Cluster {
   }
 
   private createPool(spec: EndpointSpec): EndpointPool {
-    return new EndpointPool(this.poolOptions(spec), this.context);
+    return new EndpointPool(this.poolOptions(spec), this.context, this.context.counters);
   }
 
   private updatePool(endpoint: LiveEndpoint, before: UpstreamPort): void {

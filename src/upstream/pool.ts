@@ -4,6 +4,7 @@ import type { ErrorKind } from '../base/error.ts';
 import type { KeepalivePolicy } from '../model/policy.ts';
 import { connect } from '../net/connect.ts';
 import type { NetContext, Transport } from '../net/transport.ts';
+import { CounterCell, type Counters } from '../telemetry/counters.ts';
 import type { Channel, ChannelFactory, ChannelOwner } from './channel.ts';
 
 /** Who waits for a channel. Exactly one of the two is called, unless the lease is cancelled first. */
@@ -24,11 +25,14 @@ export interface PoolOptions {
   readonly expectedCapacity: number;
 }
 
+const CLOSING = 'the sidecar is closing';
+
 /** The pool of one endpoint. */
 export class EndpointPool implements ChannelOwner {
   /** May be replaced: new connections and sweeps go by it. */
   options: PoolOptions;
   private readonly net: NetContext;
+  private readonly counters: Counters;
   /** Channels that may have capacity; the last one used is the last in the list and is used first. */
   private open: Channel[] = [];
   /** Channels that only finish what they have. */
@@ -36,10 +40,12 @@ export class EndpointPool implements ChannelOwner {
   private readonly opening = new Set<{ cancel(): void }>();
   private readonly waiting: LeaseWaiter[] = [];
   private drained = false;
+  private destroyed = false;
 
-  constructor(options: PoolOptions, net: NetContext) {
+  constructor(options: PoolOptions, net: NetContext, counters: Counters) {
     this.options = options;
     this.net = net;
+    this.counters = counters;
   }
 
   /** Connections open or opening. */
@@ -53,6 +59,7 @@ export class EndpointPool implements ChannelOwner {
       const channel = this.open[i]!;
       if (channel.capacity > 0) return waiter.onLease(channel);
     }
+    if (this.destroyed) return waiter.onLeaseFailed('connect_failure', CLOSING);
     this.waiting.push(waiter);
     this.openForWaiting();
   }
@@ -79,9 +86,10 @@ export class EndpointPool implements ChannelOwner {
   /** Closes everything at once. */
   destroy(): void {
     this.drained = true;
+    this.destroyed = true; // a waiter or a stream that fails here may ask again at once
     for (const attempt of this.opening) attempt.cancel();
     this.opening.clear();
-    for (const waiter of this.waiting.splice(0)) waiter.onLeaseFailed('connect_failure', 'the sidecar is closing');
+    for (const waiter of this.waiting.splice(0)) waiter.onLeaseFailed('connect_failure', CLOSING);
     for (const channel of [...this.open, ...this.leaving]) channel.destroy();
   }
 
@@ -119,6 +127,7 @@ export class EndpointPool implements ChannelOwner {
     const index = this.open.indexOf(channel);
     if (index >= 0) this.open.splice(index, 1);
     this.leaving.delete(channel);
+    this.counters.count(CounterCell.UpstreamClosed);
     if (this.waiting.length > 0) this.openForWaiting();
   }
 
@@ -159,12 +168,14 @@ export class EndpointPool implements ChannelOwner {
   }
 
   private onConnected(transport: Transport): void {
+    this.counters.count(CounterCell.UpstreamOpened);
     const channel = this.options.createChannel(transport, this);
     this.open.push(channel);
     this.onAvailable(channel);
   }
 
   private onConnectError(code: string): void {
+    this.counters.count(CounterCell.UpstreamConnectFailed);
     const kind: ErrorKind = code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failure';
     // The waiters that no other connection is being opened for: the oldest ones.
     let surplus = this.waiting.length - this.opening.size * this.options.expectedCapacity;

@@ -37,7 +37,8 @@ export async function awaitReadyLine(child: Child, name: string): Promise<unknow
 async function poll(child: Child, name: string, isReady: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + READY_TIMEOUT_MS;
   while (!(await isReady())) {
-    if (child.hasEnded()) throw new Error(`${name} ended before it was ready: ${child.stderr() || 'nothing on stderr'}`);
+    if (child.hasEnded())
+      throw new Error(`${name} ended before it was ready: ${child.stderr() || 'nothing on stderr'}`);
     if (Date.now() > deadline) throw new Error(`${name} is not ready after ${READY_TIMEOUT_MS} ms: ${child.stderr()}`);
     await new Promise((resume) => setTimeout(resume, POLL_MS));
   }

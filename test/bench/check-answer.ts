@@ -27,14 +27,17 @@ interface Answer {
 
 function fetchOnce(scenario: Scenario, port: number): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = get({ host: '127.0.0.1', port, path: scenario.path, agent: false, timeout: TIMEOUT_MS }, (answer) => {
-      const chunks: Buffer[] = [];
-      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-      answer.on('error', reject);
-      answer.on('end', () =>
-        resolve({ status: answer.statusCode, body: Buffer.concat(chunks), grpcStatus: undefined }),
-      );
-    });
+    const request = get(
+      { host: '127.0.0.1', port, path: scenario.path, agent: false, timeout: TIMEOUT_MS },
+      (answer) => {
+        const chunks: Buffer[] = [];
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+        answer.on('error', reject);
+        answer.on('end', () =>
+          resolve({ status: answer.statusCode, body: Buffer.concat(chunks), grpcStatus: undefined }),
+        );
+      },
+    );
     request.on('timeout', () => request.destroy(new Error(`no answer after ${TIMEOUT_MS} ms`)));
     request.on('error', reject);
   });

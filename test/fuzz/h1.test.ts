@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { MemorySink } from '../../src/base/byte-sink.ts';
 import type { Fields, RequestHead } from '../../src/codec/exchange.ts';
 import { DEFAULT_LIMITS } from '../../src/codec/limits.ts';
@@ -30,7 +30,10 @@ const message = fc.oneof(
   {
     weight: 3,
     arbitrary: fc
-      .tuple(fc.array(fc.constantFrom(...WORDS.slice(15, 29)), { maxLength: 4 }), fc.array(fc.constantFrom(...WORDS.slice(28)), { maxLength: 8 }))
+      .tuple(
+        fc.array(fc.constantFrom(...WORDS.slice(15, 29)), { maxLength: 4 }),
+        fc.array(fc.constantFrom(...WORDS.slice(28)), { maxLength: 8 }),
+      )
       .map(([fields, body]) => `POST / HTTP/1.1\r\nHost: a\r\n${fields.join('')}\r\n${body.join('')}`),
   },
 );
@@ -45,7 +48,9 @@ const request = fc
       'Transfer-Encoding: Chunked\r\n\r\nA;x=y\r\n0123456789\r\n1\r\nz\r\n000\r\nT: 1\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n'),
   )
   .map(([method, target, fields, end]) => `${method} ${target} HTTP/1.1\r\nHost: a\r\n${fields.join('')}${end || '\r\n'}`); // prettier-ignore
-const pipeline = fc.array(fc.oneof({ weight: 6, arbitrary: request }, { weight: 1, arbitrary: message }), { minLength: 1, maxLength: 3 }).map((list) => list.join(''));
+const pipeline = fc
+  .array(fc.oneof({ weight: 6, arbitrary: request }, { weight: 1, arbitrary: message }), { minLength: 1, maxLength: 3 })
+  .map((list) => list.join(''));
 
 const cutsFor = (length: number, picks: readonly number[]): number[] =>
   picks.map((pick) => Math.floor(pick * length)).sort((a, b) => a - b);
@@ -64,7 +69,15 @@ describe('any split of the bytes gives the same events', () => {
   });
 
   test('requests at small limits', () => {
-    const limits = { ...DEFAULT_LIMITS, requestHeadBytes: 60, requestLineBytes: 20, headFields: 3, trailerBytes: 12, trailerFields: 1, chunkExtensionBytes: 6 };
+    const limits = {
+      ...DEFAULT_LIMITS,
+      requestHeadBytes: 60,
+      requestLineBytes: 20,
+      headFields: 3,
+      trailerBytes: 12,
+      trailerFields: 1,
+      chunkExtensionBytes: 6,
+    };
     fc.assert(
       fc.property(message, picks, (text, where) => {
         const whole = parseRequests(text, [], limits);
@@ -78,7 +91,11 @@ describe('any split of the bytes gives the same events', () => {
   test('answers', () => {
     fc.assert(
       fc.property(message, picks, fc.boolean(), fc.boolean(), (tail, where, toHead, closed) => {
-        for (const text of [tail, `HTTP/1.1 200 OK\r\n${tail}`, `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${tail}`]) {
+        for (const text of [
+          tail,
+          `HTTP/1.1 200 OK\r\n${tail}`,
+          `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${tail}`,
+        ]) {
           const whole = parseResponse(text, { toHead, closed });
           assert.deepEqual(parseResponse(text, { toHead, closed, cuts: cutsFor(text.length, where) }), whole);
           assert.deepEqual(parseResponse(text, { toHead, closed, cuts: eachByte(text.length) }), whole);
@@ -90,10 +107,15 @@ describe('any split of the bytes gives the same events', () => {
 
   test('heads larger than the place they are first looked for in', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1900, max: 17_000 }), fc.constantFrom('', '\n', '\r', '\0', ' '), picks, (size, spoil, where) => {
-        const text = `GET / HTTP/1.1\r\nHost: a\r\nX: ${'a'.repeat(size)}${spoil}\r\nY: z\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n`;
-        assert.deepEqual(parseRequests(text, cutsFor(text.length, where)), parseRequests(text));
-      }),
+      fc.property(
+        fc.integer({ min: 1900, max: 17_000 }),
+        fc.constantFrom('', '\n', '\r', '\0', ' '),
+        picks,
+        (size, spoil, where) => {
+          const text = `GET / HTTP/1.1\r\nHost: a\r\nX: ${'a'.repeat(size)}${spoil}\r\nY: z\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n`;
+          assert.deepEqual(parseRequests(text, cutsFor(text.length, where)), parseRequests(text));
+        },
+      ),
       runs(60, 0x0e14),
     );
   });
@@ -103,23 +125,27 @@ test('what is written is read back', () => {
   const token = fc.stringMatching(/^[a-zA-Z][a-z0-9!#$%&'*+.^_`|~-]{0,20}$/).map((name) => `x-${name}`);
   const value = fc.stringMatching(/^(?:[!-~\u0080-\u00ff](?:[\t -~\u0080-\u00ff]{0,30}[!-~\u0080-\u00ff])?)?$/);
   fc.assert(
-    fc.property(fc.array(fc.tuple(token, value), { maxLength: 12 }), fc.array(fc.uint8Array({ minLength: 1, maxLength: 2000 }), { maxLength: 4 }), (pairs, body) => {
-      const fields: Fields = pairs.flat();
-      const head: RequestHead = {
+    fc.property(
+      fc.array(fc.tuple(token, value), { maxLength: 12 }),
+      fc.array(fc.uint8Array({ minLength: 1, maxLength: 2000 }), { maxLength: 4 }),
+      (pairs, body) => {
+        const fields: Fields = pairs.flat();
+        const head: RequestHead = {
         method: 'POST', scheme: 'http', authority: 'a:1', path: '/p?q', protocol: '', version: 11, fields, neverIndexed: undefined, contentLength: -1,
       }; // prettier-ignore
-      const sink = new MemorySink();
-      const framing = requestFraming(head, false);
-      assert.equal(framing, CHUNKED);
-      writeRequestHead(sink, head, framing);
-      for (const chunk of body) writeChunk(sink, chunk);
-      writeLastChunk(sink, ['x-t', '1']);
-      const data = Buffer.concat(body).toString('latin1');
-      const expected: H1Event[] = [{ head, endStream: false }];
-      if (data !== '') expected.push({ data });
-      expected.push({ trailers: ['x-t', '1'] });
-      assert.deepEqual(parseRequests(sink.take()), expected);
-    }),
+        const sink = new MemorySink();
+        const framing = requestFraming(head, false);
+        assert.equal(framing, CHUNKED);
+        writeRequestHead(sink, head, framing);
+        for (const chunk of body) writeChunk(sink, chunk);
+        writeLastChunk(sink, ['x-t', '1']);
+        const data = Buffer.concat(body).toString('latin1');
+        const expected: H1Event[] = [{ head, endStream: false }];
+        if (data !== '') expected.push({ data });
+        expected.push({ trailers: ['x-t', '1'] });
+        assert.deepEqual(parseRequests(sink.take()), expected);
+      },
+    ),
     runs(300, 0x0e15),
   );
 });
@@ -174,7 +200,10 @@ test('where we and Node’s parser both take the bytes, we see the same requests
         const theirs = await nodeRequests(port, seen, text);
         if (theirs === undefined) return; // it is stricter, or waits for the rest
         compared++;
-        assert.deepEqual(theirs.map((line) => line.replace(' http://a/', ' /')), list);
+        assert.deepEqual(
+          theirs.map((line) => line.replace(' http://a/', ' /')),
+          list,
+        );
       }),
       runs(300, 0x0e16) as fc.Parameters<[string]>,
     );

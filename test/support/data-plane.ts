@@ -13,6 +13,7 @@ import { describeBindError } from '../../src/net/listen.ts';
 import { createRequestHandler } from '../../src/proxy/handle.ts';
 import type { RequestRecord } from '../../src/proxy/record.ts';
 import { LiveConfig } from '../../src/runtime/live-config.ts';
+import { Counters } from '../../src/telemetry/counters.ts';
 import { Cluster } from '../../src/upstream/cluster.ts';
 
 export interface TestDataPlane {
@@ -52,7 +53,7 @@ export async function startDataPlane(
   const wheel = new TimerWheel(clock);
   const rng = seededRng(7);
   const records: RequestRecord[] = [];
-  const shared = { clock, wheel, rng, logger: silentLogger, limits: DEFAULT_LIMITS };
+  const shared = { clock, wheel, rng, logger: silentLogger, limits: DEFAULT_LIMITS, counters: new Counters() };
   const cells = { endpointCells: new Cells(), portCells: new Cells() };
   const config = new LiveConfig({
     clock,

@@ -70,7 +70,12 @@ export function isWritable(head: RequestHead): boolean {
 }
 
 /** How the body of an answer will be framed for a caller of `version`. `toHead`: the request's method was HEAD. */
-export function responseFraming(head: ResponseHead, endStream: boolean, toHead: boolean, version: HttpVersion): Framing {
+export function responseFraming(
+  head: ResponseHead,
+  endStream: boolean,
+  toHead: boolean,
+  version: HttpVersion,
+): Framing {
   if (toHead || head.status === 204 || head.status === 304) return NO_BODY;
   if (head.contentLength >= 0 || endStream) return SIZED;
   return version === 11 ? CHUNKED : UNTIL_CLOSE;
@@ -139,4 +144,3 @@ export function writeLastChunk(sink: ByteSink, trailers: Fields | undefined): vo
   for (let i = 0; i < trailers.length; i += 2) out += `${trailers[i]!}: ${trailers[i + 1]!}\r\n`;
   sink.writeLatin1(`${out}\r\n`);
 }
-

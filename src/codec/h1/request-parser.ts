@@ -59,11 +59,6 @@ export class RequestParser {
     return this.afterCr || (this.scanner !== undefined && !this.scanner.isEmpty);
   }
 
-  /** Whether a body has begun and its end has not come. */
-  get isInBody(): boolean {
-    return !this.body.done;
-  }
-
   /**
    * Reads from `bytes[at..end)` to the end of one request at most, and gives the offset after what was read. Call again
    * with the rest for the next request. After a fault nothing more may be read.

@@ -85,7 +85,8 @@ export function isAuthority(authority: string): boolean {
     // space and controls, DEL and beyond, " # / < > ? @ \ ^ ` { | }
     if (code <= 0x22 && code !== 0x21) return false;
     if (code >= 0x7b && code !== 0x7e) return false;
-    if (code === 0x23 || code === 0x2f || code === 0x3c || code === 0x3e || code === 0x3f || code === 0x40) return false;
+    if (code === 0x23 || code === 0x2f || code === 0x3c || code === 0x3e || code === 0x3f || code === 0x40)
+      return false;
     if (code === 0x5c || code === 0x5e || code === 0x60) return false;
   }
   return authority.length > 0;

@@ -309,7 +309,8 @@ export class FrameDispatcher implements FrameHandler, TimerOwner {
     const less = this.connection.flow.streamWindow - this.connection.limits.streamWindowBytes;
     this.connection.flow.streamWindow = this.connection.limits.streamWindowBytes;
     if (less > 0) for (const stream of this.connection.streams.values()) stream.receiveWindow -= less;
-    if (this.connection.limits.hpackTableBytes < 4096) this.connection.decoder.setLimit(this.connection.limits.hpackTableBytes);
+    if (this.connection.limits.hpackTableBytes < 4096)
+      this.connection.decoder.setLimit(this.connection.limits.hpackTableBytes);
   }
 
   private onPriority(id: number, bytes: Buffer, start: number, end: number): void {
@@ -339,7 +340,9 @@ export class FrameDispatcher implements FrameHandler, TimerOwner {
   }
 
   private takeReply(): boolean {
-    return this.connection.guard.takeReply(this.connection.sink.stalledSinceMs >= 0) || this.calm('replies are not read');
+    return (
+      this.connection.guard.takeReply(this.connection.sink.stalledSinceMs >= 0) || this.calm('replies are not read')
+    );
   }
 
   private fail(errorCode: number, detail: string): void {

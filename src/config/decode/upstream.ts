@@ -28,7 +28,7 @@ const PLANNED_PASS_HOST = ['node', 'rewrite'];
 
 /** Checks an Upstream: its inline nodes, its policy, and each port level setting. */
 export function checkUpstream(message: Upstream, problems: ProblemList): void {
-  if (message.desc !== undefined && [...message.desc].length > 256) {
+  if (message.desc !== undefined && Array.from(message.desc).length > 256) {
     problems.add('desc', 'must have at most 256 characters');
   }
   checkLabels(problems, 'labels', message.labels);

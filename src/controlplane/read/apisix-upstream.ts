@@ -23,9 +23,7 @@ export function readApisixUpstream(header: ObjectHeader): ApisixUpstreamObject {
   const members = spec === undefined || spec.isEmpty ? undefined : spec.members(SPEC_FIELDS);
   const policy = readPolicy(members ?? new Map(), { hasOuterActive: false });
   const ports = readPorts(members?.get('portLevelSettings'), policy.checks?.active !== undefined);
-  members
-    ?.get('ingressClassName')
-    ?.note('is not looked at: every ApisixUpstream that is read here is in force');
+  members?.get('ingressClassName')?.note('is not looked at: every ApisixUpstream that is read here is in force');
   const upstream = Upstream.fromPartial({
     ...policy,
     name: `${namespace}/${name}`,
@@ -38,7 +36,10 @@ export function readApisixUpstream(header: ObjectHeader): ApisixUpstreamObject {
   return { kind: 'ApisixUpstream', namespace, name, origin, upstream, portOrigins };
 }
 
-function readPorts(list: Value | undefined, hasOuterActive: boolean): { settings: PortLevelSettings; origin: Origin }[] {
+function readPorts(
+  list: Value | undefined,
+  hasOuterActive: boolean,
+): { settings: PortLevelSettings; origin: Origin }[] {
   const read = new Map<number, { settings: PortLevelSettings; origin: Origin }>();
   for (const item of list?.list() ?? []) {
     const members = item.members(PORT_FIELDS);
@@ -65,7 +66,8 @@ function readExternalNodes(list: Value | undefined): Node[] {
     const weight = members.get('weight')?.integer(0, 1_000_000) ?? EXTERNAL_NODE_WEIGHT;
     if (!members.has('type')) item.error('type is missing', 'write `type: Domain`');
     if (!members.has('name')) item.error('name is missing', 'write the name or address of the node');
-    if (type === 'Service') members.get('type')?.error('Service is not supported yet', 'name the host with `type: Domain`');
+    if (type === 'Service')
+      members.get('type')?.error('Service is not supported yet', 'name the host with `type: Domain`');
     if (type === 'Domain' && host !== undefined) nodes.push({ host, port, weight, priority: undefined });
   }
   return nodes;

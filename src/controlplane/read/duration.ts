@@ -24,7 +24,8 @@ const TERM = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g;
  * it is none of these, or negative.
  */
 export function parseDurationS(value: string | number | boolean | undefined): number | undefined {
-  if (typeof value === 'string') return /^\d{1,15}(\.\d{1,9})?$/.test(value) ? fromNumber(Number(value)) : fromText(value);
+  if (typeof value === 'string')
+    return /^\d{1,15}(\.\d{1,9})?$/.test(value) ? fromNumber(Number(value)) : fromText(value);
   return typeof value === 'number' ? fromNumber(value) : undefined;
 }
 

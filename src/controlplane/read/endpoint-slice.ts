@@ -14,13 +14,25 @@ export function readEndpointSlice(header: ObjectHeader): EndpointSliceObject {
   if (service === undefined) {
     members
       .get('metadata')
-      ?.keyFinding('warning', `has no label ${SERVICE_NAME_LABEL} and belongs to no Service`, 'add the label with the name of the Service');
+      ?.keyFinding(
+        'warning',
+        `has no label ${SERVICE_NAME_LABEL} and belongs to no Service`,
+        'add the label with the name of the Service',
+      );
   }
   const addressType = filled(members.get('addressType'));
   const isFqdn = addressType?.scalar() === 'FQDN';
   if (isFqdn) addressType?.note('addresses of type FQDN are left out', 'use a slice of type IPv4 or IPv6');
   const endpoints = isFqdn ? [] : readEndpoints(filled(members.get('endpoints')));
-  return { kind: 'EndpointSlice', namespace, name, origin, service, ports: readPorts(filled(members.get('ports'))), endpoints };
+  return {
+    kind: 'EndpointSlice',
+    namespace,
+    name,
+    origin,
+    service,
+    ports: readPorts(filled(members.get('ports'))),
+    endpoints,
+  };
 }
 
 function readPorts(list: Value | undefined): EndpointSliceObject['ports'] {

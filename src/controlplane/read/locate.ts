@@ -7,7 +7,9 @@ import type { Value } from './value.ts';
  * start at the object or at its spec.
  */
 export function locate(object: Value, path: string): Origin {
-  const steps = [...path.matchAll(/\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map((step) => step[1] ?? step[2] ?? step[3] ?? '');
+  const steps = [...path.matchAll(/\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(
+    (step) => step[1] ?? step[2] ?? step[3] ?? '',
+  );
   const whole = walk(object, steps);
   if (whole.taken > 0) return whole.value.origin;
   const spec = walk(object, ['spec', ...steps]);

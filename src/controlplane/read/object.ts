@@ -29,7 +29,15 @@ const VERSION_OF: Readonly<Record<(typeof KINDS_READ)[number], string>> = {
   List: 'v1',
 };
 /** Kinds that stand in many directories beside ours: their names are near to ours, but nobody mistyped them. */
-const OTHER_KINDS = ['Ingress', 'ServiceAccount', 'Endpoints', 'ApisixRoute', 'ApisixTls', 'ApisixConsumer', 'ApisixGlobalRule'];
+const OTHER_KINDS = [
+  'Ingress',
+  'ServiceAccount',
+  'Endpoints',
+  'ApisixRoute',
+  'ApisixTls',
+  'ApisixConsumer',
+  'ApisixGlobalRule',
+];
 
 /** The kind of an object; reports what isn't read. `listed`: kind and version that a typed list says for its items. */
 export function recognise(object: Value, members: ReadonlyMap<string, Value>, listed?: string): ReadAs {
@@ -51,9 +59,13 @@ export function recognise(object: Value, members: ReadonlyMap<string, Value>, li
   if (known === 'ApisixUpstream') {
     if (APISIX_VERSIONS.some((version) => apiVersion === APISIX_GROUP + version)) return { as: known, kind };
     const versions = APISIX_VERSIONS.map((version) => APISIX_GROUP + version);
-    members.get('apiVersion')?.error(`'${apiVersion}' is not known (${versions.join(', ')})`, didYouMean(apiVersion, versions));
+    members
+      .get('apiVersion')
+      ?.error(`'${apiVersion}' is not known (${versions.join(', ')})`, didYouMean(apiVersion, versions));
   } else {
-    members.get('apiVersion')?.note(`kind ${kind} of ${apiVersion} is not read by this version`, `${kind} is read as ${VERSION_OF[known]}`);
+    members
+      .get('apiVersion')
+      ?.note(`kind ${kind} of ${apiVersion} is not read by this version`, `${kind} is read as ${VERSION_OF[known]}`);
   }
   return { as: 'nothing' };
 }
@@ -131,7 +143,6 @@ export function listItems(members: ReadonlyMap<string, Value>): readonly Value[]
   const items = members.get('items');
   return items === undefined || items.isEmpty ? [] : (items.list() ?? []);
 }
-
 
 function scalarText(value: Value | undefined): string | undefined {
   const scalar = value?.scalar();

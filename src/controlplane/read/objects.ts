@@ -1,8 +1,8 @@
 // The text of one file → the objects in it, and everything that is wrong with it. Reads nothing else and remembers
 // nothing.
-import { type Document, LineCounter, parseAllDocuments, type ParsedNode } from 'yaml';
+import { type Document, LineCounter, parseAllDocuments } from 'yaml';
 import { readNative } from '../../config/native.ts';
-import type { Finding } from '../finding.ts';
+import { type Finding, sortFindings } from '../finding.ts';
 import type { ConfigObject } from '../source.ts';
 import { readApisixUpstream } from './apisix-upstream.ts';
 import { readEndpointSlice } from './endpoint-slice.ts';
@@ -31,7 +31,7 @@ export function readObjects(text: string, file: string): FileContent {
     reader.findings.push({ severity: 'error', file, line: 1, column: 1, object: '', path: '', message });
   }
   const failed = reader.findings.some((finding) => finding.severity === 'error');
-  return { objects: reader.objects, findings: reader.findings, failed };
+  return { objects: reader.objects, findings: sortFindings(reader.findings), failed };
 }
 
 class FileReader {
@@ -50,9 +50,10 @@ class FileReader {
     for (const document of documents) this.readDocument(document, lines);
   }
 
-  private readDocument(document: Document.Parsed<ParsedNode>, lines: LineCounter): void {
+  private readDocument(document: Document.Parsed, lines: LineCounter): void {
     const report = new ObjectReport(this.file, lines, document);
-    for (const error of document.errors) report.add('error', report.originAt(error.pos[0]), '', error.message, undefined);
+    for (const error of document.errors)
+      report.add('error', report.originAt(error.pos[0]), '', error.message, undefined);
     for (const warning of document.warnings) {
       report.add('warning', report.originAt(warning.pos[0]), '', warning.message, undefined);
     }
@@ -73,7 +74,9 @@ class FileReader {
     if (found.as === 'native') return this.readNativeObject(object, members, found.kind);
     const header = readHeader(object, members, found.kind);
     if (header === undefined) return;
-    const read = { ApisixUpstream: readApisixUpstream, Service: readService, EndpointSlice: readEndpointSlice }[found.as];
+    const read = { ApisixUpstream: readApisixUpstream, Service: readService, EndpointSlice: readEndpointSlice }[
+      found.as
+    ];
     const result = read(header);
     if (!object.report.failed) this.objects.push(result);
   }

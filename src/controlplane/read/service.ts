@@ -13,14 +13,18 @@ export function readService(header: ObjectHeader): ServiceObject {
   const type = filled(members.get('type'))?.scalar();
   const external = type === 'ExternalName';
   if (external) {
-    members.get('type')?.note('a Service of type ExternalName gets no listener', 'name its host as a node of a native Upstream');
+    members
+      .get('type')
+      ?.note('a Service of type ExternalName gets no listener', 'name its host as a node of a native Upstream');
   }
   const clusterIp = filled(members.get('clusterIP'));
   if (clusterIp?.scalar() === 'None') {
-    clusterIp.note('headless: its endpoints are balanced like those of any Service; names of single Pods get no listener');
+    clusterIp.note(
+      'headless: its endpoints are balanced like those of any Service; names of single Pods get no listener',
+    );
   }
   const ports = readPorts(portsOf(members));
-  if (ports.length === 0 && !external && spec !== undefined) {
+  if (spec !== undefined && ports.length === 0 && !external && !spec.report.failed) {
     spec.keyFinding('warning', 'has no TCP port and gets no listener', 'list its ports under `ports`');
   } else if (spec === undefined) {
     reportMissingSpec(header);
@@ -29,7 +33,9 @@ export function readService(header: ObjectHeader): ServiceObject {
 }
 
 function reportMissingSpec(header: ObjectHeader): void {
-  header.members.get('metadata')?.keyFinding('warning', 'the Service has no spec and gets no listener', 'list its ports under `spec.ports`');
+  header.members
+    .get('metadata')
+    ?.keyFinding('warning', 'the Service has no spec and gets no listener', 'list its ports under `spec.ports`');
 }
 
 /** The ApisixUpstream document writes a Service's ports as `portLevelSettings`. */
@@ -41,7 +47,11 @@ function portsOf(members: ReadonlyMap<string, Value>): Value | undefined {
       value.keyFinding('warning', 'a Service has no portLevelSettings; they are read as its ports', 'write `ports`');
       return filled(value);
     }
-    value.keyFinding('warning', 'a Service has no portLevelSettings; they are ignored', 'move them to the ApisixUpstream');
+    value.keyFinding(
+      'warning',
+      'a Service has no portLevelSettings; they are ignored',
+      'move them to the ApisixUpstream',
+    );
   }
   return ports;
 }

@@ -158,7 +158,11 @@ export class Value {
       if (name === undefined) {
         value.keyFinding('error', `unknown field (known: ${known.join(', ')})`, didYouMean(key, known));
       } else if (name !== key && all.has(name)) {
-        value.keyFinding('error', `the key '${key}' has blanks around it, and '${name}' stands beside it`, `remove one of the two`);
+        value.keyFinding(
+          'error',
+          `the key '${key}' has blanks around it, and '${name}' stands beside it`,
+          `remove one of the two`,
+        );
       } else {
         const clean = name === key ? value : value.at(joinPath(this.path, name));
         if (name !== key) {

@@ -64,8 +64,11 @@ export class DirectorySource implements Source {
     try {
       if (!statSync(this.directory).isDirectory()) throw new Error('not a directory');
     } catch (error) {
-      const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it does not exist' : (error as Error).message;
-      return Promise.reject(new Error(`can't read the directory ${this.directory}: ${reason}; create it or name another`));
+      const reason =
+        (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'it does not exist' : (error as Error).message;
+      return Promise.reject(
+        new Error(`can't read the directory ${this.directory}: ${reason}; create it or name another`),
+      );
     }
     this.scan();
     this.schedulePoll();
@@ -168,7 +171,11 @@ function inForce(
 ): Pick<FileState, 'objects' | 'good' | 'findings'> {
   if (last !== undefined && last.objects.length > 0 && text.trim() === '') {
     // A program that writes in place empties the file first: that is no wish to delete everything.
-    const finding = wholeFile(path, 'is empty; its last content stays in force', 'delete the file to remove its objects');
+    const finding = wholeFile(
+      path,
+      'is empty; its last content stays in force',
+      'delete the file to remove its objects',
+    );
     return { objects: last.objects, good: last.good, findings: [{ ...finding, severity: 'warning' }] };
   }
   const { objects, findings, failed } = readObjects(text, path);

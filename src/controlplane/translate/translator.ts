@@ -1,8 +1,14 @@
 // All objects of all sources → resources. What was made of one Service is kept until one of its objects changes, so the
 // work of a change follows the change.
-import { Endpoints } from '../../gen/outrigger/config/v1/endpoints.ts';
+import type { Endpoints } from '../../gen/outrigger/config/v1/endpoints.ts';
 import type { Finding, Origin } from '../finding.ts';
-import type { ApisixUpstreamObject, ConfigObject, EndpointSliceObject, NativeObject, ServiceObject } from '../source.ts';
+import type {
+  ApisixUpstreamObject,
+  ConfigObject,
+  EndpointSliceObject,
+  NativeObject,
+  ServiceObject,
+} from '../source.ts';
 import { versioned, type VersionedResource, versionedFromBytes } from '../versioned-resource.ts';
 import { joinEndpoints } from './endpoints.ts';
 import { makeUpstream } from './upstream.ts';
@@ -85,7 +91,14 @@ function lastOfEachName(objects: readonly ConfigObject[], findings: Finding[]): 
     if (earlier !== undefined) {
       const { file, line } = earlier.origin;
       const message = `stands in ${file}:${line} too; this one, the last by file name, is in force`;
-      findings.push({ severity: 'warning', ...object.origin, object: key, path: '', message, fix: 'remove one of the two' });
+      findings.push({
+        severity: 'warning',
+        ...object.origin,
+        object: key,
+        path: '',
+        message,
+        fix: 'remove one of the two',
+      });
     }
     byName.set(key, object);
   }

@@ -9,10 +9,10 @@ const [scenario] = chooseScenarios([name]);
 if (scenario === undefined) throw new Error('SCENARIO is missing');
 const body = scenario.responseBody;
 
-createServer({ noDelay: true }, scenario.protocol === 'grpc' ? (socket) => answerCalls(socket, body) : answerGets).listen(
-  Number(port),
-  '127.0.0.1',
-);
+createServer(
+  { noDelay: true },
+  scenario.protocol === 'grpc' ? (socket) => answerCalls(socket, body) : answerGets,
+).listen(Number(port), '127.0.0.1');
 
 /** HTTP/1.1 straight from the socket: the load sends GETs without a body, so an empty line ends a request. */
 function answerGets(socket: Socket): void {

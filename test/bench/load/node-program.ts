@@ -18,15 +18,18 @@ for (let index = 0; index < scenario.connections; index++) {
   if (scenario.protocol === 'grpc') runHttp2(scenario);
   else runHttp1(scenario);
 }
-setTimeout(() => {
-  over = true;
-  const outcome: LoadOutcome = {
-    answered,
-    seconds: (performance.now() - started) / 1000,
-    trouble: [...trouble].map(([what, count]) => `${count} × ${what}`).join(', '),
-  };
-  process.stdout.write(JSON.stringify(outcome), () => process.exit(0));
-}, Number(seconds) * 1000);
+setTimeout(
+  () => {
+    over = true;
+    const outcome: LoadOutcome = {
+      answered,
+      seconds: (performance.now() - started) / 1000,
+      trouble: [...trouble].map(([what, count]) => `${count} × ${what}`).join(', '),
+    };
+    process.stdout.write(JSON.stringify(outcome), () => process.exit(0));
+  },
+  Number(seconds) * 1000,
+);
 
 function note(what: string): void {
   if (!over) trouble.set(what, (trouble.get(what) ?? 0) + 1);

@@ -12,7 +12,14 @@ function proxyHttp1(): void {
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024 });
   createServer({ noDelay: true }, (incoming, outgoing) => {
     const headers = { ...incoming.headers, 'x-forwarded-for': incoming.socket.remoteAddress ?? '' };
-    const options = { host: '127.0.0.1', port: backendPort, method: incoming.method, path: incoming.url, headers, agent };
+    const options = {
+      host: '127.0.0.1',
+      port: backendPort,
+      method: incoming.method,
+      path: incoming.url,
+      headers,
+      agent,
+    };
     const upstream = request(options, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(outgoing);

@@ -31,24 +31,27 @@ function build(store: ResourceStore, previous: Snapshot = EMPTY_SNAPSHOT): Snaps
 test('a whole tree', () => {
   const snapshot = build(shop());
   assert.equal(snapshot.number, 1);
-  assert.deepEqual([...snapshot.listeners.values()], [
-    {
-      name: 'outbound/80',
-      address: undefined,
-      port: 80,
-      protocols: 'auto',
-      targets: [
-        {
-          port: 'shop/cart/80',
-          authorities: ['cart', 'cart.shop', 'cart.shop.svc', 'cart.shop.svc.cluster.local'],
-        },
-        {
-          port: 'blog/blog/80',
-          authorities: ['blog', 'blog.blog', 'blog.blog.svc', 'blog.blog.svc.cluster.local'],
-        },
-      ],
-    },
-  ]);
+  assert.deepEqual(
+    [...snapshot.listeners.values()],
+    [
+      {
+        name: 'outbound/80',
+        address: undefined,
+        port: 80,
+        protocols: 'auto',
+        targets: [
+          {
+            port: 'shop/cart/80',
+            authorities: ['cart', 'cart.shop', 'cart.shop.svc', 'cart.shop.svc.cluster.local'],
+          },
+          {
+            port: 'blog/blog/80',
+            authorities: ['blog', 'blog.blog', 'blog.blog.svc', 'blog.blog.svc.cluster.local'],
+          },
+        ],
+      },
+    ],
+  );
   const cart = snapshot.ports.get('shop/cart/80');
   assert.equal(cart?.policy.scheme, 'grpc');
   assert.equal(cart.provenance.get('scheme'), 'port_level_settings[0]');
@@ -93,7 +96,13 @@ test('endpoints are ordered, the last of two equal ones stands, and one address 
   assert.deepEqual(
     build(store)
       .ports.get('shop/cart/80')
-      ?.endpoints.map(({ address, port, weight, draining, labels: map }) => [address, port, weight, draining, map.get('zone')]),
+      ?.endpoints.map(({ address, port, weight, draining, labels: map }) => [
+        address,
+        port,
+        weight,
+        draining,
+        map.get('zone'),
+      ]),
     [
       ['10.0.0.10', 1, 1, false, undefined],
       ['10.0.0.2', 1, 1, true, 'a'],
@@ -105,7 +114,9 @@ test('endpoints are ordered, the last of two equal ones stands, and one address 
 
 test('inline nodes stand instead of Endpoints, with port 80 by default', () => {
   const store = shop();
-  store.set(resource('Upstream', 'shop/cart', { nodes: [{ host: '[::1]', port: 81, weight: 2 }, { host: '10.9.9.9' }] }));
+  store.set(
+    resource('Upstream', 'shop/cart', { nodes: [{ host: '[::1]', port: 81, weight: 2 }, { host: '10.9.9.9' }] }),
+  );
   assert.deepEqual(
     build(store)
       .ports.get('shop/cart/80')
@@ -147,7 +158,10 @@ test('targets: stated authorities stand above defaults, and the plain name goes 
 test('two listeners with one port are both kept', () => {
   const store = shop();
   store.set(root('outbound/80', 'other'), resource('Listener', 'other', { port: 80, targets: [CART] }));
-  assert.deepEqual([...build(store).listeners.values()].map(({ port }) => port), [80, 80]);
+  assert.deepEqual(
+    [...build(store).listeners.values()].map(({ port }) => port),
+    [80, 80],
+  );
 });
 
 test('nothing changed: the same snapshot, also when all resources came again', () => {

@@ -23,7 +23,10 @@ function effective(
   upstream: Partial,
   port: DeepPartial<Messages['Upstream']['portLevelSettings'][number]> = {},
 ): { policy: PortPolicy; from: (path: string) => string | undefined } {
-  const settings = [{ port: 1, scheme: 'grpc' }, { ...port, port: PORT }];
+  const settings = [
+    { port: 1, scheme: 'grpc' },
+    { ...port, port: PORT },
+  ];
   const made = resource('Upstream', 'shop/cart', { ...upstream, portLevelSettings: settings });
   const { policy, provenance } = effectivePolicy(made, PORT);
   return { policy, from: (path) => provenance.get(path) };
@@ -88,12 +91,7 @@ const SINGLES: readonly (readonly [
     (policy) => policy.keepalivePool.requests,
     [5, 6, 1000],
   ],
-  [
-    'retries',
-    [{ retries: 5 }, { retries: 0 }],
-    (policy) => policy.attempts.maxAttempts,
-    [6, 1, undefined],
-  ],
+  ['retries', [{ retries: 5 }, { retries: 0 }], (policy) => policy.attempts.maxAttempts, [6, 1, undefined]],
   [
     'max_attempts',
     [{ maxAttempts: 5 }, { maxAttempts: 1 }],
@@ -105,8 +103,8 @@ const SINGLES: readonly (readonly [
 for (const [path, [upstream, port], of, [atUpstream, atPort, byDefault]] of SINGLES) {
   test(`${path}: port, else upstream, else default`, () => {
     const cases = [
-      [effective(upstream, port as never), atPort, AT_PORT],
-      [effective({}, port as never), atPort, AT_PORT],
+      [effective(upstream, port), atPort, AT_PORT],
+      [effective({}, port), atPort, AT_PORT],
       [effective(upstream), atUpstream, 'upstream'],
       [effective({}), byDefault, 'default'],
     ] as const;
@@ -120,7 +118,10 @@ for (const [path, [upstream, port], of, [atUpstream, atPort, byDefault]] of SING
 test('members of timeout inherit one by one', () => {
   const { policy, from } = effective({ timeout: { connect: 1, send: 2 } }, { timeout: { send: 3 } });
   assert.deepEqual(policy.timeout, { connectMs: 1000, sendMs: 3000, readMs: 60_000, readIsSet: false });
-  assert.deepEqual(['connect', 'send', 'read'].map((name) => from(`timeout.${name}`)), ['upstream', AT_PORT, 'default']);
+  assert.deepEqual(
+    ['connect', 'send', 'read'].map((name) => from(`timeout.${name}`)),
+    ['upstream', AT_PORT, 'default'],
+  );
 });
 
 test('a read timeout that is set to the default is set', () => {
@@ -214,7 +215,11 @@ test('passive left out beside active: transport failures only', () => {
 test('passive alone is allowed, and is one group', () => {
   const { policy, from } = effective(
     { checks: { passive: { unhealthy: { httpFailures: 9, returnAfter: 9 } } } },
-    { checks: { passive: { unhealthy: { timeouts: 0, returnAfter: 1.5, httpStatuses: [500] }, healthy: { successes: 1 } } } },
+    {
+      checks: {
+        passive: { unhealthy: { timeouts: 0, returnAfter: 1.5, httpStatuses: [500] }, healthy: { successes: 1 } },
+      },
+    },
   );
   assert.deepEqual(policy.checks, {
     active: undefined,
@@ -270,7 +275,7 @@ test('random levels: each timeout, pool member and scheme is the first that is s
   });
   fc.assert(
     fc.property(level, level, (upstream, port) => {
-      const { policy, from } = effective(upstream as Partial, port as never);
+      const { policy, from } = effective(upstream, port);
       const check = (path: string, value: unknown, ofPort: unknown, ofUpstream: unknown, fallback: unknown): void => {
         assert.equal(value, ofPort ?? ofUpstream ?? fallback, path);
         const source = ofPort !== undefined ? AT_PORT : ofUpstream !== undefined ? 'upstream' : 'default';

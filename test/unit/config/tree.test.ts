@@ -33,7 +33,10 @@ test('the walk goes as far as resources are there', () => {
   );
   assert.deepEqual(wanted(store)['Upstream'], ['blog/blog', 'shop/cart']);
   assert.deepEqual(wanted(store)['Endpoints'], ['blog/blog/80', 'shop/cart/80']);
-  store.set(resource('Upstream', 'shop/cart', { nodes: [{ host: '10.0.0.1' }] }), resource('Upstream', 'blog/blog', {}));
+  store.set(
+    resource('Upstream', 'shop/cart', { nodes: [{ host: '10.0.0.1' }] }),
+    resource('Upstream', 'blog/blog', {}),
+  );
   assert.deepEqual(wanted(store)['Endpoints'], ['blog/blog/80']);
 });
 

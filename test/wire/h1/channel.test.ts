@@ -3,7 +3,13 @@ import { describe, test } from 'node:test';
 import { silentLogger } from '../../../src/base/log.ts';
 import { TimerWheel } from '../../../src/base/timer-wheel.ts';
 import type { Progress } from '../../../src/base/error.ts';
-import type { Fields, RequestHead, RequestSender, ResponseHead, ResponseReceiver } from '../../../src/codec/exchange.ts';
+import type {
+  Fields,
+  RequestHead,
+  RequestSender,
+  ResponseHead,
+  ResponseReceiver,
+} from '../../../src/codec/exchange.ts';
 import { DEFAULT_LIMITS } from '../../../src/codec/limits.ts';
 import type { Channel } from '../../../src/upstream/channel.ts';
 import { createH1Channel } from '../../../src/upstream/h1-channel.ts';
@@ -93,7 +99,11 @@ function request(overrides: Partial<RequestHead> = {}): RequestHead {
   };
 }
 
-function start(b: Bench, overrides: Partial<RequestHead> = {}, endStream = true): { answer: Answer; sender: RequestSender } {
+function start(
+  b: Bench,
+  overrides: Partial<RequestHead> = {},
+  endStream = true,
+): { answer: Answer; sender: RequestSender } {
   const answer = new Answer();
   return { answer, sender: b.channel.start(request(overrides), endStream, answer) };
 }
@@ -108,12 +118,18 @@ describe('requests', () => {
   };
 
   test('line, Host first, fields in their order and case', () => {
-    assert.equal(written({ fields: ['X-A', '1', 'x-b', '2', 'X-A', '3'] }), 'GET /p HTTP/1.1\r\nHost: svc:80\r\nX-A: 1\r\nx-b: 2\r\nX-A: 3\r\n\r\n');
+    assert.equal(
+      written({ fields: ['X-A', '1', 'x-b', '2', 'X-A', '3'] }),
+      'GET /p HTTP/1.1\r\nHost: svc:80\r\nX-A: 1\r\nx-b: 2\r\nX-A: 3\r\n\r\n',
+    );
   });
 
   test('framing fields', () => {
     assert.match(written({ method: 'POST' }), /\r\nContent-Length: 0\r\n\r\n$/);
-    assert.match(written({ method: 'PUT', fields: ['content-length', '0'], contentLength: 0 }), /\r\ncontent-length: 0\r\n\r\n$/);
+    assert.match(
+      written({ method: 'PUT', fields: ['content-length', '0'], contentLength: 0 }),
+      /\r\ncontent-length: 0\r\n\r\n$/,
+    );
     assert.doesNotMatch(written({ method: 'DELETE' }), /ontent-/);
     assert.match(written({ method: 'POST' }, false), /\r\nTransfer-Encoding: chunked\r\n\r\n$/);
     const sized = written({ method: 'POST', fields: ['Content-Length', '5'], contentLength: 5 }, false);
@@ -122,7 +138,18 @@ describe('requests', () => {
   });
 
   test('hop-by-hop fields and Host never pass; te: trailers is nominated', () => {
-    const fields = ['connection', 'x', 'keep-alive', '1', 'proxy-connection', '1', 'transfer-encoding', 'gzip', 'upgrade', 'h2c'];
+    const fields = [
+      'connection',
+      'x',
+      'keep-alive',
+      '1',
+      'proxy-connection',
+      '1',
+      'transfer-encoding',
+      'gzip',
+      'upgrade',
+      'h2c',
+    ];
     assert.equal(
       written({ version: 20, fields: [...fields, 'http2-settings', 'x', 'host', 'evil', 'te', 'trailers', 'a', 'b'] }),
       'GET /p HTTP/1.1\r\nHost: svc:80\r\nte: trailers\r\nConnection: te\r\na: b\r\n\r\n',
@@ -164,7 +191,10 @@ describe('requests', () => {
       assert.equal(answer.aborts.length, 0, 'not from inside the call');
       assert.equal(b.transport.isClosed, true);
       b.clock.advance(0);
-      assert.deepEqual(answer.aborts.map((abort) => [abort.kind, abort.progress.sent]), [['bad_request', 'some']]);
+      assert.deepEqual(
+        answer.aborts.map((abort) => [abort.kind, abort.progress.sent]),
+        [['bad_request', 'some']],
+      );
       assert.deepEqual(b.told, ['draining', 'closed']);
     }
   });
@@ -198,7 +228,12 @@ describe('requests', () => {
     const { answer } = start(b);
     assert.equal(answer.aborts.length, 0);
     b.clock.advance(0);
-    assert.deepEqual(answer.aborts[0]?.progress, { sent: 'nothing', reusedConnection: false, refusedByPeer: false, answered: false });
+    assert.deepEqual(answer.aborts[0]?.progress, {
+      sent: 'nothing',
+      reusedConnection: false,
+      refusedByPeer: false,
+      answered: false,
+    });
     assert.equal(answer.aborts[0]?.kind, 'upstream_reset');
   });
 
@@ -220,10 +255,17 @@ describe('answers', () => {
     const b = bench();
     const first = start(b);
     assert.deepEqual([b.channel.capacity, b.channel.active, b.channel.served], [0, 1, 1]);
-    b.transport.feed('HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n');
+    b.transport.feed(
+      'HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n',
+    );
     b.transport.feed('ok\r\n0\r\nT: 1\r\n\r\n');
     assert.deepEqual(first.answer.informational, [103]);
-    assert.deepEqual(first.answer.head, { status: 200, fields: ['X', 'y'], neverIndexed: undefined, contentLength: -1 });
+    assert.deepEqual(first.answer.head, {
+      status: 200,
+      fields: ['X', 'y'],
+      neverIndexed: undefined,
+      contentLength: -1,
+    });
     assert.deepEqual([first.answer.body, first.answer.trailers, first.answer.ended], ['ok', ['T', '1'], true]);
     assert.equal(first.sender.progress.reusedConnection, false);
     assert.deepEqual(b.told, ['available']);
@@ -276,7 +318,10 @@ describe('answers', () => {
     const cut = start(reset);
     reset.transport.feed('HTTP/1.1 200 OK\r\n\r\nab');
     reset.transport.break('ECONNRESET');
-    assert.deepEqual(cut.answer.aborts.map((abort) => [abort.kind, abort.detail]), [['upstream_truncated', 'ECONNRESET']]);
+    assert.deepEqual(
+      cut.answer.aborts.map((abort) => [abort.kind, abort.detail]),
+      [['upstream_truncated', 'ECONNRESET']],
+    );
     assert.equal(cut.answer.ended, false);
   });
 
@@ -291,7 +336,10 @@ describe('answers', () => {
       const { answer } = start(b);
       b.transport.feed(text);
       b.transport.feedEnd();
-      assert.deepEqual(answer.aborts.map((abort) => abort.kind), ['upstream_truncated']);
+      assert.deepEqual(
+        answer.aborts.map((abort) => abort.kind),
+        ['upstream_truncated'],
+      );
       assert.equal(answer.aborts[0]?.progress.answered, true);
       assert.deepEqual(b.told, ['draining', 'closed']);
     }
@@ -315,7 +363,11 @@ describe('answers', () => {
   });
 
   for (const [name, text, kind] of [
-    ['CL and TE', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n', 'upstream_protocol_error'],
+    [
+      'CL and TE',
+      'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n',
+      'upstream_protocol_error',
+    ],
     ['two CL', 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n', 'upstream_protocol_error'],
     ['101', 'HTTP/1.1 101 Switching Protocols\r\n\r\n', 'upstream_protocol_error'],
     ['1xx for ever', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(11), 'upstream_protocol_error'],
@@ -323,13 +375,20 @@ describe('answers', () => {
     ['gzip, chunked', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n', 'upstream_protocol_error'],
     ['large head', `HTTP/1.1 200 OK\r\nX: ${'a'.repeat(33_000)}\r\n\r\n`, 'upstream_headers_too_large'],
     ['bad chunk', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n', 'upstream_protocol_error'],
-    ['endless trailers', `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${'X: a\r\n'.repeat(2000)}`, 'upstream_headers_too_large'],
+    [
+      'endless trailers',
+      `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n${'X: a\r\n'.repeat(2000)}`,
+      'upstream_headers_too_large',
+    ],
   ] as const) {
     test(`H1-119: ${name}`, () => {
       const b = bench();
       const { answer } = start(b);
       b.transport.feed(text);
-      assert.deepEqual(answer.aborts.map((abort) => abort.kind), [kind]);
+      assert.deepEqual(
+        answer.aborts.map((abort) => abort.kind),
+        [kind],
+      );
       assert.equal(b.transport.closedBy, 'destroy');
       assert.deepEqual(b.told, ['draining', 'closed']);
     });
@@ -365,7 +424,10 @@ describe('reuse', () => {
   });
 
   test('close, HTTP/1.0 and the request limit end it', () => {
-    for (const text of ['HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n', 'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n']) {
+    for (const text of [
+      'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
+      'HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n',
+    ]) {
       const b = bench();
       const { answer } = start(b);
       b.transport.feed(text);
@@ -452,7 +514,10 @@ describe('reuse', () => {
     const lost = start(gone);
     gone.channel.destroy();
     gone.channel.destroy();
-    assert.deepEqual(lost.answer.aborts.map((abort) => abort.kind), ['upstream_reset']);
+    assert.deepEqual(
+      lost.answer.aborts.map((abort) => abort.kind),
+      ['upstream_reset'],
+    );
     assert.deepEqual(gone.told, ['draining', 'closed']);
   });
 });

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { TimerWheel } from '../../../src/base/timer-wheel.ts';
 import { silentLogger } from '../../../src/base/log.ts';
-import type { Fields, RequestHead, RequestReceiver, ResponseHead, ResponseSender } from '../../../src/codec/exchange.ts';
+import type {
+  Fields,
+  RequestHead,
+  RequestReceiver,
+  ResponseHead,
+  ResponseSender,
+} from '../../../src/codec/exchange.ts';
 import { DEFAULT_LIMITS, type WireLimits } from '../../../src/codec/limits.ts';
 import { createH1Session } from '../../../src/downstream/h1-session.ts';
 import type { Session } from '../../../src/downstream/session.ts';
@@ -137,7 +143,10 @@ describe('order and persistence', () => {
       echoPath(b.seen[i]!);
       await turn();
     }
-    assert.deepEqual(b.seen.map((seen) => seen.head.path), ['/1', '/2', '/2', '/3', '/3']);
+    assert.deepEqual(
+      b.seen.map((seen) => seen.head.path),
+      ['/1', '/2', '/2', '/3', '/3'],
+    );
     assert.equal(b.transport.reading, true);
   });
 
@@ -233,7 +242,18 @@ describe('answers', () => {
   });
 
   test('an answer that ends with its head states length 0; hop-by-hop fields never pass', () => {
-    const fields = ['Connection', 'x', 'Keep-Alive', 'timeout=5', 'Transfer-Encoding', 'chunked', 'Upgrade', 'h2', 'X', 'y'];
+    const fields = [
+      'Connection',
+      'x',
+      'Keep-Alive',
+      'timeout=5',
+      'Transfer-Encoding',
+      'chunked',
+      'Upgrade',
+      'h2',
+      'X',
+      'y',
+    ];
     const b = send(get('/'), (sender) => sender.sendHead(response(fields, -1, 404), true));
     assert.equal(b.out(), 'HTTP/1.1 404 Not Found\r\nX: y\r\nContent-Length: 0\r\n\r\n');
   });
@@ -297,7 +317,13 @@ describe('request bodies', () => {
     b.transport.feed('POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab');
     b.transport.feed('c\r\n0\r\nT: 1\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx');
     b.transport.feed('y');
-    assert.deepEqual(b.seen.map((seen) => [seen.body, seen.trailers]), [['abc', ['T', '1']], ['xy', undefined]]);
+    assert.deepEqual(
+      b.seen.map((seen) => [seen.body, seen.trailers]),
+      [
+        ['abc', ['T', '1']],
+        ['xy', undefined],
+      ],
+    );
     assert.equal(b.out(), answer('/1') + answer('/2'));
   });
 
@@ -385,6 +411,28 @@ describe('request bodies', () => {
     b.transport.drain();
     b.clock.advance(2050);
     assert.equal(b.transport.closedBy, 'destroy');
+  });
+
+  test('a reader of a last answer that takes nothing for 30 s is cut', () => {
+    const b = bench();
+    b.transport.feed(get('/', 'Connection: close\r\n'));
+    b.transport.blocked = true;
+    Object.defineProperty(b.transport, 'stalledSinceMs', { value: b.clock.nowMs });
+    b.seen[0]!.sender.sendHead(response(), false);
+    b.seen[0]!.sender.sendData(Buffer.alloc(100_000), true);
+    b.clock.advance(29_000);
+    assert.equal(b.transport.isClosed, false);
+    b.clock.advance(2050);
+    assert.equal(b.transport.closedBy, 'reset');
+    assert.equal(b.wheel.size, 0);
+  });
+
+  test('a caller that closes too ends the lingering', () => {
+    const b = bench(echoPath);
+    b.transport.feed('POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n');
+    b.transport.feedEnd();
+    assert.equal(b.transport.closedBy, 'destroy');
+    assert.equal(b.wheel.size, 0);
   });
 
   test('a broken body: 400 before the head, a reset after it', () => {

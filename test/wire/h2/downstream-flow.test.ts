@@ -90,7 +90,12 @@ test('a chunk that waits is a copy', () => {
 
 test('when the kernel takes nothing bytes wait, and streams then take turns', () => {
   const { peer, requests, transport } = open();
-  peer.send(settings(INITIAL_WINDOW_SIZE, 1 << 20), windowUpdate(0, 1 << 22), headers(1, request()), headers(3, request()));
+  peer.send(
+    settings(INITIAL_WINDOW_SIZE, 1 << 20),
+    windowUpdate(0, 1 << 22),
+    headers(1, request()),
+    headers(3, request()),
+  );
   peer.take();
   transport.blocked = true;
   requests[0]?.sender.sendHead(reply(200), false);
@@ -151,7 +156,12 @@ test("the connection's credit is held back while too much is held, and comes bac
     peer.send(headers(id, request('/', [], 'POST'), false));
     requests.at(-1)?.sender.pauseRequest();
     if (id < 31) for (let i = 0; i < 4; i++) peer.send(data(id, Buffer.alloc(16_384)));
-    held.push(...peer.take().filter((seen) => seen.type === 'WINDOW_UPDATE' && seen.id === 0).map((seen) => seen.id));
+    held.push(
+      ...peer
+        .take()
+        .filter((seen) => seen.type === 'WINDOW_UPDATE' && seen.id === 0)
+        .map((seen) => seen.id),
+    );
   }
   assert.deepEqual(held, []); // 15 × 64 KiB are above the bound before half the window is used up
   for (const seen of requests) seen.sender.resumeRequest();
@@ -163,7 +173,8 @@ test('no credit leaks: padding, resets, refused and dropped bodies', () => {
   const { peer, requests } = open({ resetBurst: 100_000 });
   let granted = 1024 * 1024;
   let used = 0;
-  const padded = (id: number): Buffer => frame(TYPE.DATA, 0x8, id, Buffer.concat([Buffer.from([200]), Buffer.alloc(800)]));
+  const padded = (id: number): Buffer =>
+    frame(TYPE.DATA, 0x8, id, Buffer.concat([Buffer.from([200]), Buffer.alloc(800)]));
   for (let id = 1; id < 6000; id += 2) {
     peer.send(headers(id, request('/', [], 'POST'), false), padded(id));
     const seen = requests.at(-1);

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { data, describe, frame, headers, literals, request, reset, TYPE, valueOf, windowUpdate } from '../../support/h2-peer.ts';
+import {
+  data,
+  describe,
+  frame,
+  headers,
+  literals,
+  request,
+  reset,
+  TYPE,
+  valueOf,
+  windowUpdate,
+} from '../../support/h2-peer.ts';
 import { open, reply, type Downstream } from './downstream-harness.ts';
 
 const PROTOCOL_ERROR = 1;
@@ -145,7 +156,10 @@ test('what the session answers itself', () => {
   const large = answered(open(), request('/', ['x', 'y'.repeat(15_000), 'z', 'z'.repeat(1250)]));
   assert.deepEqual([large.fields[1], valueOf(large.fields, 'x-outrigger-reason')], ['431', 'headers_too_large']);
 
-  const grpc = answered(open({ headFields: 2 }), request('/', ['content-type', 'application/grpc', 'a', 'b', 'c', 'd']));
+  const grpc = answered(
+    open({ headFields: 2 }),
+    request('/', ['content-type', 'application/grpc', 'a', 'b', 'c', 'd']),
+  );
   assert.equal(grpc.fields[1], '200');
   assert.equal(valueOf(grpc.fields, 'grpc-status'), '8');
 

@@ -131,7 +131,18 @@ test('a request with body and trailers, and an answer with all its parts', () =>
     {
       method: 'POST',
       path: '/p.S/M',
-      fields: ['Content-Type', 'application/grpc', 'TE', 'trailers', 'Host', 'x', 'Connection', 'close', 'Upgrade', 'h2c'],
+      fields: [
+        'Content-Type',
+        'application/grpc',
+        'TE',
+        'trailers',
+        'Host',
+        'x',
+        'Connection',
+        'close',
+        'Upgrade',
+        'h2c',
+      ],
     },
     false,
   );
@@ -289,7 +300,7 @@ test('abort writes RST_STREAM in the same turn, frees the slot and is final', ()
 });
 
 test('a storm of aborted calls whose answers come late costs nobody else', () => {
-  const { call, peer, channel } = open();
+  const { call, peer, channel } = open({ maxRequests: 5000 });
   const good = call({}, false);
   for (let i = 0; i < 3000; i++) {
     call({}, true).sender.abort();
@@ -297,7 +308,7 @@ test('a storm of aborted calls whose answers come late costs nobody else', () =>
     peer.take();
   }
   peer.send(headers(1, OK));
-  assert.deepEqual([good.events, channel.draining], [['head 200 end'], true]);
+  assert.deepEqual([good.events, channel.draining], [['head 200 end'], false]);
 });
 
 test('GOAWAY: streams above are refused, the others finish', () => {
@@ -305,7 +316,10 @@ test('GOAWAY: streams above are refused, the others finish', () => {
   const calls = [call(), call(), call()];
   peer.send(goaway(0x7fffffff, 0));
   assert.deepEqual([channel.capacity, channel.draining, owner], [0, true, ['draining']]);
-  assert.deepEqual(calls.flatMap((one) => one.events), []);
+  assert.deepEqual(
+    calls.flatMap((one) => one.events),
+    [],
+  );
   peer.send(goaway(3, 0, 'bye'));
   assert.deepEqual(calls[2]?.events, ['abort upstream_refused']);
   assert.equal(calls[2]?.progress?.refusedByPeer, true);
@@ -332,10 +346,15 @@ test('drain, the request limit and the last stream id', () => {
     assert.deepEqual(third.events, []);
     clock.advance(0);
     assert.deepEqual([third.events, owner], [['abort upstream_refused'], ['draining']]);
-    assert.deepEqual(third.progress, { sent: 'nothing', reusedConnection: false, refusedByPeer: false, answered: false });
+    assert.deepEqual(third.progress, {
+      sent: 'nothing',
+      reusedConnection: false,
+      refusedByPeer: false,
+      answered: false,
+    });
     const first = options.firstStreamId ?? 1;
     peer.send(headers(first, OK), headers(first + 2, OK));
-    assert.deepEqual(owner, ['draining', 'available', 'closed'].filter((word) => word !== 'available'));
+    assert.deepEqual(owner, ['draining', 'closed']);
   }
 });
 
@@ -420,7 +439,7 @@ test('floods from an upstream cost its connection', () => {
 
 test('repeated answers and trailers as the same bytes stay separate', () => {
   const { call, peer } = open();
-  const first = Buffer.concat([literals([':status', '200', 'x-a', '1'], 0x40), Buffer.alloc(0)]);
+  const first = literals([':status', '200', 'x-a', '1'], 0x40);
   const trailer = literals(['grpc-status', '0'], 0x40);
   for (let i = 0; i < 4; i++) {
     const one = call();

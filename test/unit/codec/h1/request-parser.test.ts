@@ -112,7 +112,11 @@ const REFUSED: readonly (readonly [string, string, string])[] = [
   ['method-none', '/ HTTP/1.1\r\nHost: a\r\n\r\n', 'bad_request'],
   ['h2-preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'bad_request'],
   ['tls-hello', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 'bad_request'],
-  ['garbage', Array.from({ length: 512 }, (_, i) => String.fromCharCode((i * 167 + 131) % 256)).join(''), 'bad_request'],
+  [
+    'garbage',
+    Array.from({ length: 512 }, (_, i) => String.fromCharCode((i * 167 + 131) % 256)).join(''),
+    'bad_request',
+  ],
   ['chunk-plus', chunked('+2\r\nab\r\n0\r\n\r\n'), 'bad_request'],
   ['chunk-minus', chunked('-2\r\nab\r\n0\r\n\r\n'), 'bad_request'],
   ['chunk-0x', chunked('0x2\r\nab\r\n0\r\n\r\n'), 'bad_request'],
@@ -176,7 +180,8 @@ describe('what is refused, delivered four ways', () => {
       assert.equal(fault(whole), kind);
       assert.deepEqual(parseRequests(text, eachByte(text.length)), whole, 'one byte at a time');
       const step = Math.max(1, Math.floor(text.length / 200));
-      for (let cut = 1; cut < text.length; cut += step) assert.deepEqual(parseRequests(text, [cut]), whole, `cut at ${cut}`);
+      for (let cut = 1; cut < text.length; cut += step)
+        assert.deepEqual(parseRequests(text, [cut]), whole, `cut at ${cut}`);
       const glued = parseRequests(GET + text);
       assert.equal(heads(glued)[0]?.path, '/');
       // Empty lines before the first head and before a later one are the same; a broken one is refused there too.
@@ -187,22 +192,25 @@ describe('what is refused, delivered four ways', () => {
 
 describe('what is served', () => {
   test('the head of a plain request', () => {
-    assert.deepEqual(parseRequests('GET /a?b=c HTTP/1.1\r\nhOsT: a.b:80\r\nAccept:*/*\r\nX-Empty:\r\nX-Pad: \t v w\t \r\n\r\n'), [
-      {
-        head: {
-          method: 'GET',
-          scheme: 'http',
-          authority: 'a.b:80',
-          path: '/a?b=c',
-          protocol: '',
-          version: 11,
-          fields: ['Accept', '*/*', 'X-Empty', '', 'X-Pad', 'v w'],
-          neverIndexed: undefined,
-          contentLength: -1,
+    assert.deepEqual(
+      parseRequests('GET /a?b=c HTTP/1.1\r\nhOsT: a.b:80\r\nAccept:*/*\r\nX-Empty:\r\nX-Pad: \t v w\t \r\n\r\n'),
+      [
+        {
+          head: {
+            method: 'GET',
+            scheme: 'http',
+            authority: 'a.b:80',
+            path: '/a?b=c',
+            protocol: '',
+            version: 11,
+            fields: ['Accept', '*/*', 'X-Empty', '', 'X-Pad', 'v w'],
+            neverIndexed: undefined,
+            contentLength: -1,
+          },
+          endStream: true,
         },
-        endStream: true,
-      },
-    ]);
+      ],
+    );
   });
 
   test('te-trail-tab: white space around chunked means nothing', () => {
@@ -254,28 +262,39 @@ describe('what is served', () => {
     assert.deepEqual(heads(events)[0]?.fields, ['Content-Length', '5']);
     assert.equal(heads(events)[0]?.authority, 'a');
     assert.deepEqual(events.slice(1), [{ data: 'hello' }, { end: true }]);
-    const both = parseRequests(post('Connection: transfer-encoding\r\nTransfer-Encoding: chunked', '2\r\nab\r\n0\r\n\r\n'));
+    const both = parseRequests(
+      post('Connection: transfer-encoding\r\nTransfer-Encoding: chunked', '2\r\nab\r\n0\r\n\r\n'),
+    );
     assert.deepEqual(both.slice(1), [{ data: 'ab' }, { end: true }]);
   });
 
   test('100-continue is taken off the head', () => {
     assert.deepEqual(one(post('Expect: 100-Continue\r\nContent-Length: 1', 'x')).fields, ['Content-Length', '1']);
     // RFC 9110 section 10.1.1: HTTP/1.0 knows no expectations.
-    assert.deepEqual(one('POST / HTTP/1.0\r\nExpect: foo\r\nContent-Length: 0\r\n\r\n').fields, ['Content-Length', '0']);
+    assert.deepEqual(one('POST / HTTP/1.0\r\nExpect: foo\r\nContent-Length: 0\r\n\r\n').fields, [
+      'Content-Length',
+      '0',
+    ]);
   });
 
   test('bodies of any method are framed; pipelined requests come in order', () => {
     for (const method of ['GET', 'HEAD', 'DELETE', 'OPTIONS']) {
       const text = `${method} /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello${GET}\r\n${GET}`;
       const events = parseRequests(text);
-      assert.deepEqual(heads(events).map((head) => head.path), ['/1', '/', '/']);
+      assert.deepEqual(
+        heads(events).map((head) => head.path),
+        ['/1', '/', '/'],
+      );
       assert.deepEqual(events.slice(1, 3), [{ data: 'hello' }, { end: true }]);
       assert.deepEqual(parseRequests(text, eachByte(text.length)), events);
     }
   });
 
   test('chunks, extensions and trailers', () => {
-    const text = chunked('2;a=b;c="d \\" e";f\r\nab\r\nA\r\n0123456789\r\n000;x\r\nX-T: 1\r\nContent-Length: 9\r\nHost: b\r\nY: 2\r\n\r\n') + GET;
+    const text =
+      chunked(
+        '2;a=b;c="d \\" e";f\r\nab\r\nA\r\n0123456789\r\n000;x\r\nX-T: 1\r\nContent-Length: 9\r\nHost: b\r\nY: 2\r\n\r\n',
+      ) + GET;
     const events = parseRequests(text);
     assert.deepEqual(events.slice(1, 3), [{ data: 'ab0123456789' }, { trailers: ['X-T', '1', 'Y', '2'] }]);
     assert.equal(heads(events).length, 2);

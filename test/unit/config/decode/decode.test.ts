@@ -80,7 +80,13 @@ test('Listener: each target can be picked', () => {
     'targets[1]: has the upstream and service port of targets[0]',
   );
   assert.equal(
-    listener({ port: 80, targets: [{ ...cart, authorities: ['A.example:80'] }, { ...blog, authorities: ['a.EXAMPLE'] }] }),
+    listener({
+      port: 80,
+      targets: [
+        { ...cart, authorities: ['A.example:80'] },
+        { ...blog, authorities: ['a.EXAMPLE'] },
+      ],
+    }),
     "targets[1].authorities[0]: 'a.EXAMPLE' picks targets[0] already",
   );
   assert.equal(
@@ -167,7 +173,10 @@ test('wrong wire types and broken bytes are problems with a place', () => {
     'timeout: is there twice; a message that stands alone may be sent once',
   );
   // A stray end of group and a zero tag end a generated decoder without an error.
-  assert.match(of((writer) => writer.tag(13, WireType.EndGroup)), /scheme: the wire holds the end of a group|undecodable/);
+  assert.match(
+    of((writer) => writer.tag(13, WireType.EndGroup)),
+    /scheme: the wire holds the end of a group|undecodable/,
+  );
   assert.match(problems('Upstream', 'a/b', Uint8Array.of(0, 0, 0)), /^undecodable bytes/);
   assert.match(problems('Upstream', 'a/b', Uint8Array.of(0x6a, 200)), /^undecodable bytes/);
   // A nested message that runs past its parent.

@@ -131,12 +131,18 @@ const REFUSED: readonly (readonly [policy: Partial, problem: string])[] = [
     'checks.active.https_verify_certificate: not supported yet',
   ],
   [{ checks: { active: { reqHeaders: ['x'] } } }, 'checks.active.req_headers[0]: must be a line `Name: value`'],
-  [{ checks: { active: { reqHeaders: ['a: b', 'x y: z'] } } }, 'checks.active.req_headers[1]: must be a line `Name: value`'],
+  [
+    { checks: { active: { reqHeaders: ['a: b', 'x y: z'] } } },
+    'checks.active.req_headers[1]: must be a line `Name: value`',
+  ],
   [
     { checks: { active: { reqHeaders: ['a: b\r\nc: d'] } } },
     "checks.active.req_headers[0]: the value of a has characters that a field can't carry",
   ],
-  [{ checks: { active: { reqHeaders: ['Host: x'] } } }, 'checks.active.req_headers[0]: set `host` instead of a Host field'],
+  [
+    { checks: { active: { reqHeaders: ['Host: x'] } } },
+    'checks.active.req_headers[0]: set `host` instead of a Host field',
+  ],
   [
     { checks: { active: { reqHeaders: ['Content-Length: 3'] } } },
     'checks.active.req_headers[0]: content-length is set by the prober itself',
@@ -171,10 +177,7 @@ const REFUSED: readonly (readonly [policy: Partial, problem: string])[] = [
     { checks: { active: { unhealthy: { timeouts: 0 } } } },
     'checks.active.unhealthy.timeouts: must be between 1 and 254, not 0',
   ],
-  [
-    { checks: { passive: { type: 'grpc' } } },
-    "checks.passive.type: 'grpc' is none of http, https, tcp",
-  ],
+  [{ checks: { passive: { type: 'grpc' } } }, "checks.passive.type: 'grpc' is none of http, https, tcp"],
   [
     { checks: { passive: { healthy: { successes: 255 } } } },
     'checks.passive.healthy.successes: must be between 0 and 254, not 255',
@@ -195,13 +198,16 @@ const REFUSED: readonly (readonly [policy: Partial, problem: string])[] = [
     { checks: { passive: { unhealthy: { timeouts: 300 } } } },
     'checks.passive.unhealthy.timeouts: must be between 0 and 254, not 300',
   ],
-  [{ checks: { passive: { unhealthy: { returnAfter: 0 } } } }, 'checks.passive.unhealthy.return_after: must be greater than 0'],
+  [
+    { checks: { passive: { unhealthy: { returnAfter: 0 } } } },
+    'checks.passive.unhealthy.return_after: must be greater than 0',
+  ],
 ];
 
 for (const [policy, problem] of REFUSED) {
   test(`refused: ${problem}`, () => {
     assert.deepEqual(problemsOf(policy), [problem]);
-    assert.deepEqual(problemsOf({ portLevelSettings: [{ port: 1 }, { port: 2, ...policy } as never] }), [
+    assert.deepEqual(problemsOf({ portLevelSettings: [{ port: 1 }, { port: 2, ...policy }] }), [
       `port_level_settings[1].${problem}`,
     ]);
   });
@@ -228,7 +234,10 @@ test('inline nodes are IP addresses within bounds', () => {
     node('backend.example'),
     "nodes[0].host: 'backend.example' is a DNS name, and DNS is not supported yet: give an IP address",
   );
-  assert.equal(node('localhost'), "nodes[0].host: 'localhost' is a DNS name, and DNS is not supported yet: give an IP address");
+  assert.equal(
+    node('localhost'),
+    "nodes[0].host: 'localhost' is a DNS name, and DNS is not supported yet: give an IP address",
+  );
   assert.match(node('fe80::1%eth0'), /an IPv6 address with a zone is not supported/);
   assert.match(node('[fe80::1%25eth0]'), /zone|no IP address/);
   assert.equal(node(''), 'nodes[0].host: required: an IP address');

@@ -108,7 +108,10 @@ test('an unknown scheme names file, line, column, object, field, what is known a
 });
 
 test('unknown keys are errors with a suggestion', () => {
-  assert.match(finding('loadBalancer: {type: ewma}'), /^error: .*spec\.loadBalancer: unknown field .*did you mean 'loadbalancer'\?$/);
+  assert.match(
+    finding('loadBalancer: {type: ewma}'),
+    /^error: .*spec\.loadBalancer: unknown field .*did you mean 'loadbalancer'\?$/,
+  );
   assert.match(finding('timeout: {conect: 5s}'), /spec\.timeout\.conect: unknown field .*did you mean 'connect'\?/);
 });
 
@@ -122,7 +125,10 @@ test('blanks around a key are called out, and the key is read', () => {
 });
 
 test('passive checks alone are an error that names active, except at a port that inherits active ones', () => {
-  assert.match(finding('healthCheck: {passive: {}}'), /error: .*spec\.healthCheck: active is missing.*add healthCheck\.active/);
+  assert.match(
+    finding('healthCheck: {passive: {}}'),
+    /error: .*spec\.healthCheck: active is missing.*add healthCheck\.active/,
+  );
   const spec = (outer: string) => `${outer}\nportLevelSettings: [{port: 80, healthCheck: {passive: {}}}]`;
   good(spec('healthCheck: {active: {unhealthy: {}}}'));
   assert.match(finding(spec('scheme: http')), /spec\.portLevelSettings\[0\]\.healthCheck: active is missing/);

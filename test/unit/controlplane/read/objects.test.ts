@@ -7,7 +7,9 @@ import type { EndpointSliceObject, ServiceObject } from '../../../../src/control
 function read(text: string): { names: string[]; findings: string[] } {
   const { objects, findings } = readObjects(text, 'a.yaml');
   const names = objects.map((object) =>
-    object.kind === 'native' ? `${object.resourceKind} ${object.name}` : `${object.kind} ${object.namespace}/${object.name}`,
+    object.kind === 'native'
+      ? `${object.resourceKind} ${object.name}`
+      : `${object.kind} ${object.namespace}/${object.name}`,
   );
   return { names, findings: findings.map(formatFinding) };
 }
@@ -21,7 +23,10 @@ function slice(body: string): { slice: EndpointSliceObject | undefined; findings
 }
 
 function service(spec: string): { service: ServiceObject | undefined; findings: string[] } {
-  const { objects, findings } = readObjects(`{apiVersion: v1, kind: Service, metadata: {name: foo}, spec: ${spec}}`, 'a.yaml');
+  const { objects, findings } = readObjects(
+    `{apiVersion: v1, kind: Service, metadata: {name: foo}, spec: ${spec}}`,
+    'a.yaml',
+  );
   const [object] = objects;
   return { service: object?.kind === 'Service' ? object : undefined, findings: findings.map(formatFinding) };
 }
@@ -36,7 +41,8 @@ test('documents, lists and JSON', () => {
   assert.deepEqual(read(list), { names: ['Service default/a', 'Service default/b'], findings: [] });
   const typed = `{apiVersion: v1, kind: ServiceList, items: [{metadata: {name: a}, spec: {${PORTS}}}]}`;
   assert.deepEqual(read(typed), { names: ['Service default/a'], findings: [] });
-  const json = '{\n\t"apiVersion": "v1",\n\t"kind": "Service",\n\t"metadata": {"name": "a"},\n\t"spec": {"ports": [{"port": 80}]}\n}\n';
+  const json =
+    '{\n\t"apiVersion": "v1",\n\t"kind": "Service",\n\t"metadata": {"name": "a"},\n\t"spec": {"ports": [{"port": 80}]}\n}\n';
   assert.deepEqual(read(json), { names: ['Service default/a'], findings: [] });
 });
 
@@ -125,14 +131,18 @@ test('Service: only TCP ports, names and protocols as they are', () => {
       ['', 81, 8081, 'kubernetes.io/h2c'],
     ],
   );
-  assert.deepEqual(findings.map((text) => text.replace(/^\S+ /, '')), [
-    'note: Service default/foo: spec.ports[1]: UDP port 53 is left out: only TCP is carried',
-  ]);
+  assert.deepEqual(
+    findings.map((text) => text.replace(/^\S+ /, '')),
+    ['note: Service default/foo: spec.ports[1]: UDP port 53 is left out: only TCP is carried'],
+  );
 });
 
 test('Service: external, headless, without ports, dual-stack', () => {
   assert.equal(service('{type: ExternalName, externalName: a.b}').service?.external, true);
-  assert.match(service('{type: ExternalName, externalName: a.b}').findings.join(), /note: .*ExternalName gets no listener/);
+  assert.match(
+    service('{type: ExternalName, externalName: a.b}').findings.join(),
+    /note: .*ExternalName gets no listener/,
+  );
   assert.match(service(`{clusterIP: None, ${PORTS}}`).findings.join(), /note: .*headless/);
   assert.match(service('{selector: {}}').findings.join(), /warning: .*has no TCP port/);
   assert.match(service('{ports: [{port: 80}, {port: 80}]}').findings.join(), /error: .*port 80 stands here twice/);
@@ -169,7 +179,15 @@ test('EndpointSlice: ports, addresses and what an endpoint says of itself', () =
     { name: 'http', port: 8080 },
     { name: '', port: undefined },
   ]);
-  assert.deepEqual(found?.endpoints, [{ addresses: ['2001:db8::1'], state: 'ready', zone: 'a', node: 'n1', pod: 'p1' }]);
-  assert.match(slice('endpoints: [{addresses: [foo]}]').findings.join(), /error: .*endpoints\[0\]\.addresses\[0\]: 'foo' is not an IP address/);
-  assert.match(slice('addressType: FQDN\nendpoints: [{addresses: [foo.com]}]').findings.join(), /note: .*FQDN are left out/);
+  assert.deepEqual(found?.endpoints, [
+    { addresses: ['2001:db8::1'], state: 'ready', zone: 'a', node: 'n1', pod: 'p1' },
+  ]);
+  assert.match(
+    slice('endpoints: [{addresses: [foo]}]').findings.join(),
+    /error: .*endpoints\[0\]\.addresses\[0\]: 'foo' is not an IP address/,
+  );
+  assert.match(
+    slice('addressType: FQDN\nendpoints: [{addresses: [foo.com]}]').findings.join(),
+    /note: .*FQDN are left out/,
+  );
 });

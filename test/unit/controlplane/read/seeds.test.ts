@@ -2,7 +2,7 @@
 // names the fix, and the corrected text has no warning.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Upstream } from '../../../../src/gen/outrigger/config/v1/upstream.ts';
+import { ActiveHealthy, Timeout, type Upstream } from '../../../../src/gen/outrigger/config/v1/upstream.ts';
 import { readObjects } from '../../../../src/controlplane/read/objects.ts';
 import type { ApisixUpstreamObject, ServiceObject } from '../../../../src/controlplane/source.ts';
 
@@ -100,7 +100,8 @@ test('health check: the empty host is left out, the passive timeout is a count',
   assert.equal(active?.httpPath, '/healthz');
   assert.equal(active?.timeout, 5);
   assert.equal(active?.host, undefined);
-  assert.deepEqual(active?.healthy, { interval: 2, httpStatuses: [200, 206], successes: 3 });
+  assert.ok(active?.healthy);
+  assert.deepEqual(ActiveHealthy.toJSON(active.healthy), { interval: 2, httpStatuses: [200, 206], successes: 3 });
   assert.equal(active?.unhealthy, undefined);
   assert.deepEqual(passive?.unhealthy?.httpStatuses, [500, 502, 503, 504]);
   assert.equal(passive?.unhealthy?.httpFailures, 3);
@@ -130,14 +131,20 @@ test('retries: 3 is at most three requests', () => {
 
 test('timeouts', () => {
   const { upstream, warnings } = read(`${HEAD}spec:\n  timeout:\n    connect: 5s\n    read: 10s\n    send: 10s\n`);
-  assert.deepEqual(upstream.timeout, { connect: 5, send: 10, read: 10 });
+  assert.ok(upstream.timeout);
+  assert.deepEqual(Timeout.toJSON(upstream.timeout), { connect: 5, send: 10, read: 10 });
   assert.deepEqual(warnings, [KIND_WARNING]);
 });
 
 test("port level settings: a Service's portLevelSettings are its ports", () => {
   const { upstream, service, warnings } = read(HEAD + PORT_LEVEL);
   assert.equal(upstream.type, 'roundrobin');
-  const settings = upstream.portLevelSettings.map(({ port, scheme, type, maxAttempts }) => [port, scheme, type, maxAttempts]);
+  const settings = upstream.portLevelSettings.map(({ port, scheme, type, maxAttempts }) => [
+    port,
+    scheme,
+    type,
+    maxAttempts,
+  ]);
   assert.deepEqual(settings, [
     [7000, 'http', undefined, undefined],
     [7001, 'grpc', undefined, undefined],

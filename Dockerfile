@@ -1,0 +1,39 @@
+# The image of every command: sidecar and control plane. Build: docker build -t outrigger:0.1.0 .
+# Node 24 needs about a third less CPU per request than 20. For a release, pin the digest beside the version.
+
+FROM node:24.21.0-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci
+COPY tsconfig.json ./
+COPY src ./src
+RUN npm run build
+
+FROM node:24.21.0-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev
+
+FROM node:24.21.0-bookworm-slim AS run
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="outrigger" \
+      org.opencontainers.image.description="A gRPC-native service mesh sidecar: HTTP/1, HTTP/2 and gRPC carried per port, driven by an xDS control plane" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+WORKDIR /app
+COPY package.json LICENSE ./
+COPY --from=dependencies /app/node_modules ./node_modules
+COPY --from=build /app/dist/src ./dist/src
+COPY proto ./proto
+ENV NODE_ENV=production
+# Nothing is written to the image: it runs with a read-only root. `--state-dir` names a volume.
+USER 1337:1337
+EXPOSE 15021
+STOPSIGNAL SIGTERM
+# Of the sidecar. `outrigger control` has no health port: run it with a check of its ADS port (deploy/compose.yaml).
+HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 \
+  CMD ["node", "-e", "require('node:http').get('http://127.0.0.1:15021/ready', (answer) => process.exit(answer.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
+ENTRYPOINT ["node", "/app/dist/src/main.js"]
+CMD ["--help"]

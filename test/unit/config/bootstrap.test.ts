@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readBootstrap } from '../../../src/config/bootstrap.ts';
+import { describeProblems } from '../../../src/config/resource.ts';
+
+const apiVersion = 'outrigger.config/v1';
+
+function problems(spec: unknown): string[] {
+  const result = readBootstrap({ apiVersion, kind: 'Bootstrap', spec });
+  return result.ok ? [] : result.problems.map((problem) => describeProblems([problem]));
+}
+
+test('an empty file, and one that states everything', () => {
+  assert.deepEqual(problems({}), []);
+  const result = readBootstrap({
+    apiVersion,
+    kind: 'Bootstrap',
+    metadata: { name: 'any' },
+    spec: {
+      node_id: 'node-1',
+      control: ['control.mesh:15010', '[::1]:15010'],
+      xds: 'sotw',
+      admin: '15000',
+      health: '0.0.0.0:15021',
+      state_dir: '/var/lib/outrigger',
+      bind: '::',
+      listener_ports: 'ephemeral',
+      drain_timeout: 0,
+      access_log: 'json',
+      log_level: 'debug',
+      pod_ip: '10.0.0.9',
+      services: ['shop/cart'],
+      listeners: [{ listen: '8080', to: ['10.0.0.5:80', 'localhost:81'], scheme: 'grpc' }],
+    },
+  });
+  assert.ok(result.ok);
+  assert.equal(result.bootstrap.drainTimeout, 0);
+  assert.deepEqual(result.bootstrap.listeners[0]?.to, ['10.0.0.5:80', 'localhost:81']);
+});
+
+test('each value is checked, with its place', () => {
+  const cases: readonly (readonly [spec: unknown, problem: string])[] = [
+    [{ node_id: '' }, 'spec.node_id: required: a name'],
+    [{ control: ['15010'] }, "spec.control[0]: '15010' has no port: it must be HOST:PORT"],
+    [{ control: 'a:1' }, 'spec.control: must be a list, not a string'],
+    [{ xds: 'deltas' }, "spec.xds: 'deltas' is none of delta, sotw: did you mean 'delta'?"],
+    [{ admin: 15000 }, 'spec.admin: must be a string, not a number; put it in quotes'],
+    [
+      { admin: 'admin.example:1' },
+      "spec.admin: 'admin.example' is a DNS name, and DNS is not supported yet: give an IP address",
+    ],
+    [{ health: '70000' }, "spec.health: port '70000' must be between 0 and 65535"],
+    [{ state_dir: '' }, 'spec.state_dir: must be a directory; leave it out to keep nothing'],
+    [{ bind: '1.2.3' }, "spec.bind: '1.2.3' is no IP address"],
+    [{ listener_ports: 'own' }, "spec.listener_ports: 'own' is none of service, ephemeral"],
+    [{ drain_timeout: -1 }, 'spec.drain_timeout: must be 0 or more'],
+    [{ drain_timeout: Infinity }, 'spec.drain_timeout: must be at most 1000000000 seconds'],
+    [{ access_log: 'jsno' }, "spec.access_log: 'jsno' is none of off, json, text: did you mean 'json'?"],
+    [{ log_level: 'warning' }, "spec.log_level: 'warning' is none of trace, debug, info, warn, error, fatal"],
+    [{ pod_ip: 'x' }, "spec.pod_ip: 'x' is a DNS name, and DNS is not supported yet: give an IP address"],
+    [{ services: ['cart'] }, "spec.services[0]: 'cart' must be namespace/name"],
+    [{ listeners: [{ to: ['10.0.0.1:1'] }] }, 'spec.listeners[0].listen: required: [HOST:]PORT'],
+    [{ listeners: [{ listen: '1' }] }, 'spec.listeners[0].to: required: at least one HOST:PORT'],
+    [
+      { listeners: [{ listen: '1', to: ['a.example:80'] }] },
+      "spec.listeners[0].to[0]: 'a.example' is a DNS name, and DNS is not supported yet: give an IP address",
+    ],
+    [
+      { listeners: [{ listen: '1', to: ['10.0.0.1:1'], scheme: 'https' }] },
+      "spec.listeners[0].scheme: 'https' is not supported yet",
+    ],
+    [{ drain_timout: 1 }, "spec.drain_timout: unknown key: did you mean 'drain_timeout'?"],
+  ];
+  for (const [spec, problem] of cases) assert.deepEqual(problems(spec), [problem]);
+});
+
+test('another kind is refused', () => {
+  const result = readBootstrap({ apiVersion, kind: 'Upstream', metadata: { name: 'a' }, spec: {} });
+  assert.ok(!result.ok);
+  assert.equal(describeProblems(result.problems), "kind: 'Upstream' is none of Bootstrap");
+});

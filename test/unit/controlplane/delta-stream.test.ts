@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Kind, typeUrl } from '../../../src/config/resource.ts';
+import { DeltaStream, type Nack } from '../../../src/controlplane/delta-stream.ts';
+import type { View } from '../../../src/controlplane/views.ts';
+import type { VersionedResource } from '../../../src/controlplane/versioned-resource.ts';
+import { Node } from '../../../src/gen/envoy/config/core/v3/base.ts';
+import {
+  DeltaDiscoveryRequest,
+  type DeltaDiscoveryResponse,
+} from '../../../src/gen/envoy/service/discovery/v3/discovery.ts';
+
+/** A stream over a view of `Kind name` → version, and what it sent. */
+class Harness {
+  readonly sent: DeltaDiscoveryResponse[] = [];
+  readonly nacks: Nack[] = [];
+  private content = new Map<string, VersionedResource>();
+  private readonly stream: DeltaStream;
+
+  constructor(content: Record<string, string>, bytes = 1) {
+    this.content = resources(content, bytes);
+    const view: View = {
+      get: (kind, name) => this.content.get(`${kind} ${name}`),
+      all: (kind) => [...this.content.values()].filter((resource) => resource.kind === kind),
+    };
+    this.stream = new DeltaStream({
+      viewOf: () => view,
+      send: (response) => this.sent.push(response),
+      onNack: (nack) => this.nacks.push(nack),
+    });
+  }
+
+  request(kind: Kind, request: Partial<Omit<DeltaDiscoveryRequest, '$type'>>): void {
+    const node = Node.fromPartial({ id: 'n1' });
+    this.stream.onRequest(DeltaDiscoveryRequest.fromPartial({ node, typeUrl: typeUrl(kind), ...request }));
+  }
+
+  subscribe(kind: Kind, ...names: string[]): void {
+    this.request(kind, { resourceNamesSubscribe: names });
+  }
+
+  /** Answers the oldest response of a kind that wasn't answered; undefined reason is an ACK. */
+  answer(kind: Kind, reason?: string): void {
+    const response = this.sent.findLast((one) => one.typeUrl === typeUrl(kind));
+    assert.ok(response);
+    const errorDetail = reason === undefined ? undefined : { code: 3, message: reason, details: [] };
+    this.request(kind, { responseNonce: response.nonce, errorDetail });
+  }
+
+  change(content: Record<string, string>): void {
+    this.content = resources(content, 1);
+    this.stream.onSnapshot();
+  }
+
+  /** What was sent since the last call: `Kind +name@version -name`. */
+  take(): string[] {
+    return this.sent.splice(0).map((response) => {
+      const adds = response.resources.map((resource) => `+${resource.name}@${resource.version}`);
+      const removed = response.removedResources.map((name) => `-${name}`);
+      return [response.typeUrl.slice(response.typeUrl.lastIndexOf('.') + 1), ...adds, ...removed].join(' ');
+    });
+  }
+
+  peek(): number {
+    return this.sent.length;
+  }
+
+  status() {
+    return this.stream.status();
+  }
+}
+
+function resources(content: Record<string, string>, bytes: number): Map<string, VersionedResource> {
+  return new Map(
+    Object.entries(content).map(([key, version]) => {
+      const [kind = '', name = ''] = key.split(' ');
+      const origin = { file: '', line: 1, column: 1 };
+      return [key, { kind: kind as Kind, name, version, bytes: new Uint8Array(bytes), origin, service: undefined }];
+    }),
+  );
+}
+
+/** Takes what was sent and answers it, until nothing more comes. */
+function settle(harness: Harness, ...kinds: Kind[]): string[] {
+  const all: string[] = [];
+  while (harness.peek() > 0) {
+    const open = kinds.filter((kind) => harness.sent.some((response) => response.typeUrl === typeUrl(kind)));
+    const batch = harness.sent.slice();
+    all.push(...harness.take());
+    for (const kind of open) {
+      const response = batch.findLast((one) => one.typeUrl === typeUrl(kind));
+      if (response) harness.request(kind, { responseNonce: response.nonce });
+    }
+  }
+  return all;
+}
+
+test('names: what is there is sent, what is not is told removed, in one response', () => {
+  const harness = new Harness({ 'Sidecar default': '1' });
+  harness.subscribe('Sidecar', 'n1', 'default');
+  assert.deepEqual(harness.take(), ['Sidecar +default@1 -n1']);
+  harness.request('Sidecar', { responseNonce: '1' });
+  assert.deepEqual(harness.take(), []);
+});
+
+test('a change of one resource sends that one', () => {
+  const harness = new Harness({ 'Upstream a': '1', 'Upstream b': '1' });
+  harness.subscribe('Upstream', 'a', 'b');
+  assert.deepEqual(settle(harness, 'Upstream'), ['Upstream +a@1 +b@1']);
+  harness.change({ 'Upstream a': '1', 'Upstream b': '2', 'Upstream c': '1' });
+  assert.deepEqual(settle(harness, 'Upstream'), ['Upstream +b@2']);
+  harness.change({ 'Upstream a': '1', 'Upstream b': '2' });
+  assert.deepEqual(harness.take(), []);
+});
+
+test('what the client says it holds is not sent again, unless it changed or is gone', () => {
+  const harness = new Harness({ 'Upstream a': '1', 'Upstream b': '2' });
+  harness.request('Upstream', {
+    resourceNamesSubscribe: ['a', 'b', 'c'],
+    initialResourceVersions: { a: '1', b: '1', c: '9' },
+  });
+  assert.deepEqual(settle(harness, 'Upstream'), ['Upstream +b@2', 'Upstream -c']);
+  const same = new Harness({ 'Upstream a': '1' });
+  same.request('Upstream', { resourceNamesSubscribe: ['a'], initialResourceVersions: { a: '1' } });
+  assert.deepEqual(same.take(), []);
+});
+
+test('a name that is subscribed again is sent again', () => {
+  const harness = new Harness({ 'Upstream a': '1' });
+  harness.subscribe('Upstream', 'a', 'z');
+  assert.deepEqual(settle(harness, 'Upstream'), ['Upstream +a@1 -z']);
+  harness.subscribe('Upstream', 'a', 'z');
+  assert.deepEqual(settle(harness, 'Upstream'), ['Upstream +a@1 -z']);
+});
+
+test('an unsubscribed name is not sent; subscribed later it is', () => {
+  const harness = new Harness({ 'Upstream a': '1', 'Upstream b': '1' });
+  harness.subscribe('Upstream', 'a', 'b');
+  settle(harness, 'Upstream');
+  harness.request('Upstream', { resourceNamesUnsubscribe: ['a'] });
+  harness.change({ 'Upstream a': '2', 'Upstream b': '1' });
+  assert.deepEqual(harness.take(), []);
+  harness.subscribe('Upstream', 'a');
+  assert.deepEqual(settle(harness, 'Upstream'), ['Upstream +a@2']);
+});
+
+test('deleted and made again', () => {
+  const harness = new Harness({ 'Upstream a': '1' });
+  harness.subscribe('Upstream', 'a');
+  settle(harness, 'Upstream');
+  harness.change({});
+  assert.deepEqual(settle(harness, 'Upstream'), ['Upstream -a']);
+  harness.change({});
+  assert.deepEqual(harness.take(), []);
+  harness.change({ 'Upstream a': '1' });
+  assert.deepEqual(settle(harness, 'Upstream'), ['Upstream +a@1']);
+});
+
+test('* and its old form take all, and what goes; an empty answer says that there is nothing', () => {
+  for (const names of [['*'], []]) {
+    const harness = new Harness({ 'Upstream a': '1', 'Upstream b': '1' });
+    harness.subscribe('Upstream', ...names);
+    assert.deepEqual(settle(harness, 'Upstream'), ['Upstream +a@1 +b@1']);
+    harness.change({ 'Upstream b': '1', 'Upstream c': '1' });
+    assert.deepEqual(settle(harness, 'Upstream'), ['Upstream +c@1', 'Upstream -a']);
+  }
+  const empty = new Harness({});
+  empty.subscribe('Secret', '*');
+  assert.deepEqual(settle(empty, 'Secret'), ['Secret']);
+});
+
+test('a name dropped under * is answered; * dropped leaves the names', () => {
+  const harness = new Harness({ 'Upstream a': '1', 'Upstream b': '1' });
+  harness.subscribe('Upstream', '*', 'a', 'z');
+  assert.deepEqual(settle(harness, 'Upstream'), ['Upstream +a@1 +b@1 -z']);
+  harness.request('Upstream', { resourceNamesUnsubscribe: ['a'] });
+  assert.deepEqual(settle(harness, 'Upstream'), ['Upstream +a@1']);
+  harness.request('Upstream', { resourceNamesUnsubscribe: ['z'] });
+  assert.deepEqual(settle(harness, 'Upstream'), ['Upstream -z']);
+  harness.subscribe('Upstream', 'b');
+  settle(harness, 'Upstream');
+  harness.request('Upstream', { resourceNamesUnsubscribe: ['*'] });
+  harness.change({ 'Upstream a': '2', 'Upstream b': '2' });
+  assert.deepEqual(settle(harness, 'Upstream'), ['Upstream +b@2']);
+});
+
+test('nothing further of a type before the answer; then all changes at once', () => {
+  const harness = new Harness({ 'Upstream a': '1' });
+  harness.subscribe('Upstream', 'a');
+  assert.deepEqual(harness.take().length, 1);
+  harness.change({ 'Upstream a': '2' });
+  harness.change({ 'Upstream a': '3' });
+  assert.deepEqual(harness.take(), []);
+  harness.request('Upstream', { responseNonce: 'old' });
+  assert.deepEqual(harness.take(), []);
+  harness.request('Upstream', { responseNonce: '1' });
+  assert.deepEqual(harness.take(), ['Upstream +a@3']);
+});
+
+test('make before break: leaves first, the root last, then removals from the root down', () => {
+  const kinds: Kind[] = ['Sidecar', 'Listener', 'Upstream', 'Endpoints'];
+  const old = { 'Sidecar s': '1', 'Listener l1': '1', 'Upstream u1': '1', 'Endpoints e1': '1' };
+  const harness = new Harness(old);
+  for (const kind of kinds) harness.subscribe(kind, '*');
+  settle(harness, ...kinds);
+  harness.change({ 'Sidecar s': '2', 'Listener l2': '1', 'Upstream u2': '1', 'Endpoints e2': '1' });
+  assert.deepEqual(harness.take(), ['Endpoints +e2@1', 'Upstream +u2@1', 'Listener +l2@1', 'Sidecar +s@2']);
+  // Answers come in the order of the responses: what is gone still goes from the root down.
+  const nonces = { Endpoints: '5', Upstream: '6', Listener: '7', Sidecar: '8' } as const;
+  for (const kind of ['Endpoints', 'Upstream'] as const) harness.request(kind, { responseNonce: nonces[kind] });
+  assert.deepEqual(harness.take(), []);
+  harness.request('Listener', { responseNonce: nonces.Listener });
+  assert.deepEqual(harness.take(), ['Listener -l1', 'Upstream -u1', 'Endpoints -e1']);
+});
+
+test('a type waits while one before it owes something that an unanswered response holds back', () => {
+  const harness = new Harness({ 'Endpoints e': '1', 'Listener l': '1' });
+  harness.subscribe('Endpoints', 'e');
+  harness.subscribe('Listener', 'l');
+  harness.request('Listener', { responseNonce: '2' });
+  harness.take();
+  harness.change({ 'Endpoints e': '2', 'Listener l': '2' });
+  assert.deepEqual(harness.take(), []);
+  harness.request('Endpoints', { responseNonce: '1' });
+  assert.deepEqual(harness.take(), ['Endpoints +e@2', 'Listener +l@2']);
+});
+
+test('a refusal is told with node and reason, shown until the next ACK, and not answered with the same again', () => {
+  const harness = new Harness({ 'Upstream a': '1' });
+  harness.subscribe('Upstream', 'a');
+  harness.answer('Upstream', 'a: type: not supported yet');
+  assert.deepEqual(
+    harness.nacks.map(({ nodeId, reason }) => [nodeId, reason]),
+    [['n1', 'a: type: not supported yet']],
+  );
+  assert.equal(harness.status()[0]?.refused, 'a: type: not supported yet');
+  assert.equal(harness.take().length, 1);
+  harness.change({ 'Upstream a': '1' });
+  assert.deepEqual(harness.take(), []);
+  harness.change({ 'Upstream a': '2' });
+  harness.answer('Upstream');
+  assert.equal(harness.status()[0]?.refused, undefined);
+});
+
+test('a large answer comes in parts, each after the answer to the one before', () => {
+  const content = Object.fromEntries(['a', 'b', 'c'].map((name) => [`Endpoints ${name}`, '1']));
+  const harness = new Harness({ ...content, 'Sidecar s': '1' }, 1_500_000);
+  harness.subscribe('Endpoints', '*');
+  assert.deepEqual(harness.take(), ['Endpoints +a@1']);
+  harness.subscribe('Sidecar', 's');
+  assert.deepEqual(harness.take(), []);
+  harness.request('Endpoints', { responseNonce: '1' });
+  harness.request('Endpoints', { responseNonce: '2' });
+  assert.deepEqual(harness.take(), ['Endpoints +b@1', 'Endpoints +c@1', 'Sidecar +s@1']);
+});
+
+test('a type that nobody knows: its names do not exist', () => {
+  const harness = new Harness({});
+  harness.request('Secret', { typeUrl: 'type.googleapis.com/x.Y', resourceNamesSubscribe: ['a'] });
+  assert.deepEqual(harness.take(), ['Y -a']);
+});

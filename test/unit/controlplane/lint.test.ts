@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { lint } from '../../../src/controlplane/lint.ts';
+
+function directory(context: TestContext, files: Record<string, string>): string {
+  const path = mkdtempSync(join(tmpdir(), 'outrigger-lint-'));
+  context.after(() => rmSync(path, { recursive: true }));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(path, name), text);
+  return path;
+}
+
+const SERVICE = 'apiVersion: v1\nkind: Service\nmetadata: {name: foo}\nspec: {ports: [{port: 80}]}\n';
+const SLICE =
+  'apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: foo-1, labels: {kubernetes.io/service-name: foo}}\nports: [{port: 8080}]\nendpoints: [{addresses: [10.0.0.1]}]\n';
+const apisix = (spec: string): string =>
+  `apiVersion: apisix.apache.org/v2\nkind: ApisixUpstream\nmetadata: {name: foo}\nspec: ${spec}\n`;
+
+test('nothing to say', (context) => {
+  const path = directory(context, { 'a.yaml': SERVICE, 'b.yaml': SLICE, 'c.yaml': apisix('{scheme: grpc}') });
+  assert.deepEqual(lint(path), { findings: [], text: '3 files: 0 errors, 0 warnings, 0 notes\n', exitCode: 0 });
+});
+
+test('errors make the exit code 1', (context) => {
+  const path = directory(context, { 'a.yaml': SERVICE, 'b.yaml': SLICE, 'c.yaml': apisix('{scheme: grcp}') });
+  const { text, exitCode } = lint(path);
+  assert.equal(exitCode, 1);
+  assert.equal(
+    text,
+    `${path}/c.yaml:4:16: error: ApisixUpstream default/foo: spec.scheme: 'grcp' is not known (http, https, grpc, grpcs, tcp, tls, udp); did you mean 'grpc'?\n` +
+      '3 files: 1 error, 0 warnings, 0 notes\n',
+  );
+});
+
+test('what sidecars of this version refuse, and unhealthy left out, are notes', (context) => {
+  const spec = '{loadbalancer: {type: chash, key: remote_addr}, healthCheck: {active: {}}}';
+  const path = directory(context, { 'a.yaml': SERVICE, 'b.yaml': SLICE, 'c.yaml': apisix(spec) });
+  const { findings, exitCode } = lint(path);
+  assert.equal(exitCode, 0);
+  assert.ok(findings.every((finding) => finding.severity === 'note'));
+  const messages = findings.map(({ path: field, message }) => `${field}: ${message}`);
+  assert.ok(messages.some((message) => message.startsWith('spec.healthCheck.active: unhealthy is left out')));
+  assert.ok(
+    messages.some((message) => message.startsWith("type: sidecars of this version refuse the resource: 'chash'")),
+  );
+});
+
+test('one file, and a path that is not there', (context) => {
+  const path = directory(context, { 'a.yaml': apisix('{}') });
+  const { findings } = lint(join(path, 'a.yaml'));
+  assert.equal(findings.length, 1);
+  assert.match(findings[0]?.message ?? '', /no Service of this name/);
+  assert.throws(() => lint(join(path, 'none')), /it does not exist/);
+});

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { formatFinding } from '../../../../src/controlplane/finding.ts';
+import { DirectorySource } from '../../../../src/controlplane/sources/directory.ts';
+import { FakeClock } from '../../../support/fake-clock.ts';
+
+/** A directory source that looks when the test moves the clock. */
+class Fixture {
+  readonly directory: string;
+  readonly source: DirectorySource;
+  changes = 0;
+  private readonly clock = new FakeClock();
+
+  constructor(context: TestContext) {
+    this.directory = mkdtempSync(join(tmpdir(), 'outrigger-directory-'));
+    this.source = new DirectorySource({ directory: this.directory, clock: this.clock, watch: false });
+    context.after(() => {
+      this.source.stop();
+      rmSync(this.directory, { recursive: true, force: true });
+    });
+  }
+
+  write(name: string, text: string): void {
+    // Another file, as an editor's save makes it, so that coarse timestamps can't hide the change.
+    const next = join(this.directory, `.${name.replaceAll('/', '_')}.next`);
+    writeFileSync(next, text);
+    renameSync(next, join(this.directory, name));
+  }
+
+  async start(): Promise<void> {
+    await this.source.start(() => this.changes++);
+  }
+
+  look(): void {
+    this.clock.advance(1_000);
+  }
+
+  /** Services in force with their first port. */
+  services(): string[] {
+    return this.source
+      .objects()
+      .map((object) => (object.kind === 'Service' ? `${object.name} ${object.ports[0]?.port ?? '-'}` : object.kind));
+  }
+
+  findings(): string[] {
+    return this.source.findings().map((finding) => formatFinding(finding).replaceAll(`${this.directory}/`, ''));
+  }
+}
+
+const service = (name: string, port: number): string =>
+  `apiVersion: v1\nkind: Service\nmetadata: {name: ${name}}\nspec: {ports: [{port: ${port}}]}\n`;
+
+test('reads .yaml, .yml and .json of the directory and its subfolders, in the order of their names', async (context) => {
+  const fixture = new Fixture(context);
+  mkdirSync(join(fixture.directory, 'sub'));
+  fixture.write('b.yml', service('b', 2));
+  fixture.write('a.yaml', service('a', 1));
+  fixture.write(
+    'sub/c.json',
+    '{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "c"}, "spec": {"ports": [{"port": 3}]}}',
+  );
+  fixture.write('d.txt', 'not read: [');
+  fixture.write('.hidden.yaml', 'not read: [');
+  await fixture.start();
+  assert.deepEqual(fixture.services(), ['a 1', 'b 2', 'c 3']);
+  assert.deepEqual(fixture.findings(), []);
+});
+
+test('edits, new files and deletions are seen; nothing is told where nothing changed', async (context) => {
+  const fixture = new Fixture(context);
+  fixture.write('a.yaml', service('a', 1));
+  await fixture.start();
+  fixture.look();
+  assert.equal(fixture.changes, 0);
+  const [before] = fixture.source.objects();
+  fixture.write('b.yaml', service('b', 2));
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['a 1', 'b 2']);
+  assert.equal(fixture.source.objects()[0], before);
+  fixture.write('a.yaml', service('a', 3));
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['a 3', 'b 2']);
+  rmSync(join(fixture.directory, 'a.yaml'));
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['b 2']);
+  assert.equal(fixture.changes, 3);
+});
+
+test('a file with an error keeps its last good content whole, and disturbs no other', async (context) => {
+  const fixture = new Fixture(context);
+  fixture.write('a.yaml', `${service('a', 1)}---\n${service('a2', 1)}`);
+  fixture.write('b.yaml', service('b', 2));
+  await fixture.start();
+  fixture.write('a.yaml', `${service('a', 9)}---\n${service('a2', 70_000)}`);
+  fixture.write('b.yaml', service('b', 3));
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['a 1', 'a2 1', 'b 3']);
+  assert.deepEqual(fixture.findings(), [
+    'a.yaml:1:1: note: the last good content of this file stays in force',
+    'a.yaml:9:23: error: Service default/a2: spec.ports[0].port: 70000 is out of bounds; write a whole number from 1 to 65535',
+  ]);
+  fixture.write('a.yaml', 'kind: [');
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['a 1', 'a2 1', 'b 3']);
+  fixture.write('a.yaml', service('a', 5));
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['a 5', 'b 3']);
+  assert.deepEqual(fixture.findings(), []);
+});
+
+test('a file that was never right gives the objects that are', async (context) => {
+  const fixture = new Fixture(context);
+  fixture.write('a.yaml', `${service('a', 1)}---\n${service('b', 70_000)}`);
+  await fixture.start();
+  assert.deepEqual(fixture.services(), ['a 1']);
+  fixture.write('a.yaml', `${service('a', 2)}---\n${service('b', 70_001)}`);
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['a 2']);
+});
+
+test('a file that was emptied keeps its content until it is deleted', async (context) => {
+  const fixture = new Fixture(context);
+  fixture.write('a.yaml', service('a', 1));
+  await fixture.start();
+  fixture.write('a.yaml', '');
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['a 1']);
+  assert.deepEqual(fixture.findings(), [
+    'a.yaml:1:1: warning: is empty; its last content stays in force; delete the file to remove its objects',
+  ]);
+  rmSync(join(fixture.directory, 'a.yaml'));
+  fixture.look();
+  assert.deepEqual(fixture.services(), []);
+  assert.deepEqual(fixture.findings(), []);
+});
+
+test('a mounted ConfigMap: links through ..data, swapped at once', async (context) => {
+  const fixture = new Fixture(context);
+  const { directory } = fixture;
+  const version = (name: string, port: number): void => {
+    mkdirSync(join(directory, name));
+    writeFileSync(join(directory, name, 'a.yaml'), service('a', port));
+    symlinkSync(name, join(directory, '..data_tmp'));
+    renameSync(join(directory, '..data_tmp'), join(directory, '..data'));
+  };
+  version('..2024_1', 1);
+  symlinkSync('..data/a.yaml', join(directory, 'a.yaml'));
+  await fixture.start();
+  assert.deepEqual(fixture.services(), ['a 1']);
+  version('..2024_2', 2);
+  rmSync(join(directory, '..2024_1'), { recursive: true });
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['a 2']);
+});
+
+test('links in a circle, and to nowhere', async (context) => {
+  const fixture = new Fixture(context);
+  fixture.write('a.yaml', service('a', 1));
+  symlinkSync('.', join(fixture.directory, 'loop'));
+  symlinkSync('nowhere.yaml', join(fixture.directory, 'b.yaml'));
+  await fixture.start();
+  assert.deepEqual(fixture.services(), ['a 1']);
+});
+
+test('a directory that is not there is refused at start, and keeps its content when it goes later', async (context) => {
+  const fixture = new Fixture(context);
+  const missing = new DirectorySource({
+    directory: join(fixture.directory, 'none'),
+    clock: new FakeClock(),
+    watch: false,
+  });
+  await assert.rejects(
+    missing.start(() => undefined),
+    /can't read the directory .*none: it does not exist; create it or name another/,
+  );
+  fixture.write('a.yaml', service('a', 1));
+  await fixture.start();
+  rmSync(fixture.directory, { recursive: true });
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['a 1']);
+  assert.equal(fixture.findings().length, 1);
+  assert.match(fixture.findings()[0] ?? '', /error: can't be listed: /);
+  mkdirSync(fixture.directory);
+  fixture.write('b.yaml', service('b', 2));
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['b 2']);
+  assert.deepEqual(fixture.findings(), []);
+});
+
+test('a file that may not be read keeps its last content', { skip: process.getuid?.() === 0 }, async (context) => {
+  const fixture = new Fixture(context);
+  fixture.write('a.yaml', service('a', 1));
+  await fixture.start();
+  chmodSync(join(fixture.directory, 'a.yaml'), 0);
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['a 1']);
+  assert.match(fixture.findings().join('\n'), /error: can't be read: /);
+});
