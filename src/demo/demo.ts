@@ -9,7 +9,11 @@ import { systemClock, type Cancel, type Clock } from '../base/clock.ts';
 import type { CommandContext } from '../cli/command.ts';
 import { UsageError } from '../cli/usage.ts';
 import { createControlPlane } from '../controlplane/control-plane.ts';
-import { AdminServiceClient, type WatchEndpointsResponse } from '../gen/outrigger/admin/v1/admin.ts';
+import {
+  AdminServiceClient,
+  type EndpointStatus,
+  type WatchEndpointsResponse,
+} from '../gen/outrigger/admin/v1/admin.ts';
 import { isFree } from '../net/listen.ts';
 import { createLogger } from '../runtime/pino-logger.ts';
 import type { HostPort } from '../config/host-port.ts';
@@ -70,8 +74,11 @@ export async function demo(context: CommandContext): Promise<number> {
 
     const board = new Scoreboard([httpPort, grpcPort]);
     for (const backend of backends) board.addBackend(backend.name, `127.0.0.1:${backend.port}`);
-    const view = createView(context, board, clock, nextSteps(httpPort, grpcPort, admin));
     const client = new AdminServiceClient(`127.0.0.1:${admin}`, credentials.createInsecure());
+    const refresh = async (): Promise<void> => {
+      for (const status of await listEndpoints(client)) board.onCounters(status);
+    };
+    const view = createView(context, board, clock, nextSteps(httpPort, grpcPort, admin), refresh);
     const watch = client.watchEndpoints({ upstream: '', servicePort: 0 });
     watch.on('data', (message: WatchEndpointsResponse) => {
       const line = message.endpoint && board.onEndpoint(message.endpoint);
@@ -176,7 +183,13 @@ interface View {
 }
 
 /** A table that redraws on a terminal, otherwise a line an event and a summary every five seconds. */
-function createView(context: CommandContext, board: Scoreboard, clock: Clock, footer: readonly string[]): View {
+function createView(
+  context: CommandContext,
+  board: Scoreboard,
+  clock: Clock,
+  footer: readonly string[],
+  refresh: () => Promise<void>,
+): View {
   const startMs = clock.nowMs;
   const events: string[] = [];
   let cancel: Cancel = () => undefined;
@@ -185,6 +198,7 @@ function createView(context: CommandContext, board: Scoreboard, clock: Clock, fo
       const seconds = ((clock.nowMs - startMs) / 1000).toFixed(0);
       const below = [...footer, '', ...events.slice(-5)];
       context.out(drawTable(board, `outrigger demo   ${seconds} s   Ctrl-C ends it`, below, clock.nowMs));
+      void refresh().catch(() => undefined); // for the next drawing
       cancel = clock.after(REDRAW_MS, redraw);
     };
     redraw();
@@ -216,14 +230,17 @@ function nextSteps(httpPort: number, grpcPort: number, admin: number): string[] 
 
 /** Attempts by service port, as the sidecar counted them. */
 async function countAttempts(client: AdminServiceClient): Promise<Map<number, number>> {
-  const response = await new Promise<{ endpoints: { servicePort: number; attempts: bigint }[] }>((resolve, reject) => {
-    client.listEndpoints({ upstream: '', servicePort: 0, pageSize: 0, pageToken: '' }, (error, answer) =>
-      error ? reject(error) : resolve(answer),
-    );
-  });
   const attempts = new Map<number, number>();
-  for (const { servicePort, attempts: count } of response.endpoints) {
+  for (const { servicePort, attempts: count } of await listEndpoints(client)) {
     attempts.set(servicePort, (attempts.get(servicePort) ?? 0) + Number(count));
   }
   return attempts;
+}
+
+function listEndpoints(client: AdminServiceClient): Promise<EndpointStatus[]> {
+  return new Promise((resolve, reject) => {
+    client.listEndpoints({ upstream: '', servicePort: 0, pageSize: 0, pageToken: '' }, (error, answer) =>
+      error ? reject(error) : resolve(answer.endpoints),
+    );
+  });
 }

@@ -66,6 +66,12 @@ export class Scoreboard {
     return `${status.servicePort} ${status.scheme} ${key} ${status.state}: ${status.cause}`;
   }
 
+  /** Takes the counters of a list; states come from the watch alone, so that none is seen twice. */
+  onCounters({ address, port, successes, failures }: EndpointStatus): void {
+    const endpoint = this.endpoints.get(`${address}:${port}`);
+    if (endpoint) endpoint.status = { ...endpoint.status, successes, failures };
+  }
+
   /** Calls a second, p50 and p99 of an endpoint over the last ten seconds. */
   recent(endpoint: EndpointScore, nowMs: number): { rps: number; p50Ms: number; p99Ms: number } {
     endpoint.recent = endpoint.recent.filter(({ atMs }) => nowMs - atMs <= WINDOW_MS);

@@ -270,8 +270,8 @@ export interface Timeout {
     | number
     | undefined;
   /**
-   * Between two successful reads of the answer. Default 60. A gRPC stream is not cut by the default: there only a
-   * value that was set counts after the first byte of the answer.
+   * Between two successful reads of the answer, from the moment the request is sent. Default 60. A gRPC call is not
+   * cut by the default: there only a value that was set counts, and else the call's own deadline.
    */
   read?: number | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
