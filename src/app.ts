@@ -34,6 +34,9 @@ import { fdTarget, LineWriter } from './telemetry/line-writer.ts';
 import { Cluster, type ClusterContext } from './upstream/cluster.ts';
 import { endpointId } from './upstream/endpoint.ts';
 
+/** How often idle upstream connections are looked at. */
+const IDLE_SWEEP_MS = 1000;
+
 /** What a sidecar is made of. */
 export interface SidecarOptions {
   readonly settings: Settings;
@@ -119,6 +122,12 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
       Listener.bind(address, port, protocols, handle, listenerContext),
     describeBindError: (error, address, port) => describeBindError(error as NodeJS.ErrnoException, address, port),
   });
+
+  const sweepIdle = (): void => {
+    for (const cluster of config.clusters.values()) cluster.closeIdle();
+    cancelSweep = clock.after(IDLE_SWEEP_MS, sweepIdle);
+  };
+  let cancelSweep = clock.after(IDLE_SWEEP_MS, sweepIdle);
 
   // --- configuration ---
   const fixed = staticConfiguration(settings, clock.wallMs());
@@ -233,6 +242,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     },
     drain,
     async stop() {
+      cancelSweep();
       await client?.stop();
       config.destroy();
       await Promise.all([admin.stop(500), health.stop(500), accessLog?.flush(500)]);

@@ -341,5 +341,5 @@ export function readListenFlags(
   for (const listener of listeners) {
     if (listener.to.length === 0) throw new SettingsError(`--listen ${listener.text} needs --to HOST:PORT`);
   }
-  return listeners;
+  return listeners.map(({ listen, to, scheme }) => ({ listen, to, scheme }));
 }

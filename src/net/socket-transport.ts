@@ -29,6 +29,7 @@ function flushAll(): void {
 export class SocketTransport implements Transport {
   buffer: Buffer = NO_BUFFER;
   length = 0;
+  flushCount = 0;
   /** Replaced when the protocol has been sniffed. */
   handler: TransportHandler;
   readonly remoteAddress: string;
@@ -136,6 +137,7 @@ export class SocketTransport implements Transport {
     if (length === 0 || this.closed || this.ended) return;
     const buffer = this.buffer;
     const wasPending = this.socket.writableLength > 0;
+    this.flushCount++;
     this.socket.write(length === buffer.length ? buffer : buffer.subarray(0, length));
     this.length = 0;
     if (this.socket.writableLength === 0) {

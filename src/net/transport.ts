@@ -36,6 +36,8 @@ export interface Transport extends ByteSink {
   readonly localPort: number;
   /** Bytes written but not yet taken by the kernel. */
   readonly pendingBytes: number;
+  /** How often gathered bytes were handed to the kernel: what was written since the last time hasn't left at all. */
+  readonly flushCount: number;
   /** Since when pending bytes haven't moved, monotonic ms; -1 while none are pending. */
   readonly stalledSinceMs: number;
   /** Whether onClose was called. */

@@ -15,7 +15,8 @@ const GRPC_UNKNOWN = 2;
 export class Attempt implements LeaseWaiter, ResponseReceiver {
   readonly endpoint: LiveEndpoint;
   private readonly request: ProxyRequest;
-  private readonly startMs: number;
+  /** Monotonic ms at which it began. */
+  readonly startMs: number;
   private sender: RequestSender | undefined = undefined;
   private over = false;
   private grpcStatus = -1;

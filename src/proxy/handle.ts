@@ -305,6 +305,11 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
         if (leftMs <= 0) return this.timeOut(attempt, 'read_timeout');
         nextMs = Math.min(nextMs, leftMs);
       }
+    } else if (attempt) {
+      // A connection that is opening has a timer of its own; behind busy ones only this one ends the wait.
+      const leftMs = attempt.startMs + timeout.connectMs - nowMs;
+      if (leftMs <= 0) return this.timeOut(attempt, 'connect_timeout');
+      nextMs = Math.min(nextMs, leftMs);
     }
     this.context.wheel.start(this.ioTimer, nextMs);
   }
@@ -320,7 +325,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   private ioPeriodMs(): number {
     const timeout = this.cluster!.port.policy.timeout;
-    return Math.min(timeout.sendMs, timeout.readMs);
+    return Math.min(timeout.connectMs, timeout.sendMs, timeout.readMs);
   }
 
   private timeOut(attempt: Attempt, kind: ErrorKind): void {

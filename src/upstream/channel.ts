@@ -8,6 +8,8 @@ export interface Channel {
   readonly capacity: number;
   /** Streams in flight. */
   readonly active: number;
+  /** False: how many streams the peer stands isn't known yet, and until then few may be started. Left out: known. */
+  readonly settled?: boolean;
   /** Takes no more streams and will close by itself once `active` is 0. */
   readonly draining: boolean;
   /** Requests it has carried. */
@@ -27,7 +29,7 @@ export interface Channel {
 
 /** The pool's side. */
 export interface ChannelOwner {
-  /** Capacity grew (a stream ended, or the peer raised its limit). */
+  /** Capacity grew (a stream ended, or the peer raised its limit), or became known. */
   onAvailable(channel: Channel): void;
   /** It takes no new streams any more. Called once at most, before onClosed. */
   onDraining(channel: Channel): void;

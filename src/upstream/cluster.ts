@@ -1,6 +1,5 @@
 // A service port as it lives: its endpoints with their pools and numbers, who of them may be used, and the pick. Health
 // decides what is usable, balance/ chooses among it; neither knows the other.
-import type { Cancel } from '../base/clock.ts';
 import type { TimerWheel } from '../base/timer-wheel.ts';
 import type { Balancer, LiveNumbers, PickHints } from '../balance/balancer.ts';
 import { createRoundRobin, seedCursor } from '../balance/round-robin.ts';
@@ -21,8 +20,6 @@ import { createH2Channel } from './h2-channel.ts';
 import { PortHealth, type AttemptOutcome, type HealthContext } from './health.ts';
 import { EndpointPool, type PoolOptions } from './pool.ts';
 
-/** How often idle connections are looked at. */
-const IDLE_SWEEP_MS = 1000;
 /** Streams that a new HTTP/2 connection is expected to take; its SETTINGS say the truth later. */
 const EXPECTED_STREAMS = 100;
 
@@ -57,7 +54,6 @@ export class Cluster {
   private readonly live: LiveNumbers;
   private readonly hints: PickHints = { nowMs: 0, keyHash: 0 };
   private readonly health: PortHealth;
-  private cancelSweep: Cancel | undefined = undefined;
 
   constructor(port: UpstreamPort, context: ClusterContext) {
     this.port = port;
@@ -76,7 +72,6 @@ export class Cluster {
       context.onEndpointChange('updated', this, endpoint);
     });
     this.setEndpoints(undefined);
-    this.sweep();
   }
 
   /** The endpoints, ordered as configured. */
@@ -127,9 +122,13 @@ export class Cluster {
     this.setEndpoints(before);
   }
 
+  /** Closes connections that have been idle for too long. Called about once a second. */
+  closeIdle(): void {
+    for (const endpoint of this.endpoints.values()) endpoint.pool.closeIdle(this.context.clock.nowMs);
+  }
+
   /** The port is gone: nothing new starts; attempts in flight finish. */
   remove(): void {
-    this.cancelSweep?.();
     this.health.stop();
     for (const endpoint of this.endpoints.values()) {
       this.context.onEndpointChange('removed', this, endpoint);
@@ -142,7 +141,6 @@ export class Cluster {
 
   /** Closes every connection at once. */
   destroy(): void {
-    this.cancelSweep?.();
     this.health.stop();
     for (const endpoint of this.endpoints.values()) endpoint.pool.destroy();
   }
@@ -250,12 +248,5 @@ export class Cluster {
     const { clock, wheel, logger, limits } = this.context;
     const options = { clock, wheel, logger, limits, maxRequests: this.port.policy.keepalivePool.requests };
     return scheme === 'grpc' ? createH2Channel(transport, owner, options) : createH1Channel(transport, owner, options);
-  }
-
-  private sweep(): void {
-    this.cancelSweep = this.context.clock.after(IDLE_SWEEP_MS, () => {
-      for (const endpoint of this.endpoints.values()) endpoint.pool.closeIdle(this.context.clock.nowMs);
-      this.sweep();
-    });
   }
 }

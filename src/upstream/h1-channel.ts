@@ -89,8 +89,8 @@ class H1Channel implements Channel, TransportHandler, ResponseEvents, RequestStr
     this.stream = stream;
     this.served++;
     this.parser.begin(head.method === 'HEAD');
-    writeRequestHead(transport, head, framing);
     stream.begin(framing === CHUNKED ? -1 : Math.max(0, head.contentLength), endStream);
+    writeRequestHead(transport, head, framing);
     return stream;
   }
 

@@ -31,6 +31,8 @@ export class H1RequestStream implements RequestSender {
   private broken = false;
   /** Bytes that a stated length still allows; -1 for a chunked body. */
   private remaining = -1;
+  /** The transport's count as the head was written: until it moves, not a byte has left. */
+  private flushesBefore = 0;
 
   constructor(owner: RequestStreamOwner, transport: Transport, receiver: ResponseReceiver, reusedConnection: boolean) {
     this.owner = owner;
@@ -59,6 +61,7 @@ export class H1RequestStream implements RequestSender {
   /** The head was written. `bodyBytes`: -1 for a chunked body. */
   begin(bodyBytes: number, endStream: boolean): void {
     this.remaining = bodyBytes;
+    this.flushesBefore = this.transport.flushCount;
     this.sent = endStream ? 'all' : 'some';
   }
 
@@ -110,6 +113,8 @@ export class H1RequestStream implements RequestSender {
   fail(kind: ErrorKind, detail: string, resetCode: number): void {
     if (this.ended) return;
     this.ended = true;
+    // Lost in the turn that it was written in: the connection was closed before anything left.
+    if (this.sent !== 'nothing' && this.transport.flushCount === this.flushesBefore) this.sent = 'nothing';
     this.receiver.onAbort(kind, this.progress, detail, resetCode);
   }
 

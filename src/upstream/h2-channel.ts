@@ -3,8 +3,8 @@
 //   open ----GOAWAY came, drain(), maxRequests, no ids left----> draining ----no stream----> closed
 //     |  FIN, error, the peer broke the rules, no answer to PING, destroy() ------------------^
 //
-// Streams are started before the peer's SETTINGS are known, as RFC 9113 section 3.4 allows; until then it is taken to
-// stand 100 of them.
+// One stream is started before the peer's SETTINGS are known, as RFC 9113 section 3.4 allows: a single call needn't wait
+// for them, and of many at once a peer with a low limit would refuse most.
 import { NOTHING_SENT, type ErrorKind } from '../base/error.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
@@ -45,12 +45,13 @@ export function createH2Channel(transport: Transport, owner: ChannelOwner, conte
   return channel;
 }
 
-const ASSUMED_STREAMS = 100;
+const STREAMS_BEFORE_SETTINGS = 1;
 const PING_ACK_MS = 20_000;
 const KEEPALIVE_PING = 0x616c6976;
 
 class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwner {
   draining = false;
+  settled = false;
   served = 0;
   idleSinceMs: number;
   private readonly transport: Transport;
@@ -63,7 +64,7 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
   private pingSent = false;
   private lastReadMs = 0;
   private nextId: number;
-  private streamLimit = ASSUMED_STREAMS;
+  private streamLimit = STREAMS_BEFORE_SETTINGS;
   private drainTold = false;
   private closedTold = false;
 
@@ -199,7 +200,8 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
   onPeerReset(): void {}
 
   onPeerSettings(): void {
-    const before = this.capacity;
+    const before = this.settled ? this.capacity : -1;
+    this.settled = true;
     this.streamLimit = Math.min(this.connection.peer.concurrentStreams, this.context.limits.concurrentStreams);
     if (this.capacity > before) this.owner.onAvailable(this);
   }

@@ -39,6 +39,8 @@ export class EndpointPool implements ChannelOwner {
   private readonly leaving = new Set<Channel>();
   private readonly opening = new Set<{ cancel(): void }>();
   private readonly waiting: LeaseWaiter[] = [];
+  /** What the latest connection turned out to stand at once, where that is less than expected. */
+  private learnedCapacity = Infinity;
   private drained = false;
   private destroyed = false;
 
@@ -99,6 +101,12 @@ export class EndpointPool implements ChannelOwner {
       if (!waiter) break;
       waiter.onLease(channel);
     }
+    if (channel.settled === true && !channel.draining) {
+      const limit = channel.active + channel.capacity;
+      // A peer that stands no stream at present won't on another connection either: its callers wait.
+      if (limit > 0) this.learnedCapacity = limit;
+      if (limit > 0 && this.waiting.length > 0) this.openForWaiting();
+    }
     if (channel.active > 0 || channel.draining) return;
     if (this.drained || this.options.keepalive.idleTimeoutMs === 0 || this.idleCount() > this.options.keepalive.size) {
       channel.drain();
@@ -128,6 +136,8 @@ export class EndpointPool implements ChannelOwner {
     if (index >= 0) this.open.splice(index, 1);
     this.leaving.delete(channel);
     this.counters.count(CounterCell.UpstreamClosed);
+    // It never said what it stands, so it never was of use to those that it was opened for.
+    if (channel.settled === false) this.failSurplus('connect_failure', 'closed before its SETTINGS came');
     if (this.waiting.length > 0) this.openForWaiting();
   }
 
@@ -139,7 +149,15 @@ export class EndpointPool implements ChannelOwner {
   }
 
   private openForWaiting(): void {
-    while (this.opening.size * this.options.expectedCapacity < this.waiting.length) this.openOne();
+    while (this.expectedLeases() < this.waiting.length) this.openOne();
+  }
+
+  /** Waiters that can be expected to get a connection of those that are opening, or that don't know their limit yet. */
+  private expectedLeases(): number {
+    const each = Math.min(this.options.expectedCapacity, this.learnedCapacity);
+    let connections = this.opening.size;
+    if (each > 1) for (const channel of this.open) if (channel.settled === false) connections++;
+    return connections * each;
   }
 
   private openOne(): void {
@@ -177,8 +195,12 @@ export class EndpointPool implements ChannelOwner {
   private onConnectError(code: string): void {
     this.counters.count(CounterCell.UpstreamConnectFailed);
     const kind: ErrorKind = code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failure';
-    // The waiters that no other connection is being opened for: the oldest ones.
-    let surplus = this.waiting.length - this.opening.size * this.options.expectedCapacity;
-    while (surplus-- > 0) this.waiting.shift()?.onLeaseFailed(kind, code);
+    this.failSurplus(kind, code);
+  }
+
+  /** Fails the waiters that no other connection is being opened for: the oldest ones. */
+  private failSurplus(kind: ErrorKind, detail: string): void {
+    let surplus = this.waiting.length - this.expectedLeases();
+    while (surplus-- > 0) this.waiting.shift()?.onLeaseFailed(kind, detail);
   }
 }

@@ -1,5 +1,6 @@
 // What is tried again and what never is, seen from the caller and from scripted endpoints.
 import assert from 'node:assert/strict';
+import { connect } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { closedPort, startRawServer, type RawServer } from '../../support/raw-server.ts';
 import { endpointAt, startDataPlane } from '../../support/data-plane.ts';
@@ -144,5 +145,50 @@ describe('attempts', () => {
     const failed = answers.find(({ status }) => status !== 200);
     assert.equal(failed?.status, 504);
     assert.equal(failed?.headers['x-outrigger-reason'], 'read_timeout');
+  });
+
+  it('an HTTP/1.0 request without Host asks each endpoint by its own address', async () => {
+    const hosts: string[] = [];
+    const servers = await Promise.all(
+      [0, 1].map(() =>
+        startRawServer((socket) =>
+          socket.on('data', (bytes: Buffer) => {
+            hosts.push(/\r\nHost: (.*)\r\n/i.exec(bytes.toString('latin1'))?.[1] ?? '');
+            if (hosts.length === 1) socket.resetAndDestroy();
+            else socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+          }),
+        ),
+      ),
+    );
+    for (const server of servers) closers.push(() => server.close());
+    const { port } = await plane(servers.map((server) => server.port));
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.write('GET / HTTP/1.0\r\n\r\n');
+    let text = '';
+    socket.on('data', (bytes: Buffer) => (text += bytes.toString('latin1')));
+    await new Promise((resolve) => socket.once('end', resolve));
+    assert.match(text, /^HTTP\/1\.1 200 /);
+    const expected = servers.map((server) => `127.0.0.1:${server.port}`);
+    assert.deepEqual(hosts.toSorted(), expected.toSorted());
+  });
+
+  it('an attempt that the caller gave up is on record with its endpoint', async () => {
+    let asked: () => void = () => undefined;
+    const sawRequest = new Promise<void>((resolve) => (asked = resolve));
+    const silent = await startRawServer((socket) => socket.on('data', () => asked()));
+    closers.push(() => silent.close());
+    const { port, records, cluster } = await plane([silent.port]);
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.write('GET / HTTP/1.1\r\nHost: svc\r\n\r\n');
+    await sawRequest;
+    const closed = new Promise((resolve) => silent.connections[0]?.once('end', resolve));
+    socket.resetAndDestroy();
+    await closed;
+    assert.equal(records[0]?.error, 'downstream_reset');
+    assert.deepEqual(
+      records[0]?.attempts.map(({ endpoint, error }) => [endpoint.spec.port, error]),
+      [[silent.port, 'downstream_reset']],
+    );
+    assert.equal(cluster.inFlight, 0);
   });
 });

@@ -116,13 +116,30 @@ const OK = [':status', '200'];
 
 test('preface, SETTINGS and the first request leave at once', () => {
   const { transport, call, peer, channel } = openBare();
-  assert.equal(channel.capacity, 100);
+  assert.equal(channel.capacity, 1);
+  assert.equal(channel.settled, false);
   const { sender } = call();
   assert.equal(sender.progress.sent, 'all');
   assert.ok(transport.buffer.subarray(0, 24).equals(PREFACE));
   const frames = peer.take(PREFACE.length);
   assert.deepEqual(frames.map(describe), ['SETTINGS', `WINDOW_UPDATE 0 ${1024 * 1024 - 65_535}`, 'HEADERS 1 END']);
   assert.equal(frames[0]?.payload.toString('hex', 0, 6), '000200000000');
+});
+
+test('one stream goes ahead of the SETTINGS; what the peer stands is known, and told, with them', () => {
+  const { call, peer, channel, owner } = openBare();
+  call();
+  assert.equal(channel.capacity, 0);
+  peer.send(settings(3, 1));
+  assert.equal(channel.settled, true);
+  assert.equal(channel.capacity, 0);
+  assert.deepEqual(owner, ['available'], 'told although nothing can be started: who waits may look elsewhere');
+  peer.send(settings(3, 4));
+  assert.equal(channel.capacity, 3);
+  assert.deepEqual(owner, ['available', 'available']);
+  peer.send(settings(3, 2));
+  assert.equal(channel.capacity, 1);
+  assert.deepEqual(owner, ['available', 'available'], 'less is no news to who waits');
 });
 
 test('a request with body and trailers, and an answer with all its parts', () => {

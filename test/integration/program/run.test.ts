@@ -1,0 +1,250 @@
+// `outrigger run` as a process: its ready line, its ports, its logs, its signals and its exit statuses.
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { adminClient } from '../../support/admin-client.ts';
+import { httpCall } from '../../support/http-call.ts';
+import { portOf, runProgram, startProgram, type Program } from '../../support/program.ts';
+import { startRawServer, type RawServer } from '../../support/raw-server.ts';
+
+const QUIET = ['--admin', '0', '--health', '0'];
+const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok';
+
+let backend: RawServer;
+let directory: string;
+const programs: Program[] = [];
+
+before(async () => {
+  backend = await startRawServer((socket) => socket.on('data', () => socket.write(ANSWER)));
+  directory = await mkdtemp(join(tmpdir(), 'outrigger-run-'));
+});
+
+after(async () => {
+  backend.close();
+  for (const program of programs) await program.kill();
+  await rm(directory, { recursive: true, force: true });
+});
+
+async function run(...args: string[]): Promise<Program & { port: number }> {
+  const program = await startProgram(['run', ...QUIET, ...args]);
+  programs.push(program);
+  return Object.assign(program, { port: portOf(program.ready.listeners?.[0]?.address) });
+}
+
+/** A backend that keeps a call waiting until it is told to answer. */
+async function slowBackend(): Promise<RawServer & { asked: Promise<void>; answer(): void }> {
+  let ask: () => void = () => undefined;
+  const asked = new Promise<void>((resolve) => {
+    ask = resolve;
+  });
+  const server = await startRawServer((socket) => socket.on('data', () => ask()));
+  return Object.assign(server, { asked, answer: () => server.connections[0]?.write(ANSWER) });
+}
+
+/** Waits until nobody answers on a port any more. */
+async function untilRefused(port: number): Promise<void> {
+  for (;;) {
+    const socket = connect({ host: '127.0.0.1', port });
+    const refused = await new Promise<boolean>((resolve) => {
+      socket.once('error', () => resolve(true));
+      socket.once('connect', () => resolve(false));
+    });
+    socket.destroy();
+    if (refused) return;
+  }
+}
+
+describe('outrigger run', () => {
+  it('says on one line that it is ready and where, serves, and logs to stderr only', async () => {
+    const program = await run('--listen', '0', '--to', `127.0.0.1:${backend.port}`, '--access-log', 'json');
+    const { ready } = program;
+    assert.equal(ready.ready, true);
+    assert.equal(ready.listeners?.length, 1);
+    assert.match(ready.listeners[0]?.address ?? '', /^127\.0\.0\.1:\d+$/);
+    assert.match(ready.admin ?? '', /^127\.0\.0\.1:\d+$/);
+    assert.match(ready.health ?? '', /^127\.0\.0\.1:\d+$/);
+    const answer = await httpCall(program.port, {
+      path: '/a?b=c',
+      headers: { Host: 'svc', 'User-Agent': 'test', 'X-Forwarded-For': '10.9.8.7' },
+    });
+    assert.equal(answer.body.toString(), 'ok');
+    assert.equal(await program.stop(), 0);
+    const lines = program.log().trim().split('\n');
+    const records = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    const access = records.filter((record) => record['method'] === 'GET');
+    assert.equal(access.length, 1, program.log());
+    const { attempts, ...rest } = access[0] ?? {};
+    for (const [name, value] of Object.entries({
+      path: '/a?b=c',
+      protocol: 'HTTP/1.1',
+      authority: 'svc',
+      status: 200,
+      bytes_received: 0,
+      bytes_sent: 2,
+      remote_address: '127.0.0.1',
+      forwarded_for: '10.9.8.7',
+      user_agent: 'test',
+      upstream: 'static/listener-0',
+      endpoint: `127.0.0.1:${backend.port}`,
+    })) {
+      assert.equal(rest[name], value, name);
+    }
+    assert.equal((attempts as { outcome: string }[])[0]?.outcome, '200');
+  });
+
+  it('the text access log has the layout of Envoy', async () => {
+    const program = await run('--listen', '0', '--to', `127.0.0.1:${backend.port}`, '--access-log', 'text');
+    await httpCall(program.port, { headers: { Host: 'svc' } });
+    assert.equal(await program.stop(), 0);
+    const line = program
+      .log()
+      .split('\n')
+      .find((candidate) => candidate.startsWith('['));
+    const layout =
+      /^\[\d{4}-\d\d-\d\dT[\d:.]+Z\] "GET \/ HTTP\/1\.1" 200 - 0 2 \d+ \d+ "-" "-" "[0-9a-f]{32}" "svc" "127\.0\.0\.1:\d+"$/;
+    assert.match(line ?? '', layout);
+  });
+
+  it('answers /ready, /live, /metrics and /v1/healthcheck', async () => {
+    const program = await run('--listen', '0', '--to', `127.0.0.1:${backend.port}`);
+    await httpCall(program.port);
+    const health = portOf(program.ready.health);
+    const admin = portOf(program.ready.admin);
+    assert.equal((await httpCall(health, { path: '/ready' })).status, 200);
+    assert.equal((await httpCall(health, { path: '/live' })).status, 200);
+    const metrics = await httpCall(admin, { path: '/metrics' });
+    assert.equal(metrics.status, 200);
+    assert.match(metrics.body.toString(), /^outrigger_\w+\{?.* 1$/m);
+    const healthcheck = await httpCall(admin, { path: '/v1/healthcheck' });
+    assert.equal(healthcheck.status, 200);
+    assert.match(String(healthcheck.headers['content-type']), /json/);
+    assert.doesNotThrow(() => JSON.parse(healthcheck.body.toString()));
+    const client = adminClient(admin);
+    const { endpoints } = await client.listEndpoints({});
+    client.close();
+    assert.deepEqual(
+      endpoints.map(({ port }) => port),
+      [backend.port],
+    );
+    assert.equal(await program.stop(), 0);
+  });
+
+  it('SIGTERM: not ready, no new connections, the call in flight finishes, then status 0', async () => {
+    const slow = await slowBackend();
+    const program = await run('--listen', '0', '--to', `127.0.0.1:${slow.port}`);
+    const call = httpCall(program.port);
+    await slow.asked;
+    const stopped = program.stop();
+    await untilRefused(program.port);
+    const ready = await httpCall(portOf(program.ready.health), { path: '/ready' });
+    assert.equal(ready.status, 503);
+    assert.match(ready.body.toString(), /draining/);
+    slow.answer();
+    const answer = await call;
+    assert.equal(answer.status, 200);
+    assert.equal(answer.headers.connection, 'close');
+    assert.equal(await stopped, 0);
+    slow.close();
+  });
+
+  it('a second SIGTERM ends at once, with status 1', async () => {
+    const slow = await slowBackend();
+    const program = await run('--listen', '0', '--to', `127.0.0.1:${slow.port}`);
+    const call = httpCall(program.port).catch(() => 'cut');
+    await slow.asked;
+    const stopped = program.stop();
+    await untilRefused(program.port);
+    program.process.kill('SIGTERM');
+    assert.equal(await stopped, 1);
+    assert.equal(await call, 'cut');
+    slow.close();
+  });
+
+  it('a drain that takes too long cuts what is left, with status 1', async () => {
+    const slow = await slowBackend();
+    const program = await run('--listen', '0', '--to', `127.0.0.1:${slow.port}`, '--drain-timeout', '50ms');
+    const call = httpCall(program.port).catch(() => 'cut');
+    await slow.asked;
+    assert.equal(await program.stop(), 1);
+    assert.equal(await call, 'cut');
+    slow.close();
+  });
+
+  it('a taken port is one clear line and status 1', async () => {
+    const cases = [
+      ['--admin', String(backend.port), '--health', '0'],
+      ['--admin', '0', '--health', String(backend.port)],
+      [...QUIET, '--listen', String(backend.port), '--to', '127.0.0.1:9'],
+    ];
+    const results = await Promise.all(cases.map((args) => runProgram(['run', '--log-level', 'fatal', ...args])));
+    for (const { status, out, log } of results) {
+      assert.equal(status, 1, log);
+      assert.equal(out, '');
+      assert.match(log, new RegExp(`^outrigger: .*127\\.0\\.0\\.1:${backend.port} is already in use.*\n$`));
+    }
+  });
+
+  it('bad usage and bad values: one line with the place, status 2', async () => {
+    const file = join(directory, 'bad.yaml');
+    await writeFile(file, 'apiVersion: outrigger.config/v1\nkind: Bootstrap\nspec: {admin: nope, drian_timeout: 3}\n');
+    const broken = join(directory, 'broken.yaml');
+    await writeFile(broken, 'spec: [\n');
+    const cases: [args: string[], expected: RegExp][] = [
+      [['run', '--adnim', '0'], /--adnim.*outrigger run --help/],
+      [['run', 'show'], /unexpected argument 'show'/],
+      [['run', '--to', '127.0.0.1:1'], /^outrigger: --to belongs to the --listen before it/],
+      [['run', '--admin', 'x'], /^outrigger: --admin: /],
+      [['run', '--listen', '0', '--to', '127.0.0.1:1', '--scheme', 'https'], /^outrigger: --scheme: 'https'/],
+      [['run', '-c', file], /bad\.yaml: .*admin.*drian_timeout|bad\.yaml: .*drian_timeout.*/],
+      [['run', '-c', broken], /broken\.yaml: .* line 2/],
+      [['config', 'show', 'me'], /unexpected argument 'me'/],
+      [['lauf'], /unknown command 'lauf'; commands: run, control/],
+    ];
+    const results = await Promise.all(cases.map(([args]) => runProgram(args)));
+    for (const [i, { status, out, log }] of results.entries()) {
+      const [args, expected] = cases[i] ?? [];
+      assert.equal(status, 2, `${args?.join(' ')}: ${log}`);
+      assert.equal(out, '');
+      assert.match(log, expected ?? /^$/);
+      assert.doesNotMatch(log, /\n {4}at /, 'no stack');
+    }
+  });
+
+  it('config show tells each value and where it came from', async () => {
+    const file = join(directory, 'b.yaml');
+    await writeFile(
+      file,
+      'apiVersion: outrigger.config/v1\nkind: Bootstrap\nspec: {health: "0.0.0.0:7", access_log: json}\n',
+    );
+    const args = ['config', 'show', '-c', file, '--admin', '[::1]:5', '--listen', '80', '--to', '10.0.0.1:1'];
+    const environment = { ...process.env, OUTRIGGER_LOG_LEVEL: 'warn', OUTRIGGER_ACCESS_LOG: 'text' };
+    const { status, out, log } = await runProgram(args, environment);
+    assert.equal(status, 0, log);
+    const rows = new Map(out.split('\n').map((line) => [line.split(/ +/)[0], line.split(/ +/).slice(1)]));
+    assert.deepEqual(rows.get('--admin'), ['[::1]:5', 'flag', 'OUTRIGGER_ADMIN']);
+    assert.deepEqual(rows.get('--log-level'), ['warn', 'environment', 'OUTRIGGER_LOG_LEVEL']);
+    assert.deepEqual(rows.get('--access-log'), ['text', 'environment', 'OUTRIGGER_ACCESS_LOG']);
+    assert.deepEqual(rows.get('--health'), ['0.0.0.0:7', 'file', 'OUTRIGGER_HEALTH']);
+    assert.deepEqual(rows.get('--drain-timeout'), ['30000ms', 'default', 'OUTRIGGER_DRAIN_TIMEOUT']);
+    assert.deepEqual(rows.get('--listen')?.slice(0, 2), ['127.0.0.1:80->http:10.0.0.1:1', 'flag']);
+  });
+
+  it('--help and --version', async () => {
+    const [help, run, version, nothing] = await Promise.all([
+      runProgram(['--help']),
+      runProgram(['run', '--help']),
+      runProgram(['--version']),
+      runProgram([]),
+    ]);
+    assert.equal(help.status, 0);
+    assert.match(help.out, /^Usage: outrigger COMMAND/);
+    assert.equal(run.status, 0);
+    assert.match(run.out, /--drain-timeout DURATION/);
+    assert.equal(version.status, 0);
+    assert.match(version.out, /^outrigger \S+\n$/);
+    assert.equal(nothing.status, 2);
+  });
+});

@@ -1,0 +1,293 @@
+import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
+import { parseArgs } from 'node:util';
+import { describe, it } from 'node:test';
+import { COMMANDS, flagOptions } from '../../../src/cli/usage.ts';
+import { readBootstrap } from '../../../src/config/bootstrap.ts';
+import {
+  parseDurationMs,
+  readListenFlags,
+  resolveLogLevel,
+  resolveSettings,
+  settingNames,
+  SettingsError,
+  type Environment,
+  type Origin,
+  type Settings,
+  type StaticListenerSetting,
+} from '../../../src/config/settings.ts';
+import type { Bootstrap } from '../../../src/gen/outrigger/config/v1/bootstrap.ts';
+
+function bootstrap(spec: Record<string, unknown>): Bootstrap {
+  const result = readBootstrap({ apiVersion: 'outrigger.config/v1', kind: 'Bootstrap', spec });
+  assert.ok(result.ok, result.ok ? '' : JSON.stringify(result.problems));
+  return result.bootstrap;
+}
+
+/** Resolves as `run` does. */
+function resolve(
+  args: readonly string[] = [],
+  environment: Environment = {},
+  file?: Record<string, unknown>,
+): { settings: Settings; origin: (name: keyof Settings) => Origin | undefined } {
+  const command = COMMANDS['run'];
+  assert.ok(command);
+  const { values, tokens } = parseArgs({ args: [...args], options: flagOptions(command), tokens: true });
+  const read = file && bootstrap(file);
+  const { settings, origins } = resolveSettings(values, environment, read, 'b.yaml', readListenFlags(tokens));
+  return { settings, origin: (name) => origins.get(name) };
+}
+
+function failure(args: readonly string[], environment: Environment = {}, file?: Record<string, unknown>): string {
+  try {
+    resolve(args, environment, file);
+  } catch (error) {
+    assert.ok(error instanceof SettingsError, String(error));
+    return error.message;
+  }
+  return assert.fail(`${args.join(' ')} ${JSON.stringify(environment)}: accepted`);
+}
+
+/** For each setting: a value as flag, as variable and in the file, and what they mean. */
+const CASES: Record<
+  Exclude<keyof Settings, 'listeners'>,
+  { flag: [string, unknown]; variable: [string, unknown]; file: [string, unknown, unknown]; fallback: unknown }
+> = {
+  nodeId: { flag: ['f', 'f'], variable: ['v', 'v'], file: ['node_id', 'n', 'n'], fallback: hostname() },
+  control: {
+    flag: ['a:1, b:2', [host('a', 1), host('b', 2)]],
+    variable: ['[::1]:3', [host('::1', 3)]],
+    file: ['control', ['c:4', 'd:5'], [host('c', 4), host('d', 5)]],
+    fallback: [],
+  },
+  xds: { flag: ['sotw', 'sotw'], variable: ['delta', 'delta'], file: ['xds', 'sotw', 'sotw'], fallback: 'delta' },
+  admin: {
+    flag: ['1', host('127.0.0.1', 1)],
+    variable: ['localhost:2', host('127.0.0.1', 2)],
+    file: ['admin', '[::]:0', host('::', 0)],
+    fallback: host('127.0.0.1', 15000),
+  },
+  health: {
+    flag: ['0.0.0.0:1', host('0.0.0.0', 1)],
+    variable: ['2', host('127.0.0.1', 2)],
+    file: ['health', '3', host('127.0.0.1', 3)],
+    fallback: host('127.0.0.1', 15021),
+  },
+  stateDir: { flag: ['/f', '/f'], variable: ['/v', '/v'], file: ['state_dir', '/n', '/n'], fallback: undefined },
+  bind: {
+    flag: ['::', '::'],
+    variable: ['localhost', '127.0.0.1'],
+    file: ['bind', '0.0.0.0', '0.0.0.0'],
+    fallback: '127.0.0.1',
+  },
+  listenerPorts: {
+    flag: ['ephemeral', 'ephemeral'],
+    variable: ['service', 'service'],
+    file: ['listener_ports', 'ephemeral', 'ephemeral'],
+    fallback: 'service',
+  },
+  drainTimeoutMs: {
+    flag: ['250ms', 250],
+    variable: ['2m', 120_000],
+    file: ['drain_timeout', 1.5, 1500],
+    fallback: 30_000,
+  },
+  accessLog: {
+    flag: ['json', 'json'],
+    variable: ['text', 'text'],
+    file: ['access_log', 'json', 'json'],
+    fallback: 'off',
+  },
+  logLevel: {
+    flag: ['warn', 'warn'],
+    variable: ['debug', 'debug'],
+    file: ['log_level', 'error', 'error'],
+    fallback: 'info',
+  },
+  podIp: {
+    flag: ['10.0.0.1', '10.0.0.1'],
+    variable: ['fd00::1', 'fd00::1'],
+    file: ['pod_ip', '10.0.0.3', '10.0.0.3'],
+    fallback: undefined,
+  },
+  services: {
+    flag: ['a/b,c/d', ['a/b', 'c/d']],
+    variable: [' e/f ', ['e/f']],
+    file: ['services', ['g/h'], ['g/h']],
+    fallback: [],
+  },
+};
+
+function host(name: string, port: number): { host: string; port: number } {
+  return { host: name, port };
+}
+
+describe('resolveSettings', () => {
+  it('flag > environment > file > default, each with its origin', () => {
+    assert.deepEqual(
+      settingNames().map(({ name }) => name),
+      Object.keys(CASES),
+    );
+    for (const { name, flag, environment } of settingNames()) {
+      if (name === 'listeners') continue;
+      const { flag: byFlag, variable, file, fallback } = CASES[name];
+      const args = [`--${flag}`, byFlag[0]];
+      const variables = { [environment]: variable[0] };
+      const inFile = { [file[0]]: file[1] };
+      for (const [from, resolved, expected] of [
+        ['flag', resolve(args, variables, inFile), byFlag[1]],
+        ['environment', resolve([], variables, inFile), variable[1]],
+        ['file', resolve([], { [environment]: '' }, inFile), file[2]],
+        ['default', resolve([], {}, {}), fallback],
+        ['default', resolve(), fallback],
+      ] as const) {
+        assert.deepEqual(resolved.settings[name], expected, `${name} from ${from}`);
+        assert.equal(resolved.origin(name), from, name);
+      }
+    }
+  });
+
+  it('the node id of a Pod is its name and namespace', () => {
+    assert.equal(resolve([], { POD_NAME: 'web-0', POD_NAMESPACE: 'shop' }).settings.nodeId, 'web-0.shop');
+    assert.equal(resolve([], { POD_NAME: 'web-0', POD_NAMESPACE: '' }).settings.nodeId, 'web-0.default');
+    assert.equal(resolve([], { POD_NAME: '' }).settings.nodeId, hostname());
+  });
+
+  it('every bad value names its place, as flag and as variable', () => {
+    const bad: [name: keyof Settings, text: string, reason: RegExp][] = [
+      ['nodeId', 'a b', /blanks/],
+      ['control', 'nowhere', /'nowhere' has no port: it must be HOST:PORT/],
+      ['control', 'a:1,b:99999', /port '99999' must be between 1 and 65535/],
+      ['control', ',', /at least one HOST:PORT/],
+      ['xds', 'delat', /'delat' is not one of delta, sotw/],
+      ['admin', '70000', /between 0 and 65535/],
+      ['admin', 'web.example:1', /DNS name/],
+      ['health', '::1', /\[HOST:\]PORT|brackets/],
+      ['stateDir', '', /must be a directory; leave it out/],
+      ['bind', '10.0.0.256', /not an IP address/],
+      ['listenerPorts', 'free', /not one of service, ephemeral/],
+      ['drainTimeoutMs', '5 parsecs', /is not a duration \(30, 30s, 500ms, 2m\)/],
+      ['drainTimeoutMs', '-1', /is not a duration/],
+      ['drainTimeoutMs', '25h', /at most 24h/],
+      ['accessLog', 'xml', /not one of off, json, text/],
+      ['logLevel', 'loud', /not one of trace, debug, info, warn, error, fatal/],
+      ['podIp', 'pod', /not an IP address/],
+      ['services', 'a/b,web', /'web' must be namespace\/name/],
+    ];
+    const names = new Map(settingNames().map((setting) => [setting.name, setting]));
+    for (const [name, text, reason] of bad) {
+      const setting = names.get(name);
+      assert.ok(setting);
+      const byFlag = failure([`--${setting.flag}=${text}`]);
+      assert.ok(byFlag.startsWith(`--${setting.flag}: `), byFlag);
+      assert.match(byFlag, reason);
+      if (text === '') continue; // an empty variable counts as none
+      const byVariable = failure([], { [setting.environment]: text });
+      assert.ok(byVariable.startsWith(`${setting.environment}: `), byVariable);
+      assert.match(byVariable, reason);
+    }
+  });
+
+  it('a bad value of the file that only shows here names file and field', () => {
+    assert.equal(failure([], {}, { drain_timeout: 90_000 }), 'b.yaml: spec.drain_timeout: must be at most 24h');
+  });
+
+  it('an empty text is no value for a flag that needs one', () => {
+    for (const flag of ['node-id', 'control', 'admin', 'bind', 'drain-timeout', 'pod-ip', 'state-dir']) {
+      assert.match(failure([`--${flag}=`]), new RegExp(`^--${flag}: `));
+    }
+  });
+});
+
+describe('listeners', () => {
+  const one = { listen: host('127.0.0.1', 80), to: [host('10.0.0.1', 1), host('10.0.0.2', 2)], scheme: 'grpc' };
+  const two = { listen: host('0.0.0.0', 81), to: [host('::1', 3)], scheme: 'http' };
+
+  function flags(...args: string[]): readonly StaticListenerSetting[] {
+    return resolve(args).settings.listeners;
+  }
+
+  it('what follows a --listen belongs to it', () => {
+    assert.deepEqual(
+      flags(
+        '--listen',
+        '80',
+        '--to',
+        '10.0.0.1:1,10.0.0.2:2',
+        '--scheme',
+        'grpc',
+        '--listen=0.0.0.0:81',
+        '--to=[::1]:3',
+      ),
+      [one, two],
+    );
+    assert.deepEqual(
+      flags('--listen', '80', '--scheme', 'grpc', '--to', '10.0.0.1:1', '--to', '10.0.0.2:2', '--admin', '0'),
+      [one],
+    );
+  });
+
+  it('--to and --scheme need a --listen before them, and a --listen needs a --to', () => {
+    assert.equal(failure(['--to', '10.0.0.1:1']), '--to belongs to the --listen before it, and there is none');
+    assert.match(failure(['--scheme', 'grpc', '--listen', '80', '--to', '10.0.0.1:1']), /^--scheme belongs to/);
+    assert.equal(
+      failure(['--listen', '80', '--listen', '81', '--to', '10.0.0.1:1']),
+      '--listen 80 needs --to HOST:PORT',
+    );
+  });
+
+  it('bad addresses and schemes name the flag', () => {
+    assert.match(failure(['--listen', 'x']), /^--listen: 'x'/);
+    assert.match(failure(['--listen', 'web:80', '--to', '10.0.0.1:1']), /^--listen: 'web' is a DNS name/);
+    assert.match(failure(['--listen', '80', '--to', '10.0.0.1']), /^--to: '10.0.0.1' has no port/);
+    assert.match(failure(['--listen', '80', '--to', '10.0.0.1:0']), /^--to: port '0' must be between 1 and 65535/);
+    assert.match(failure(['--listen', '80', '--to', 'web:80']), /^--to: 'web' is a DNS name/);
+    assert.match(failure(['--listen', '80', '--to', '1.1.1.1:1', '--scheme', 'grcp']), /^--scheme: 'grcp' .*'grpc'/);
+    assert.equal(
+      failure(['--listen', '80', '--to', '1.1.1.1:1', '--scheme', 'https']),
+      "--scheme: 'https' is not supported yet",
+    );
+  });
+
+  it('those of the file are used where no flag gives any', () => {
+    const file = { listeners: [{ listen: '0.0.0.0:81', to: ['[::1]:3'] }] };
+    const fromFile = resolve([], {}, file);
+    assert.deepEqual(fromFile.settings.listeners, [two]);
+    assert.equal(fromFile.origin('listeners'), 'file');
+    const fromFlags = resolve(['--listen', '80', '--to', '10.0.0.1:1,10.0.0.2:2', '--scheme', 'grpc'], {}, file);
+    assert.deepEqual(fromFlags.settings.listeners, [one]);
+    assert.equal(fromFlags.origin('listeners'), 'flag');
+    assert.equal(resolve().origin('listeners'), 'default');
+  });
+});
+
+describe('parseDurationMs', () => {
+  it('reads seconds and units', () => {
+    for (const [text, expected] of [
+      ['30', 30_000],
+      ['0', 0],
+      ['1.5s', 1500],
+      ['500ms', 500],
+      ['2m', 120_000],
+      ['24h', 86_400_000],
+      [' 1s ', 1000],
+    ] as const) {
+      assert.equal(parseDurationMs(text, '--for'), expected, text);
+    }
+  });
+
+  it('refuses the rest with its place', () => {
+    for (const text of ['', 's', '1 s', '1d', '1e3', '.5', '1.', 'NaN', 'Infinity', '9'.repeat(400)]) {
+      assert.throws(() => parseDurationMs(text, '--for'), /^SettingsError: --for: /, text);
+    }
+  });
+});
+
+describe('resolveLogLevel', () => {
+  it('flag > environment > info', () => {
+    assert.equal(resolveLogLevel({ 'log-level': 'warn' }, { OUTRIGGER_LOG_LEVEL: 'debug' }), 'warn');
+    assert.equal(resolveLogLevel({}, { OUTRIGGER_LOG_LEVEL: 'debug' }), 'debug');
+    assert.equal(resolveLogLevel({}, { OUTRIGGER_LOG_LEVEL: '' }), 'info');
+    assert.throws(() => resolveLogLevel({}, { OUTRIGGER_LOG_LEVEL: 'x' }), /OUTRIGGER_LOG_LEVEL: 'x' is not one of/);
+  });
+});
