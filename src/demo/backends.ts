@@ -8,6 +8,7 @@ import {
   type GrpcObject,
   type sendUnaryData,
   type ServerDuplexStream,
+  type ServerReadableStream,
   type ServerUnaryCall,
   type ServerWritableStream,
   type ServiceClientConstructor,
@@ -66,6 +67,7 @@ interface Greeting {
   readonly name?: string;
   readonly to?: number;
   readonly text?: string;
+  readonly word?: string;
 }
 
 /** Service constructor of outrigger.demo.v1.GreeterService, loaded at run time from the descriptor set. */
@@ -90,6 +92,13 @@ export async function startGrpcBackend(name: string): Promise<Backend> {
           call.write({ number, backend: name });
         }
         call.end();
+      },
+      join: (call: ServerReadableStream<Greeting, object>, done: sendUnaryData<object>) => {
+        const words: string[] = [];
+        call.on('data', ({ word }: Greeting) => {
+          if (words.length < 1000) words.push(word ?? '');
+        });
+        call.on('end', () => done(null, { line: words.join(' '), backend: name }));
       },
       chat: (call: ServerDuplexStream<Greeting, object>) => {
         call.on('data', (message: Greeting) => call.write({ text: message.text ?? '', backend: name }));

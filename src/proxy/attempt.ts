@@ -17,15 +17,18 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   private readonly request: ProxyRequest;
   /** Monotonic ms at which it began. */
   readonly startMs: number;
+  readonly fresh: boolean;
   private sender: RequestSender | undefined = undefined;
   private over = false;
   private grpcStatus = -1;
   private status = 0;
   private headMs = -1;
 
-  constructor(request: ProxyRequest, endpoint: LiveEndpoint) {
+  /** `fresh`: see LeaseWaiter. */
+  constructor(request: ProxyRequest, endpoint: LiveEndpoint, fresh: boolean) {
     this.request = request;
     this.endpoint = endpoint;
+    this.fresh = fresh;
     this.startMs = request.context.clock.nowMs;
   }
 

@@ -82,6 +82,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   private readonly tried = new TriedSlots();
   private readonly facts: RetryFacts;
   private heldBytes = 0;
+  /** A kept connection was closed under this request: what is tried next gets a new one. */
+  private staleSeen = false;
   private requestPaused = false;
   private responsePaused = false;
   private done = false;
@@ -191,7 +193,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     if (!endpoint) return this.fail('no_endpoints', cluster.port.key);
     this.facts.attempts++;
     this.responsePaused = false;
-    this.attempt = new Attempt(this, endpoint);
+    this.attempt = new Attempt(this, endpoint, this.staleSeen);
     if (!this.ioTimer.running) this.context.wheel.start(this.ioTimer, this.ioPeriodMs());
     this.attempt.start();
   }
@@ -225,6 +227,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     const slot = attempt.endpoint.slot;
     facts.maxAttempts = cluster.attemptLimit();
     facts.endpointLeft = cluster.hasUntried(tried, slot);
+    if (kind === 'upstream_reset' && progress.reusedConnection) this.staleSeen = true;
     const decision = mayRetry(kind, progress, facts, cluster.budget, nowMs);
     switch (decision.kind) {
       case 'final':

@@ -20,12 +20,15 @@ export class UpstreamH2Stream extends H2Stream implements RequestSender {
   readonly isHead: boolean;
   readonly receiver: ResponseReceiver;
   private readonly reusedConnection: boolean;
+  /** The transport's count as the stream was made: until it moves, not a byte of it has left. */
+  private readonly flushesBefore: number;
 
   constructor(connection: H2Connection, receiver: ResponseReceiver, isHead: boolean, reusedConnection: boolean) {
     super(connection);
     this.receiver = receiver;
     this.isHead = isHead;
     this.reusedConnection = reusedConnection;
+    this.flushesBefore = connection.sink.flushCount;
   }
 
   get progress(): Progress {
@@ -72,7 +75,8 @@ export class UpstreamH2Stream extends H2Stream implements RequestSender {
   }
 
   override lost(detail: string): void {
-    this.end(this.failure, false, detail, -1);
+    const unsent = this.connection.sink.flushCount === this.flushesBefore;
+    this.end(this.failure, false, detail, -1, unsent);
   }
 
   override drained(): void {
@@ -82,9 +86,10 @@ export class UpstreamH2Stream extends H2Stream implements RequestSender {
   override endedFirst(): void {}
 
   /** An answer that is complete stays so, whatever becomes of the rest of the request. */
-  private end(kind: ErrorKind, refusedByPeer: boolean, detail: string, resetCode: number): void {
+  private end(kind: ErrorKind, refusedByPeer: boolean, detail: string, resetCode: number, unsent = false): void {
     if (this.aborted || this.remoteEnded) return;
-    this.receiver.onAbort(kind, this.progressNow(refusedByPeer), detail, resetCode);
+    const progress = this.progressNow(refusedByPeer);
+    this.receiver.onAbort(kind, unsent ? { ...progress, sent: 'nothing' } : progress, detail, resetCode);
   }
 
   private progressNow(refusedByPeer: boolean): Progress {

@@ -9,6 +9,8 @@ import type { Channel, ChannelFactory, ChannelOwner } from './channel.ts';
 
 /** Who waits for a channel. Exactly one of the two is called, unless the lease is cancelled first. */
 export interface LeaseWaiter {
+  /** Wants no HTTP/1 connection that has been idle: such a one was just closed under its request. */
+  readonly fresh?: boolean;
   /** `channel` has capacity for one stream: start it before anything else happens. */
   onLease(channel: Channel): void;
   onLeaseFailed(kind: ErrorKind, detail: string): void;
@@ -57,7 +59,9 @@ export class EndpointPool implements ChannelOwner {
 
   /** Hands a channel to `waiter`: at once where one has capacity, else when one opens. */
   lease(waiter: LeaseWaiter): void {
-    for (let i = this.open.length - 1; i >= 0; i--) {
+    // Over HTTP/2 a connection carries others at the same time, which tells that it lives.
+    const skipIdle = waiter.fresh === true && this.options.expectedCapacity === 1;
+    for (let i = skipIdle ? -1 : this.open.length - 1; i >= 0; i--) {
       const channel = this.open[i]!;
       if (channel.capacity > 0) return waiter.onLease(channel);
     }

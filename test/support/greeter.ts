@@ -6,6 +6,7 @@ import {
   ServerCredentials,
   type ClientDuplexStream,
   type ClientReadableStream,
+  type ClientWritableStream,
   type GrpcObject,
   type Metadata,
   type ServiceClientConstructor,
@@ -24,6 +25,7 @@ export interface GreeterClient extends Client {
     done: (error: ServiceError | null, response?: { message: string; backend: string }) => void,
   ): ClientUnaryCall;
   count(request: { to: number }): ClientReadableStream<{ number: number }>;
+  join(done: (error: ServiceError | null, response?: { line: string }) => void): ClientWritableStream<{ word: string }>;
   chat(): ClientDuplexStream<{ text: string }, { text: string }>;
 }
 

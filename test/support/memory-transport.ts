@@ -16,6 +16,8 @@ export class MemoryTransport extends MemorySink implements Transport {
   readonly remotePort = 40000;
   readonly localPort = 8080;
   isClosed = false;
+  /** Counts the takes, and the feeds: what answers what was written must have seen it. */
+  flushCount = 0;
   /** `end` was called. */
   ended = false;
   /** How it was closed by our side, if it was. */
@@ -40,9 +42,15 @@ export class MemoryTransport extends MemorySink implements Transport {
 
   /** Bytes from the peer. The array is overwritten afterwards, as a shared read buffer would be. */
   feed(bytes: Uint8Array | string): void {
+    this.flushCount++;
     const copy = typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : Buffer.from(bytes);
     this.handler.onRead(copy, copy.length);
     copy.fill(0xee);
+  }
+
+  override take(): Buffer {
+    this.flushCount++;
+    return super.take();
   }
 
   /** The peer's FIN. */

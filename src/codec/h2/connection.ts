@@ -29,6 +29,7 @@ import type { H2Stream } from './stream.ts';
 export interface ConnectionSink extends ByteSink {
   readonly pendingBytes: number;
   readonly stalledSinceMs: number;
+  readonly flushCount: number;
   flush(): void;
   endLingering(): void;
 }

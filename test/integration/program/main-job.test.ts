@@ -13,6 +13,7 @@ import {
   status,
   type sendUnaryData,
   type ServerDuplexStream,
+  type ServerReadableStream,
   type ServerUnaryCall,
   type ServerWritableStream,
   type ServiceError,
@@ -110,6 +111,11 @@ before(async () => {
       for (let number = 1; number <= call.request.to; number++) call.write({ number });
       call.end();
     },
+    join: (call: ServerReadableStream<{ word: string }, object>, done: sendUnaryData<object>) => {
+      const words: string[] = [];
+      call.on('data', ({ word }: { word: string }) => words.push(word));
+      call.on('end', () => done(null, { line: words.join(' ') }));
+    },
     chat: (call: ServerDuplexStream<{ text: string }, object>) => {
       call.on('data', (message: { text: string }) => call.write({ text: message.text }));
       call.on('end', () => call.end());
@@ -161,12 +167,18 @@ describe('the main job', () => {
     assert.deepEqual(Object.fromEntries(seen), { one: 5, two: 5 });
   });
 
-  it('carries gRPC on 7001: unary, error status, streams', async () => {
+  it('carries gRPC on 7001: all four kinds of call, and an error status', async () => {
     assert.equal((await greet('foo')).message, 'hello foo');
     assert.equal((await greet('')).error?.code, status.INVALID_ARGUMENT);
     const numbers: unknown[] = [];
     for await (const message of greeter.count({ to: 20 })) numbers.push(message);
     assert.equal(numbers.length, 20);
+    const line = await new Promise((resolve, reject) => {
+      const join = greeter.join((error, response) => (error ? reject(error) : resolve(response?.line)));
+      for (const word of ['client', 'streaming', 'works']) join.write({ word });
+      join.end();
+    });
+    assert.equal(line, 'client streaming works');
     const chat = greeter.chat();
     chat.write({ text: 'a' });
     const [answer] = await new Promise<{ text: string }[]>((resolve) => chat.once('data', (data) => resolve([data])));

@@ -1,5 +1,7 @@
 // gRPC through the sidecar, grpc-js on both sides.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import { after, describe, it } from 'node:test';
 import {
   Metadata,
@@ -166,6 +168,31 @@ describe('gRPC', () => {
     const { error } = await greet(await clientOf([await closedPort()], 'http'));
     assert.equal(error?.code, status.UNIMPLEMENTED);
     assert.match(error?.details ?? '', /scheme is http/);
+  });
+
+  it('a server that stands one stream a connection: no call fails, and long ones hold up no other', async () => {
+    const server = createServer({ settings: { maxConcurrentStreams: 1 } });
+    let refused = 0;
+    server.on('session', (session) => session.on('error', () => undefined));
+    server.on('stream', (stream) => {
+      stream.on('error', () => refused++);
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+      stream.on('end', () => stream.end(Buffer.alloc(5)));
+      stream.resume();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closers.push(() => server.close());
+    const client = await clientOf([(server.address() as AddressInfo).port]);
+    const open = [client.chat(), client.chat()];
+    for (const call of open) call.on('error', () => undefined);
+    const results = await Promise.all(Array.from({ length: 30 }, () => greet(client)));
+    assert.deepEqual(
+      results.filter(({ error }) => error !== null).map(({ error }) => error?.message),
+      [],
+    );
+    assert.equal(refused, 0);
+    for (const call of open) call.cancel();
   });
 
   it('a graceful server shutdown under load costs no call', async () => {

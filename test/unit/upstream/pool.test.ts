@@ -27,11 +27,14 @@ class CountingChannel implements Channel {
   limit: number;
   /** Requests after which it drains. */
   maxRequests = Infinity;
+  /** False until `settle`. */
+  settled: boolean;
   readonly transport: Transport;
   private readonly owner: ChannelOwner;
   private readonly clock: FakeClock;
 
-  constructor(transport: Transport, owner: ChannelOwner, clock: FakeClock, limit: number) {
+  constructor(transport: Transport, owner: ChannelOwner, clock: FakeClock, limit: number, settled: boolean) {
+    this.settled = settled;
     this.transport = transport;
     this.owner = owner;
     this.clock = clock;
@@ -40,11 +43,18 @@ class CountingChannel implements Channel {
   }
 
   get capacity(): number {
-    return this.draining || this.closed ? 0 : this.limit - this.active;
+    return this.draining || this.closed ? 0 : Math.max(0, this.limit - this.active);
   }
 
   start(): RequestSender {
     throw new Error('takes no requests');
+  }
+
+  /** The peer says what it stands. */
+  settle(limit: number): void {
+    this.settled = true;
+    this.limit = limit;
+    this.owner.onAvailable(this);
   }
 
   begin(): void {
@@ -83,7 +93,10 @@ class Waiter implements LeaseWaiter {
   readonly answered: Promise<void>;
   private answer: () => void = () => undefined;
 
-  constructor() {
+  readonly fresh: boolean;
+
+  constructor(fresh = false) {
+    this.fresh = fresh;
     this.answered = new Promise((resolve) => {
       this.answer = resolve;
     });
@@ -114,7 +127,7 @@ interface Fixture {
 }
 
 async function fixture(
-  options: Partial<PoolOptions> & { limit?: number; maxRequests?: number } = {},
+  options: Partial<PoolOptions> & { limit?: number; maxRequests?: number; settles?: boolean } = {},
 ): Promise<Fixture> {
   const clock = new FakeClock();
   const counters = new Counters();
@@ -128,7 +141,7 @@ async function fixture(
       keepalive: { size: 320, idleTimeoutMs: 60_000, requests: 1000 },
       expectedCapacity: options.limit ?? 1,
       createChannel: (transport, owner) => {
-        const channel = new CountingChannel(transport, owner, clock, options.limit ?? 1);
+        const channel = new CountingChannel(transport, owner, clock, options.limit ?? 1, options.settles !== true);
         channel.maxRequests = options.maxRequests ?? Infinity;
         channels.push(channel);
         return channel;
@@ -184,6 +197,53 @@ describe('EndpointPool', () => {
     const channels = await all(waiters);
     assert.equal(new Set(channels).size, 2);
     assert.equal(channels.filter((channel) => channel === channels[0]).length, 10);
+  });
+
+  it('learns what a connection stands and opens more for those who wait', async () => {
+    const { pool, channels, lease } = await fixture({ expectedCapacity: 100, limit: 1, settles: true });
+    const waiters = lease(4);
+    assert.equal(pool.connections, 1);
+    await waiters[0]?.answered;
+    lease(1);
+    assert.equal(pool.connections, 1, 'it may yet turn out to stand many');
+    channels[0]?.settle(1);
+    assert.equal(pool.connections, 5, 'four wait, and each new one is expected to stand one');
+    await Promise.all(waiters.map(({ answered }) => answered));
+    assert.ok(waiters.every(({ channel }) => channel !== undefined));
+  });
+
+  it('opens none for a peer that stands no stream at present', async () => {
+    const { pool, channels, lease } = await fixture({ expectedCapacity: 100, limit: 1, settles: true });
+    const [first, second] = lease(2);
+    await first?.answered;
+    if (channels[0]) channels[0].limit = 0;
+    first?.channel?.end();
+    channels[0]?.settle(0);
+    assert.equal(pool.connections, 1);
+    assert.equal(second?.failure, undefined);
+    channels[0]?.settle(2);
+    assert.ok(second?.channel);
+  });
+
+  it('a connection that closes before it says what it stands fails those it was opened for', async () => {
+    const { pool, channels, lease } = await fixture({ expectedCapacity: 100, limit: 1, settles: true });
+    const [first, second, third] = lease(3);
+    await first?.answered;
+    channels[0]?.destroy();
+    assert.deepEqual([second?.failure, third?.failure], ['connect_failure', 'connect_failure']);
+    assert.equal(pool.connections, 0);
+  });
+
+  it('who wants a fresh connection gets none that was idle', async () => {
+    const { channels, lease, pool } = await fixture();
+    const [first] = lease(1);
+    await first?.answered;
+    first?.channel?.end();
+    const waiter = new Waiter(true);
+    pool.lease(waiter);
+    await waiter.answered;
+    assert.equal(channels.length, 2);
+    assert.equal(waiter.channel, channels[1]);
   });
 
   it('answers waiters in the order in which they came', async () => {

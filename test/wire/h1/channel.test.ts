@@ -193,7 +193,7 @@ describe('requests', () => {
       b.clock.advance(0);
       assert.deepEqual(
         answer.aborts.map((abort) => [abort.kind, abort.progress.sent]),
-        [['bad_request', 'some']],
+        [['bad_request', 'nothing']],
       );
       assert.deepEqual(b.told, ['draining', 'closed']);
     }
@@ -350,6 +350,7 @@ describe('answers', () => {
     start(b);
     b.transport.feed(OK);
     const { answer } = start(b);
+    b.out(); // the turn has ended: the request is on its way
     b.transport.break('ECONNRESET');
     assert.deepEqual(answer.aborts, [
       {
@@ -360,6 +361,23 @@ describe('answers', () => {
       },
     ]);
     assert.deepEqual(b.told.at(-1), 'closed');
+  });
+
+  test('P-008: closed in the turn that wrote the request: nothing of it has left', () => {
+    for (const close of ['FIN', 'reset']) {
+      const b = bench();
+      start(b);
+      b.transport.feed(OK);
+      b.out();
+      const { answer, sender } = start(b, { method: 'POST' }, false);
+      sender.sendData(Buffer.from('body'), true);
+      if (close === 'FIN') b.transport.feedEnd();
+      else b.transport.break('ECONNRESET');
+      assert.deepEqual(
+        answer.aborts.map(({ kind, progress }) => [kind, progress.sent, progress.reusedConnection]),
+        [['upstream_reset', 'nothing', true]],
+      );
+    }
   });
 
   for (const [name, text, kind] of [
