@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { systemClock } from '../base/clock.ts';
 import { LISTEN_RULES, parseHostPort } from '../config/host-port.ts';
 import { resolveLogLevel, SettingsError } from '../config/settings.ts';
@@ -14,10 +14,12 @@ export async function control(context: CommandContext): Promise<number> {
   const given = flags['dir'] ?? environment['OUTRIGGER_DIR'];
   const dirs = (Array.isArray(given) ? given : [given]).filter((dir): dir is string => typeof dir === 'string');
   if (dirs.length === 0) throw new UsageError('--dir DIR is needed: the directory with the configuration');
-  for (const dir of dirs) if (!existsSync(dir)) throw new UsageError(`--dir ${dir}: there is no such directory`);
+  for (const dir of dirs) {
+    if (!isDirectory(dir)) throw new UsageError(`--dir ${dir}: there is no such directory`);
+  }
   const adsText = flags['ads'] ?? environment['OUTRIGGER_ADS'] ?? '15010';
   const ads = parseHostPort(String(adsText), LISTEN_RULES);
-  if (!ads.ok) throw new SettingsError(`--ads: ${ads.reason}`);
+  if (!ads.ok) throw new SettingsError(`${flags['ads'] === undefined ? 'OUTRIGGER_ADS' : '--ads'}: ${ads.reason}`);
   const logger = createLogger(resolveLogLevel(flags, environment));
   const controlPlane = createControlPlane({
     dirs,
@@ -31,4 +33,12 @@ export async function control(context: CommandContext): Promise<number> {
   await signal;
   await controlPlane.stop();
   return 0;
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    return false;
+  }
 }

@@ -22,11 +22,17 @@ async function readBootstrapFile(path: string): Promise<Bootstrap> {
   } catch (cause) {
     throw new SettingsError(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
-  const { parseDocument } = await import('yaml');
+  const { isScalar, parseAllDocuments } = await import('yaml');
   const { readBootstrap } = await import('../config/bootstrap.ts');
-  const document = parseDocument(text);
-  const [error] = document.errors;
-  if (error) throw new SettingsError(`${path}: ${error.message}`);
+  const documents = parseAllDocuments(text, { merge: true });
+  if ('empty' in documents) throw new SettingsError(`${path}: is empty; write \`kind: Bootstrap\` and a spec`);
+  const error = documents.flatMap(({ errors }) => errors)[0];
+  if (error) throw new SettingsError(`${path}: ${error.message.split('\n')[0]?.replace(/:$/, '')}`); // what follows draws the place
+  const [document, ...further] = documents.filter(
+    ({ contents }) => contents !== null && !(isScalar(contents) && contents.value === null),
+  );
+  if (document === undefined) throw new SettingsError(`${path}: is empty; write \`kind: Bootstrap\` and a spec`);
+  if (further.length > 0) throw new SettingsError(`${path}: holds several documents; leave one, the Bootstrap`);
   let content: unknown;
   try {
     content = document.toJS();

@@ -6,11 +6,16 @@ interface Named {
   readonly authorities: readonly string[];
 }
 
-/** An authority as it is compared: lower case, without a port. */
+/**
+ * An authority as it is compared: lower case, without a port, the brackets of an IPv6 address and the dot that ends a
+ * fully qualified name (RFC 3986 section 3.2.2).
+ */
 export function normalAuthority(authority: string): string {
   const small = authority.toLowerCase();
+  const bracketed = /^\[([^\]]*:[^\]]*)\](?::\d*)?$/.exec(small)?.[1];
+  if (bracketed !== undefined) return bracketed;
   // A colon inside an unbracketed IPv6 address starts no port.
-  return /^(\[[^\]]*\]|[^:]*):\d*$/.exec(small)?.[1] ?? small;
+  return (/^([^:]*):\d*$/.exec(small)?.[1] ?? small).replace(/\.$/, '');
 }
 
 /**

@@ -2,7 +2,7 @@
 // renamed, so that it is whole or the one before. A checksum finds what a disk did to it. Secrets are never in it.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, open, rename } from 'node:fs/promises';
+import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
@@ -164,8 +164,25 @@ function checksumOf(body: StateBody): string {
   return createHash('sha256').update(JSON.stringify(body)).digest('hex');
 }
 
+/** The recursive mode of Node's mkdir never ends on file systems that refuse a new folder with ENOENT, /proc for one. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    if ((await stat(path)).isDirectory()) return;
+  } catch (error) {
+    const parent = dirname(path);
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw error;
+    await makeFolder(parent);
+  }
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    // Somebody else may have made it meanwhile.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error;
+  }
+}
+
 async function writeWhole(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await makeFolder(dirname(path));
   const beside = `${path}.tmp`;
   const file = await open(beside, 'w', 0o600);
   try {

@@ -121,6 +121,10 @@ export class AdsServer {
       this.guard(call, () => stream.onRequest(request));
       if (isFirst && stream.nodeId !== '') {
         logger.log('info', { node: stream.nodeId, peer: call.getPeer() }, 'sidecar connected');
+        const services = cache.missingServices(request.node);
+        if (services.length > 0) {
+          logger.log('warn', { node: stream.nodeId, services }, 'sidecar lists services that are not there');
+        }
       }
     });
     call.on('end', () => {

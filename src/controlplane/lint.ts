@@ -1,10 +1,11 @@
 // The findings of the control plane without the control plane: read once, translate, say what is wrong.
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { decodeResource } from '../config/decode/decode.ts';
 import { type Finding, formatFinding, sortFindings } from './finding.ts';
 import { readObjects } from './read/objects.ts';
 import type { ConfigObject } from './source.ts';
 import { listFiles } from './sources/file-list.ts';
+import { readText } from './sources/read-text.ts';
 import { Translator } from './translate/translator.ts';
 import type { VersionedResource } from './versioned-resource.ts';
 
@@ -50,7 +51,7 @@ function filesOf(path: string, findings: Finding[]): string[] {
 
 function readFile(path: string): { readonly objects: readonly ConfigObject[]; readonly findings: readonly Finding[] } {
   try {
-    return readObjects(readFileSync(path, 'utf8'), path);
+    return readObjects(readText(path), path);
   } catch (error) {
     return { objects: [], findings: [wholeFile(path, `can't be read: ${(error as Error).message}`)] };
   }

@@ -20,6 +20,11 @@ export class SnapshotCache {
     return this.snapshot.viewOf(identify(node));
   }
 
+  /** Services that a node lists and that aren't there now. */
+  missingServices(node: Node | undefined): string[] {
+    return this.snapshot.missingServices(identify(node));
+  }
+
   /** Calls `listener` after each {@link put}. */
   subscribe(listener: () => void): Cancel {
     this.listeners.add(listener);

@@ -99,6 +99,11 @@ export class Snapshot {
     return view;
   }
 
+  /** Services that a node lists and that aren't there. */
+  missingServices(node: NodeIdentity): string[] {
+    return (node.services ?? []).filter((name) => !this.services.has(name));
+  }
+
   /** How many different views were asked for. */
   get viewCount(): number {
     return this.views.size;

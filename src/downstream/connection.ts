@@ -5,7 +5,7 @@ import type { AcceptHandler } from '../net/listen.ts';
 import type { Transport } from '../net/transport.ts';
 import { createH1Session } from './h1-session.ts';
 import { createH2Session } from './h2-session.ts';
-import type { Session, SessionContext } from './session.ts';
+import { DRAIN_IDLE_MS, type Session, type SessionContext } from './session.ts';
 
 /** The client connection preface of HTTP/2. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
@@ -83,10 +83,10 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
     this.transport?.destroy();
   }
 
-  /** Stops at once a connection that hasn't spoken, drains one that has. */
+  /** Drains the session. One that hasn't spoken gets a moment: its first request may be on its way. */
   drain(): void {
     if (this.session) this.session.drain();
-    else this.transport?.destroy();
+    else if (this.transport) this.context.wheel.start(this.timer, DRAIN_IDLE_MS);
   }
 
   destroy(): void {

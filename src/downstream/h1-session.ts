@@ -17,7 +17,7 @@ import { statusLine } from '../codec/h1/reason-phrase.ts';
 import { ERROR_TABLE } from '../model/error-table.ts';
 import type { Transport } from '../net/transport.ts';
 import { type ExchangeOwner, H1Exchange, NO_RECEIVER } from './h1-exchange.ts';
-import type { Session, SessionContext } from './session.ts';
+import { DRAIN_IDLE_MS, type Session, type SessionContext } from './session.ts';
 
 /** What is thrown away of a body whose answer went out early, before reading stops. */
 const LINGER_BYTES = 64 * 1024;
@@ -54,6 +54,8 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
   /** Measures what `timing` says; one at a time. */
   private readonly timer = new Timer(this, 0);
   private timing = FIRST;
+  /** Monotonic ms since when no request has been there. */
+  private idleSinceMs: number;
   private phase: Phase = 'open';
   private exchange: H1Exchange | undefined = undefined;
   private peerEnded = false;
@@ -71,6 +73,7 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
   constructor(transport: Transport, context: SessionContext) {
     this.transport = transport;
     this.context = context;
+    this.idleSinceMs = context.clock.nowMs;
     this.parser = new RequestParser(context.limits, context.scheme, this);
     context.wheel.start(this.timer, context.limits.firstRequestMs);
   }
@@ -136,7 +139,10 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
   drain(): void {
     if (this.draining) return;
     this.draining = true;
-    if (this.phase === 'open' && !this.exchange && !this.held && !this.parser.isInHead) this.finish(true);
+    if (this.phase !== 'open' || this.exchange || this.held || this.parser.isInHead) return;
+    const leftMs = this.idleSinceMs + DRAIN_IDLE_MS - this.context.clock.nowMs;
+    if (leftMs > 0 && !this.peerEnded) this.time(IDLE, leftMs);
+    else this.finish(true);
   }
 
   destroy(): void {
@@ -258,6 +264,7 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
     } else if (this.peerEnded || this.draining) {
       this.finish(true);
     } else if (!this.timer.running) {
+      this.idleSinceMs = this.context.clock.nowMs;
       this.time(IDLE, this.context.limits.idleMs);
     }
   }

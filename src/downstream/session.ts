@@ -7,6 +7,12 @@ import type { RequestHandler } from '../codec/exchange.ts';
 import type { WireLimits } from '../codec/limits.ts';
 import type { TransportHandler } from '../net/transport.ts';
 
+/**
+ * A drained HTTP/1 connection is closed once it has been idle for so long, ms: on one that was used just now the next
+ * request may be on its way, and gets its answer with `Connection: close` rather than a reset.
+ */
+export const DRAIN_IDLE_MS = 500;
+
 /** What a session needs from outside. */
 export interface SessionContext {
   readonly clock: Clock;
@@ -26,8 +32,9 @@ export interface Session extends TransportHandler {
   /** Requests in flight. */
   readonly active: number;
   /**
-   * Takes no new work: HTTP/1 answers what is in flight with `Connection: close` and closes idle; HTTP/2 sends GOAWAY
-   * twice (2^31-1, then the last stream id after a grace of a round trip or 1 s). Closes itself when `active` is 0.
+   * Takes no new work: HTTP/1 answers what is in flight with `Connection: close` and closes once idle for DRAIN_IDLE_MS;
+   * HTTP/2 sends GOAWAY twice (2^31-1, then the last stream id after a grace of a round trip or 1 s). Closes itself
+   * when `active` is 0.
    */
   drain(): void;
   /** Closes at once. Requests in flight hear onAbort('downstream_reset'). */

@@ -384,10 +384,10 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   // --- the end -----------------------------------------------------------------------------------------------------
 
   private fail(kind: ErrorKind, detail: string): void {
-    this.status = sendReply(this.sender, kind, detail, {
-      isGrpc: this.isGrpc,
-      isHead: this.head.method === 'HEAD',
-    });
+    const isHead = this.head.method === 'HEAD';
+    const sent = sendReply(this.sender, kind, detail, { isGrpc: this.isGrpc, isHead });
+    this.status = sent.status;
+    this.bytesSent = sent.bodyBytes;
     this.finish(kind);
   }
 

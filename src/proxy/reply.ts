@@ -8,13 +8,19 @@ import { ERROR_TABLE } from '../model/error-table.ts';
 /** Field that says why the sidecar answered itself; its value is an {@link ErrorKind}. */
 export const REASON_FIELD = 'x-outrigger-reason';
 
-/** Sends the answer for `kind`; returns the HTTP status sent. `detail` goes into the text, except to HEAD. */
+/** What was sent, for the log. */
+export interface SentReply {
+  readonly status: number;
+  readonly bodyBytes: number;
+}
+
+/** Sends the answer for `kind`. `detail` goes into the text, except to HEAD. */
 export function sendReply(
   sender: ResponseSender,
   kind: ErrorKind,
   detail: string,
   caller: { readonly isGrpc: boolean; readonly isHead: boolean },
-): number {
+): SentReply {
   const entry = ERROR_TABLE[kind];
   const text = detail === '' ? entry.text : `${entry.text}: ${detail}`;
   if (caller.isGrpc) {
@@ -31,7 +37,7 @@ export function sendReply(
       ]),
       true,
     );
-    return 200;
+    return { status: 200, bodyBytes: 0 };
   }
   const body = Buffer.from(text + '\n', 'utf8');
   sender.sendHead(
@@ -42,8 +48,9 @@ export function sendReply(
     ),
     caller.isHead,
   );
-  if (!caller.isHead) sender.sendData(body, true);
-  return entry.httpStatus;
+  if (caller.isHead) return { status: entry.httpStatus, bodyBytes: 0 };
+  sender.sendData(body, true);
+  return { status: entry.httpStatus, bodyBytes: body.length };
 }
 
 function head(status: number, fields: Fields, contentLength = -1): ResponseHead {

@@ -8,8 +8,11 @@ export interface Channel {
   readonly capacity: number;
   /** Streams in flight. */
   readonly active: number;
-  /** False: how many streams the peer stands isn't known yet, and until then few may be started. Left out: known. */
-  readonly settled?: boolean;
+  /**
+   * Streams that the peer stands at once; -1 until it has said so, and before that few may be started. Left out where
+   * the version decides.
+   */
+  readonly streamLimit?: number;
   /** Takes no more streams and will close by itself once `active` is 0. */
   readonly draining: boolean;
   /** Requests it has carried. */

@@ -51,7 +51,7 @@ const KEEPALIVE_PING = 0x616c6976;
 
 class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwner {
   draining = false;
-  settled = false;
+  streamLimit = -1;
   served = 0;
   idleSinceMs: number;
   private readonly transport: Transport;
@@ -64,7 +64,6 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
   private pingSent = false;
   private lastReadMs = 0;
   private nextId: number;
-  private streamLimit = STREAMS_BEFORE_SETTINGS;
   private drainTold = false;
   private closedTold = false;
 
@@ -95,7 +94,10 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
 
   get capacity(): number {
     if (this.draining || this.connection.shut) return 0;
-    return Math.max(0, this.streamLimit - this.connection.streams.size);
+    // Callers that don't read hold its window: new calls shouldn't wait behind them.
+    if (this.connection.flow.heldBytes > this.context.limits.connectionHeldBytes) return 0;
+    const limit = this.streamLimit < 0 ? STREAMS_BEFORE_SETTINGS : this.streamLimit;
+    return Math.max(0, limit - this.connection.streams.size);
   }
 
   start(head: RequestHead, endStream: boolean, receiver: ResponseReceiver): RequestSender {
@@ -200,8 +202,7 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
   onPeerReset(): void {}
 
   onPeerSettings(): void {
-    const before = this.settled ? this.capacity : -1;
-    this.settled = true;
+    const before = this.streamLimit < 0 ? -1 : this.capacity;
     this.streamLimit = Math.min(this.connection.peer.concurrentStreams, this.context.limits.concurrentStreams);
     if (this.capacity > before) this.owner.onAvailable(this);
   }

@@ -105,11 +105,10 @@ export class EndpointPool implements ChannelOwner {
       if (!waiter) break;
       waiter.onLease(channel);
     }
-    if (channel.settled === true && !channel.draining) {
-      const limit = channel.active + channel.capacity;
-      // A peer that stands no stream at present won't on another connection either: its callers wait.
-      if (limit > 0) this.learnedCapacity = limit;
-      if (limit > 0 && this.waiting.length > 0) this.openForWaiting();
+    // A peer that stands no stream at present won't on another connection either: its callers wait.
+    if (channel.streamLimit !== undefined && channel.streamLimit > 0) {
+      this.learnedCapacity = channel.streamLimit;
+      if (this.waiting.length > 0) this.openForWaiting();
     }
     if (channel.active > 0 || channel.draining) return;
     if (this.drained || this.options.keepalive.idleTimeoutMs === 0 || this.idleCount() > this.options.keepalive.size) {
@@ -141,7 +140,7 @@ export class EndpointPool implements ChannelOwner {
     this.leaving.delete(channel);
     this.counters.count(CounterCell.UpstreamClosed);
     // It never said what it stands, so it never was of use to those that it was opened for.
-    if (channel.settled === false) this.failSurplus('connect_failure', 'closed before its SETTINGS came');
+    if (channel.streamLimit === -1) this.failSurplus('connect_failure', 'closed before its SETTINGS came');
     if (this.waiting.length > 0) this.openForWaiting();
   }
 
@@ -160,7 +159,7 @@ export class EndpointPool implements ChannelOwner {
   private expectedLeases(): number {
     const each = Math.min(this.options.expectedCapacity, this.learnedCapacity);
     let connections = this.opening.size;
-    if (each > 1) for (const channel of this.open) if (channel.settled === false) connections++;
+    if (each > 1) for (const channel of this.open) if (channel.streamLimit === -1) connections++;
     return connections * each;
   }
 

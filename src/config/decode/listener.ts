@@ -1,6 +1,7 @@
 import { portKey } from '../../model/snapshot.ts';
 import type { Listener } from '../../gen/outrigger/config/v1/listener.ts';
 import { normalAuthority, targetAuthorities } from '../authorities.ts';
+import { canonicalIp } from '../ip-address.ts';
 import { entry, member, type ProblemList, quote } from '../problem-list.ts';
 import { checkIp, checkPort, checkRange, checkWord, nameProblem, refuse } from './values.ts';
 
@@ -15,6 +16,12 @@ export function checkListener(message: Listener, problems: ProblemList): void {
   refuse(problems, 'tls', message.tls !== undefined);
   if (message.targets.length === 0) problems.add('targets', 'required: at least one');
   checkTargets(message, problems);
+}
+
+/** Whether some request can have this as its host. A colon stands in no name, only in an IPv6 address. */
+function isHost(plain: string): boolean {
+  if (plain === '' || /[\s/@?#[\]\u0000-\u001f\u007f]/.test(plain)) return false;
+  return !plain.includes(':') || canonicalIp(plain) !== undefined;
 }
 
 function checkTargets(message: Listener, problems: ProblemList): void {
@@ -34,8 +41,9 @@ function checkTargets(message: Listener, problems: ProblemList): void {
       const at = entry(member(path, 'authorities'), j);
       const plain = normalAuthority(authority);
       const other = authorities.get(plain);
-      if (plain === '' || /[\s/@?#\u0000-\u001f\u007f]/.test(plain))
-        problems.add(at, `${quote(authority)} is no authority`);
+      if (plain.includes('*'))
+        problems.add(at, `${quote(authority)} has a wildcard, which is not supported: name each`);
+      else if (!isHost(plain)) problems.add(at, `${quote(authority)} is no authority`);
       else if (other === undefined) authorities.set(plain, i);
       else if (other === i) problems.add(at, `${quote(authority)} is there twice`);
       else problems.add(at, `${quote(authority)} picks targets[${other}] already`);

@@ -21,7 +21,7 @@ export function readEndpointSlice(header: ObjectHeader): EndpointSliceObject {
       );
   }
   const addressType = filled(members.get('addressType'));
-  const isFqdn = addressType?.scalar() === 'FQDN';
+  const isFqdn = addressType?.word(['IPv4', 'IPv6', 'FQDN'] as const) === 'FQDN';
   if (isFqdn) addressType?.note('addresses of type FQDN are left out', 'use a slice of type IPv4 or IPv6');
   const endpoints = isFqdn ? [] : readEndpoints(filled(members.get('endpoints')));
   return {

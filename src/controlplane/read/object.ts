@@ -1,5 +1,7 @@
 // Which kind of object a document is, and the parts that all kinds share.
+import { suggest } from '../../config/suggest.ts';
 import { didYouMean, type Value } from './value.ts';
+import type { Kind } from '../../config/resource.ts';
 import type { Origin } from '../finding.ts';
 
 /** What stands before the spec. */
@@ -21,6 +23,8 @@ export type ReadAs =
 const APISIX_GROUP = 'apisix.apache.org/';
 const APISIX_VERSIONS = ['v1', 'v2beta3', 'v2'];
 const NATIVE_VERSION = 'outrigger.config/v1';
+/** Native kinds whose name Kubernetes doesn't have. */
+const ONLY_NATIVE_KINDS: readonly string[] = ['Sidecar', 'Listener', 'Upstream'] satisfies Kind[];
 const KINDS_READ = ['ApisixUpstream', 'Service', 'EndpointSlice', 'List'] as const;
 const VERSION_OF: Readonly<Record<(typeof KINDS_READ)[number], string>> = {
   ApisixUpstream: 'apisix.apache.org/v2',
@@ -46,10 +50,18 @@ export function recognise(object: Value, members: ReadonlyMap<string, Value>, li
   if (kind === undefined) return withoutKind(object, members);
   object.report.object = provisionalName(kind, members);
   if (apiVersion === NATIVE_VERSION) return { as: 'native', kind };
+  if (apiVersion?.startsWith('outrigger') === true) {
+    members.get('apiVersion')?.error(`'${apiVersion}' is not known`, `write \`apiVersion: ${NATIVE_VERSION}\``);
+    return { as: 'nothing' };
+  }
+  if (apiVersion === undefined && listed === undefined && ONLY_NATIVE_KINDS.includes(kind)) {
+    object.error('apiVersion is missing', `write \`apiVersion: ${NATIVE_VERSION}\``);
+    return { as: 'nothing' };
+  }
   const known = KINDS_READ.find((word) => word === kind);
   if (known === undefined) {
     if (kind.endsWith('List') && members.has('items')) return { as: 'List', kind };
-    return notRead(members.get('kind') ?? object, kind);
+    return notRead(members.get('kind') ?? object, kind, apiVersion);
   }
   if (apiVersion === undefined) {
     if (listed === undefined) object.warn(`apiVersion is missing`, `write \`apiVersion: ${VERSION_OF[known]}\``);
@@ -93,11 +105,20 @@ function provisionalName(kind: string, members: ReadonlyMap<string, Value>): str
   return name === undefined ? kind : `${kind} ${scalarText(metadata?.child('namespace')) ?? 'default'}/${name}`;
 }
 
-function notRead(value: Value, kind: string): ReadAs {
-  const fix = OTHER_KINDS.includes(kind) ? undefined : didYouMean(kind, KINDS_READ);
-  if (fix === undefined) value.note(`kind ${kind} is not read by this version`);
+/** A kind near to one of ours is a typing error where the version is that one's too, else likely a kind of others. */
+function notRead(value: Value, kind: string, apiVersion: string | undefined): ReadAs {
+  const near = OTHER_KINDS.includes(kind) ? undefined : suggest(kind, KINDS_READ);
+  const meant = KINDS_READ.find((known) => known === near);
+  const fix = meant && `did you mean '${meant}'?`;
+  if (meant === undefined) value.note(`kind ${kind} is not read by this version`);
+  else if (isVersionOf(meant, apiVersion)) value.error(`kind ${kind} is not known`, fix);
   else value.warn(`kind ${kind} is not known and not read`, fix);
   return { as: 'nothing' };
+}
+
+function isVersionOf(kind: (typeof KINDS_READ)[number], apiVersion: string | undefined): boolean {
+  if (kind === 'ApisixUpstream') return apiVersion?.startsWith(APISIX_GROUP) === true;
+  return apiVersion === VERSION_OF[kind];
 }
 
 /** Name, namespace and labels. Undefined after the error was reported. */

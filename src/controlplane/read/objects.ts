@@ -4,6 +4,7 @@ import { type Document, LineCounter, parseAllDocuments } from 'yaml';
 import { readNative } from '../../config/native.ts';
 import { type Finding, sortFindings } from '../finding.ts';
 import type { ConfigObject } from '../source.ts';
+import { readAliases } from './aliases.ts';
 import { readApisixUpstream } from './apisix-upstream.ts';
 import { readEndpointSlice } from './endpoint-slice.ts';
 import { locate } from './locate.ts';
@@ -26,12 +27,19 @@ export function readObjects(text: string, file: string): FileContent {
   try {
     reader.read(text);
   } catch (error) {
-    // The parser recurses: a file of a hundred thousand brackets ends its stack.
-    const message = `can't be read: ${(error as Error).message}`;
+    const message = `can't be read: ${inWords((error as Error).message)}`;
     reader.findings.push({ severity: 'error', file, line: 1, column: 1, object: '', path: '', message });
   }
   const failed = reader.findings.some((finding) => finding.severity === 'error');
   return { objects: reader.objects, findings: sortFindings(reader.findings), failed };
+}
+
+/** Syntax errors told of one document; after the first the parser mostly guesses. */
+const MAX_SYNTAX_ERRORS = 5;
+
+/** The parser recurses: a file of a hundred thousand brackets ends its stack. */
+function inWords(message: string): string {
+  return message.startsWith('Maximum call stack') ? 'it is nested too deeply' : message;
 }
 
 class FileReader {
@@ -51,27 +59,31 @@ class FileReader {
   }
 
   private readDocument(document: Document.Parsed, lines: LineCounter): void {
-    const report = new ObjectReport(this.file, lines, document);
-    for (const error of document.errors)
-      report.add('error', report.originAt(error.pos[0]), '', error.message, undefined);
+    const { targets, problem } = readAliases(document.contents);
+    const report = new ObjectReport(this.file, lines, targets);
+    for (const error of document.errors.slice(0, MAX_SYNTAX_ERRORS))
+      report.add('error', report.originAt(error.pos[0]), '', inWords(error.message), undefined);
     for (const warning of document.warnings) {
       report.add('warning', report.originAt(warning.pos[0]), '', warning.message, undefined);
     }
     // After an error of syntax the rest of the document is a guess.
-    if (document.errors.length === 0 && document.contents !== null) {
+    if (document.errors.length === 0 && problem !== undefined) {
+      const fix = 'write out what it stands for';
+      report.add('error', report.originAt(problem.alias.range?.[0] ?? 0), '', problem.message, fix);
+    } else if (document.errors.length === 0 && document.contents !== null) {
       const object = new Value(report, document.contents, '', document.contents.range[0]);
-      if (!object.isEmpty) this.readObject(object, undefined);
+      if (!object.isEmpty) this.readObject(object, undefined, document);
     }
     this.findings.push(...report.findings);
   }
 
-  private readObject(object: Value, listed: string | undefined): void {
+  private readObject(object: Value, listed: string | undefined, document: Document.Parsed): void {
     const members = object.anyMembers();
     if (members === undefined) return;
     const found = recognise(object, members, listed);
     if (found.as === 'nothing') return;
-    if (found.as === 'List') return this.readList(members, found.kind, object);
-    if (found.as === 'native') return this.readNativeObject(object, members, found.kind);
+    if (found.as === 'List') return this.readList(members, found.kind, object, document);
+    if (found.as === 'native') return this.readNativeObject(object, members, found.kind, document);
     const header = readHeader(object, members, found.kind);
     if (header === undefined) return;
     const read = { ApisixUpstream: readApisixUpstream, Service: readService, EndpointSlice: readEndpointSlice }[
@@ -82,21 +94,26 @@ class FileReader {
   }
 
   /** Items of a typed list (`ServiceList`) don't repeat their kind. */
-  private readList(members: ReadonlyMap<string, Value>, kind: string, list: Value): void {
+  private readList(members: ReadonlyMap<string, Value>, kind: string, list: Value, document: Document.Parsed): void {
     const listed = kind === 'List' ? undefined : kind.slice(0, -'List'.length);
     for (const item of listItems(members)) {
-      const report = new ObjectReport(this.file, list.report.lines, list.report.document);
-      this.readObject(new Value(report, item.node, item.path, 0), listed);
+      const report = new ObjectReport(this.file, list.report.lines, list.report.aliases);
+      this.readObject(new Value(report, item.node, item.path, 0), listed, document);
       this.findings.push(...report.findings);
     }
   }
 
-  private readNativeObject(object: Value, members: ReadonlyMap<string, Value>, kind: string): void {
+  private readNativeObject(
+    object: Value,
+    members: ReadonlyMap<string, Value>,
+    kind: string,
+    document: Document.Parsed,
+  ): void {
     const header = members.get('metadata')?.anyMembers();
     const name = String(header?.get('name')?.scalar() ?? '');
     const namespace = header?.get('namespace')?.scalar();
-    object.report.object = `${kind} ${namespace === undefined ? name : `${String(namespace)}/${name}`}`;
-    const plain: unknown = object.node?.toJS(object.report.document, { maxAliasCount: 100 });
+    object.report.object = `${kind} ${namespace === undefined ? name : `${String(namespace)}/${name}`}`.trimEnd();
+    const plain: unknown = object.node?.toJS(document, { maxAliasCount: -1 });
     const read = readNative(plain);
     if (read.ok) {
       const { kind: resourceKind, name: resourceName, bytes } = read;

@@ -1,6 +1,6 @@
 // A value of a YAML or JSON document together with its path and place, so that whoever reads it can say exactly what is
 // wrong where. Reading methods return undefined after they have reported the error: a reader goes on and finds all.
-import { type Document, isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Pair } from 'yaml';
+import { type Alias, isAlias, isMap, isScalar, isSeq, type LineCounter, type Node, type Pair } from 'yaml';
 import { suggest } from '../../config/suggest.ts';
 import type { Finding, Origin, Severity } from '../finding.ts';
 
@@ -9,14 +9,15 @@ export class ObjectReport {
   readonly findings: Finding[] = [];
   readonly file: string;
   readonly lines: LineCounter;
-  readonly document: Document;
+  /** What each alias of the document stands for. */
+  readonly aliases: ReadonlyMap<Alias, Node>;
   /** `ApisixUpstream default/foo`, once that is known. */
   object = '';
 
-  constructor(file: string, lines: LineCounter, document: Document) {
+  constructor(file: string, lines: LineCounter, aliases: ReadonlyMap<Alias, Node>) {
     this.file = file;
     this.lines = lines;
-    this.document = document;
+    this.aliases = aliases;
   }
 
   /** Whether an error was reported. */
@@ -31,7 +32,14 @@ export class ObjectReport {
   }
 
   add(severity: Severity, origin: Origin, path: string, message: string, fix: string | undefined): void {
-    this.findings.push({ severity, ...origin, object: this.object, path, message, fix });
+    this.findings.push({
+      severity,
+      ...origin,
+      object: oneLine(this.object),
+      path: oneLine(path),
+      message: oneLine(message),
+      fix: fix && oneLine(fix),
+    });
   }
 }
 
@@ -49,7 +57,7 @@ export class Value {
     this.path = path;
     this.keyOffset = keyOffset;
     this.offset = rangeStart(node) ?? keyOffset;
-    this.node = resolve(node, report.document);
+    this.node = resolve(node, report.aliases);
   }
 
   get origin(): Origin {
@@ -183,7 +191,7 @@ export class Value {
       return undefined;
     }
     const members = new Map<string, Value>();
-    this.collect(this.node.items, members, 0);
+    this.collect(this.node.items, members);
     return members;
   }
 
@@ -209,13 +217,13 @@ export class Value {
   }
 
   /** Members that `<<` merges stand first, so that a key written here replaces them (YAML merge keys). */
-  private collect(pairs: readonly Pair[], into: Map<string, Value>, depth: number): void {
+  private collect(pairs: readonly Pair[], into: Map<string, Value>): void {
     for (const pair of pairs) {
-      if (!isMergeKey(pair.key) || depth > 8) continue;
-      const merged = resolve(pair.value, this.report.document);
+      if (!isMergeKey(pair.key)) continue;
+      const merged = resolve(pair.value, this.report.aliases);
       for (const part of isSeq(merged) ? merged.items.toReversed() : [merged]) {
-        const map = resolve(part, this.report.document);
-        if (isMap(map)) this.collect(map.items, into, depth + 1);
+        const map = resolve(part, this.report.aliases);
+        if (isMap(map)) this.collect(map.items, into);
       }
     }
     for (const pair of pairs) {
@@ -225,6 +233,20 @@ export class Value {
       into.set(key, new Value(this.report, pair.value, path, rangeStart(pair.key) ?? this.offset));
     }
   }
+}
+
+/** Longest text of a finding; what a file holds may be a megabyte of anything. */
+const MAX_MESSAGE_LENGTH = 500;
+
+/** Without line breaks and other control characters, cut where it is too long. */
+function oneLine(text: string): string {
+  const plain = text
+    .slice(0, MAX_MESSAGE_LENGTH + 1)
+    .replace(
+      /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
+      (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    );
+  return plain.length > MAX_MESSAGE_LENGTH ? `${plain.slice(0, MAX_MESSAGE_LENGTH)}…` : plain;
 }
 
 /** Members of a map by known name. */
@@ -245,8 +267,8 @@ export function joinPath(path: string, key: string): string {
   return plain ? (path === '' ? key : `${path}.${key}`) : `${path}[${JSON.stringify(key)}]`;
 }
 
-function resolve(node: unknown, document: Document): Node | undefined {
-  if (isAlias(node)) return node.resolve(document);
+function resolve(node: unknown, aliases: ReadonlyMap<Alias, Node>): Node | undefined {
+  if (isAlias(node)) return aliases.get(node);
   return isScalar(node) || isMap(node) || isSeq(node) ? node : undefined;
 }
 

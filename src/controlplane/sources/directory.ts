@@ -1,13 +1,14 @@
 // Configuration from a watched directory. A file with an error keeps its last good content in force, whole, and
 // disturbs no other file. Change is noticed through fs.watch and, where that sees nothing (network file systems, a
 // replaced directory) or isn't to be had, by looking again from time to time.
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { Cancel, Clock } from '../../base/clock.ts';
 import { type Finding, sortFindings } from '../finding.ts';
 import { readObjects } from '../read/objects.ts';
 import type { ConfigObject, Source } from '../source.ts';
 import { type ListedFile, listFiles } from './file-list.ts';
 import { FolderWatch } from './folder-watch.ts';
+import { readText } from './read-text.ts';
 
 /** Quiet time after an event before the directory is read: an editor's save is several events. */
 const DEBOUNCE_MS = 50;
@@ -148,7 +149,7 @@ export class DirectorySource implements Source {
     }
     let text: string;
     try {
-      text = readFileSync(path, 'utf8');
+      text = readText(path);
     } catch (error) {
       return refused(file, last, wholeFile(path, `can't be read: ${(error as Error).message}`, undefined));
     }

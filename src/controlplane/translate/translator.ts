@@ -66,7 +66,9 @@ export class Translator {
       else if (!inputs.service.external) services.push(derived);
     }
     this.services = kept;
-    others.push(...this.nativeResources(standing));
+    const natives = this.nativeResources(standing);
+    findings.push(...overruled(natives, kept));
+    others.push(...natives);
     services.sort((a, b) => (a.name < b.name ? -1 : 1));
     return { services, others, findings };
   }
@@ -81,6 +83,20 @@ export class Translator {
     this.natives = natives;
     return [...natives.values()];
   }
+}
+
+/** Policies of ApisixUpstreams that a native Upstream of the same name takes the place of. */
+function overruled(
+  natives: readonly VersionedResource[],
+  services: ReadonlyMap<string, { readonly inputs: Inputs }>,
+): Finding[] {
+  return natives.flatMap(({ kind, name, origin }) => {
+    const decoration = kind === 'Upstream' ? services.get(name)?.inputs.decoration : undefined;
+    if (decoration === undefined) return [];
+    const message = `has no effect: the native Upstream in ${origin.file}:${origin.line} has the same name`;
+    const object = describe(decoration);
+    return [{ severity: 'warning', ...decoration.origin, object, path: '', message, fix: 'remove one of the two' }];
+  });
 }
 
 function lastOfEachName(objects: readonly ConfigObject[], findings: Finding[]): ConfigObject[] {

@@ -339,3 +339,15 @@ test('a taken port and a missing directory are clear errors', async (context) =>
   );
   await assert.rejects(other([join(fixture.directory, 'none')], { host: '127.0.0.1', port: 0 }), /it does not exist/);
 });
+
+test('a service that a sidecar lists and that is not there is told in the log', async (context) => {
+  const fixture = await start(context, FILES);
+  const typo = fixture.connect('n1', { services: ['default/a', 'default/aa'] });
+  await walk(typo, 'n1');
+  const fine = fixture.connect('n2', { services: ['default/b'] });
+  await walk(fine, 'n2');
+  assert.deepEqual(
+    fixture.logged.filter((line) => line.startsWith('warn')),
+    ['warn sidecar lists services that are not there {"node":"n1","services":["default/aa"]}'],
+  );
+});

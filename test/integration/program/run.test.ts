@@ -232,6 +232,49 @@ describe('outrigger run', () => {
     assert.deepEqual(rows.get('--listen')?.slice(0, 2), ['127.0.0.1:80->http:10.0.0.1:1', 'flag']);
   });
 
+  it('a bootstrap file may use merge keys; several documents, none and bad syntax are one clear line', async () => {
+    const head = 'apiVersion: outrigger.config/v1\nkind: Bootstrap\n';
+    const cases: [string, number, RegExp][] = [
+      [`---\n${head}spec: {listeners: [&l {listen: '1', to: ['10.0.0.1:1']}, {<<: *l, listen: '2'}]}\n---\n`, 0, /^$/],
+      [`${head}spec: {}\n---\n${head}spec: {}\n`, 2, /holds several documents; leave one, the Bootstrap\n$/],
+      ['# nothing\n', 2, /is empty; write `kind: Bootstrap` and a spec\n$/],
+      ['a: [', 2, /at line 1, column 5\n$/],
+    ];
+    const results = await Promise.all(
+      cases.map(async ([text], i) => {
+        const file = join(directory, `case${i}.yaml`);
+        await writeFile(file, text);
+        return runProgram(['config', 'show', '-c', file]);
+      }),
+    );
+    for (const [i, { status, out, log }] of results.entries()) {
+      const [text, expected, message] = cases[i] ?? [];
+      assert.equal(status, expected, `${text}: ${log}`);
+      assert.match(log, message ?? /^$/);
+      assert.ok(log.split('\n').length <= 2, log);
+      if (status === 0) assert.match(out, /127\.0\.0\.1:1->http:10\.0\.0\.1:1 127\.0\.0\.1:2->http:10\.0\.0\.1:1 /);
+    }
+  });
+
+  it('control: what is no directory, and a bad address, are bad usage with their place', async () => {
+    const file = join(directory, 'file.yaml');
+    await writeFile(file, '');
+    const bad = { ...process.env, OUTRIGGER_ADS: '99999' };
+    const results = await Promise.all([
+      runProgram(['control', '--dir', file]),
+      runProgram(['control', '--dir', join(file, 'below')]),
+      runProgram(['control', '--dir', directory], bad),
+      runProgram(['control', '--dir', directory, '--ads', 'x'], bad),
+    ]);
+    assert.deepEqual(
+      results.map(({ status }) => status),
+      [2, 2, 2, 2],
+    );
+    assert.match(results[0].log, /--dir .*file\.yaml: there is no such directory/);
+    assert.match(results[2].log, /^outrigger: OUTRIGGER_ADS: port '99999'/);
+    assert.match(results[3].log, /^outrigger: --ads: 'x'/);
+  });
+
   it('--help and --version', async () => {
     const [help, run, version, nothing] = await Promise.all([
       runProgram(['--help']),

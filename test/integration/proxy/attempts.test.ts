@@ -1,6 +1,7 @@
 // What is tried again and what never is, seen from the caller and from scripted endpoints.
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
+import { createServer } from 'node:http2';
+import { connect, type AddressInfo, type Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { closedPort, startRawServer, type RawServer } from '../../support/raw-server.ts';
 import { endpointAt, startDataPlane } from '../../support/data-plane.ts';
@@ -50,6 +51,39 @@ describe('attempts', () => {
       assert.equal((await httpCall(port, { method, body: 'x' })).status, 200, method);
     }
     assert.ok(records.some(({ attempts }) => attempts.length === 2));
+  });
+
+  it('a kept connection that was closed under a request is not followed by another kept one', async () => {
+    // Both endpoints close a connection the moment its second request comes.
+    const close = (socket: Socket): void => {
+      let requests = 0;
+      socket.on('data', () => {
+        if (++requests > 1) socket.destroy();
+        else socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+      });
+    };
+    const servers = [await startRawServer(close), await startRawServer(close)];
+    closers.push(...servers.map((server) => () => server.close()));
+    const { port, records } = await plane(servers.map((server) => server.port));
+    for (let i = 0; i < 6; i++) assert.equal((await httpCall(port)).status, 200, String(i));
+    assert.ok(records.some(({ attempts }) => attempts.length === 2));
+  });
+
+  it('waits for a stream of a busy connection no longer than for a connection', async () => {
+    const server = createServer({ settings: { maxConcurrentStreams: 0 } });
+    server.on('session', (session) => session.on('error', () => undefined));
+    server.on('stream', (stream) => stream.on('error', () => undefined));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closers.push(() => server.close());
+    const { port, records } = await plane([(server.address() as AddressInfo).port], {
+      scheme: 'grpc',
+      timeout: { connectMs: 200, sendMs: 60_000, readMs: 60_000, readIsSet: false },
+    });
+    const answers = await Promise.all([httpCall(port), httpCall(port), httpCall(port)]);
+    assert.ok(
+      answers.some(({ headers }) => headers['x-outrigger-reason'] === 'connect_timeout'),
+      records.map(({ error }) => error).join(' '),
+    );
   });
 
   it('a connection reset before an answer is tried again for GET and never for POST', async () => {

@@ -150,7 +150,7 @@ test('targets: stated authorities stand above defaults, and the plain name goes 
       ['web', 'web.a.svc', 'web.a.svc.cluster.local'],
       ['web.b', 'web.b.svc', 'web.b.svc.cluster.local'],
       ['routes/1/x'],
-      ['web.a', '[::1]', '[::2]'],
+      ['web.a', '::1', '::2'],
     ],
   );
 });

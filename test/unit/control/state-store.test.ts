@@ -125,3 +125,27 @@ describe('state store', () => {
     assert.match(warnings[0]!, /^error the configuration could not be saved/);
   });
 });
+
+describe('the folder of the state', () => {
+  it(
+    'that a file system refuses with ENOENT is an error in the log, not an endless try',
+    { skip: process.platform !== 'linux' },
+    async () => {
+      const { store, warnings } = open('/proc/outrigger-nowhere/deep');
+      store.save(() => STATE);
+      await store.flush();
+      assert.match(warnings.join(), /error the configuration could not be saved/);
+    },
+  );
+
+  it('that is a file is one too', async () => {
+    const file = join(root, 'file');
+    writeFileSync(file, '');
+    for (const dir of [file, join(file, 'below')]) {
+      const { store, warnings } = open(dir);
+      store.save(() => STATE);
+      await store.flush();
+      assert.match(warnings.join(), /error the configuration could not be saved/);
+    }
+  });
+});

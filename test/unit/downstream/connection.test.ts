@@ -153,10 +153,17 @@ describe('sniffing', () => {
     assert.deepEqual(told, ['closed']);
   });
 
-  it('drain closes who has not spoken, and hands on to the session of who has', () => {
+  it('drain closes who has not spoken after a moment, and hands on to the session of who has', () => {
     const silent = open();
     silent.connection.drain();
+    silent.clock.advance(490);
+    assert.equal(silent.transport.closedBy, undefined);
+    silent.clock.advance(20);
     assert.equal(silent.transport.closedBy, 'destroy');
+    const late = open();
+    late.connection.drain();
+    late.transport.feed(HTTP1);
+    assert.equal(late.heads.length, 1);
     const speaking = open('auto', false);
     speaking.transport.feed(HTTP1);
     speaking.connection.drain();
@@ -165,6 +172,7 @@ describe('sniffing', () => {
     const idle = open();
     idle.transport.feed(HTTP1);
     idle.connection.drain();
+    idle.clock.advance(510);
     assert.equal(idle.transport.ended, true);
   });
 

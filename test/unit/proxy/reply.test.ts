@@ -36,12 +36,13 @@ describe('sendReply', () => {
   it('every kind has an HTTP answer with its reason, text and length', () => {
     for (const kind of ERROR_KINDS) {
       const { sender, sent } = recorder();
-      const status = sendReply(sender, kind, 'näher', { isGrpc: false, isHead: false });
+      const { status, bodyBytes } = sendReply(sender, kind, 'näher', { isGrpc: false, isHead: false });
       assert.equal(status, ERROR_TABLE[kind].httpStatus);
       const [first] = sent.heads;
       assert.ok(first && sent.heads.length === 1 && sent.ended);
       assert.equal(first.head.status, status);
       assert.equal(sent.body, `${ERROR_TABLE[kind].text}: näher\n`);
+      assert.equal(bodyBytes, Buffer.byteLength(sent.body));
       assert.equal(first.head.contentLength, Buffer.byteLength(sent.body));
       assert.equal(valueOf(first.head.fields, 'content-length'), String(Buffer.byteLength(sent.body)));
       assert.equal(valueOf(first.head.fields, REASON_FIELD), kind);
@@ -56,7 +57,8 @@ describe('sendReply', () => {
 
   it('HEAD gets the same head and no body', () => {
     const { sender, sent } = recorder();
-    assert.equal(sendReply(sender, 'no_endpoints', 'x', { isGrpc: false, isHead: true }), 503);
+    const reply = sendReply(sender, 'no_endpoints', 'x', { isGrpc: false, isHead: true });
+    assert.deepEqual(reply, { status: 503, bodyBytes: 0 });
     assert.equal(sent.body, '');
     assert.equal(sent.heads[0]?.endStream, true);
     assert.ok(Number(valueOf(sent.heads[0]?.head.fields ?? [], 'content-length')) > 0);
@@ -65,7 +67,8 @@ describe('sendReply', () => {
   it('a gRPC caller gets Trailers-Only with status 200, and a message of printable ASCII', () => {
     for (const kind of ERROR_KINDS) {
       const { sender, sent } = recorder();
-      assert.equal(sendReply(sender, kind, '50 % nöt\n', { isGrpc: true, isHead: false }), 200);
+      const reply = sendReply(sender, kind, '50 % nöt\n', { isGrpc: true, isHead: false });
+      assert.deepEqual(reply, { status: 200, bodyBytes: 0 });
       const [only] = sent.heads;
       assert.ok(only?.endStream && sent.heads.length === 1 && sent.body === '');
       const { fields } = only.head;

@@ -27,14 +27,14 @@ class CountingChannel implements Channel {
   limit: number;
   /** Requests after which it drains. */
   maxRequests = Infinity;
-  /** False until `settle`. */
-  settled: boolean;
+  /** -1 until `settle`. */
+  streamLimit: number;
   readonly transport: Transport;
   private readonly owner: ChannelOwner;
   private readonly clock: FakeClock;
 
   constructor(transport: Transport, owner: ChannelOwner, clock: FakeClock, limit: number, settled: boolean) {
-    this.settled = settled;
+    this.streamLimit = settled ? limit : -1;
     this.transport = transport;
     this.owner = owner;
     this.clock = clock;
@@ -52,8 +52,7 @@ class CountingChannel implements Channel {
 
   /** The peer says what it stands. */
   settle(limit: number): void {
-    this.settled = true;
-    this.limit = limit;
+    this.streamLimit = this.limit = limit;
     this.owner.onAvailable(this);
   }
 
@@ -216,8 +215,6 @@ describe('EndpointPool', () => {
     const { pool, channels, lease } = await fixture({ expectedCapacity: 100, limit: 1, settles: true });
     const [first, second] = lease(2);
     await first?.answered;
-    if (channels[0]) channels[0].limit = 0;
-    first?.channel?.end();
     channels[0]?.settle(0);
     assert.equal(pool.connections, 1);
     assert.equal(second?.failure, undefined);

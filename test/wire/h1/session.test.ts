@@ -566,10 +566,31 @@ describe('ends', () => {
     assert.equal(inside.refused.length, 1);
   });
 
-  test('drain: idle closes at once, a request in flight is answered with close', () => {
+  test('drain: idle closes, a request in flight or on its way is answered with close', () => {
     const idle = bench();
+    idle.clock.advance(600);
     idle.session.drain();
     assert.equal(idle.transport.ended, true);
+
+    const used = bench(echoPath);
+    used.clock.advance(5000);
+    used.transport.feed(get('/1'));
+    used.out();
+    used.clock.advance(300);
+    used.session.drain();
+    assert.equal(used.transport.ended, false);
+    used.transport.feed(get('/2'));
+    assert.match(used.out(), /\r\nConnection: close\r\n\r\n\/2$/);
+    assert.equal(used.transport.closedBy, 'linger');
+
+    const unused = bench(echoPath);
+    unused.transport.feed(get('/1'));
+    unused.clock.advance(300);
+    unused.session.drain();
+    unused.clock.advance(190);
+    assert.equal(unused.transport.ended, false);
+    unused.clock.advance(30);
+    assert.equal(unused.transport.ended, true);
 
     const busy = bench();
     busy.transport.feed(get('/1'));

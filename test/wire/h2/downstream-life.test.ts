@@ -87,7 +87,8 @@ test('drain: two GOAWAYs around a round trip, then what is in flight finishes', 
   assert.deepEqual([first?.type, first?.payload.readUInt32BE(0)], ['GOAWAY', 0x7fffffff]);
   assert.equal(second?.type, 'PING');
   const payload = second?.payload ?? Buffer.alloc(8);
-  peer.send(headers(3, request()), ping(payload.readUInt32BE(0), payload.readUInt32BE(4), true), headers(5, request()));
+  const ack = ping(payload.readUInt32BE(0), payload.readUInt32BE(4), true);
+  peer.send(headers(3, request()), ack, headers(5, request()));
   assert.deepEqual(peer.takeWords(), ['GOAWAY 3 0']);
   assert.equal(requests.length, 2);
   requests[0]?.sender.sendHead(reply(200), true);

@@ -117,7 +117,7 @@ const OK = [':status', '200'];
 test('preface, SETTINGS and the first request leave at once', () => {
   const { transport, call, peer, channel } = openBare();
   assert.equal(channel.capacity, 1);
-  assert.equal(channel.settled, false);
+  assert.equal(channel.streamLimit, -1);
   const { sender } = call();
   assert.equal(sender.progress.sent, 'all');
   assert.ok(transport.buffer.subarray(0, 24).equals(PREFACE));
@@ -131,7 +131,7 @@ test('one stream goes ahead of the SETTINGS; what the peer stands is known, and 
   call();
   assert.equal(channel.capacity, 0);
   peer.send(settings(3, 1));
-  assert.equal(channel.settled, true);
+  assert.equal(channel.streamLimit, 1);
   assert.equal(channel.capacity, 0);
   assert.deepEqual(owner, ['available'], 'told although nothing can be started: who waits may look elsewhere');
   peer.send(settings(3, 4));
@@ -140,6 +140,19 @@ test('one stream goes ahead of the SETTINGS; what the peer stands is known, and 
   peer.send(settings(3, 2));
   assert.equal(channel.capacity, 1);
   assert.deepEqual(owner, ['available', 'available'], 'less is no news to who waits');
+});
+
+test('a connection whose window slow callers hold takes no more streams until they read', () => {
+  const { call, peer, channel } = open({ limits: { connectionHeldBytes: 10 } });
+  const { sender } = call();
+  peer.send(headers(1, OK, false));
+  sender.pauseResponse();
+  peer.send(data(1, 'ten bytes.'));
+  assert.equal(channel.capacity, 1023);
+  peer.send(data(1, 'and more'));
+  assert.equal(channel.capacity, 0);
+  sender.resumeResponse();
+  assert.equal(channel.capacity, 1023);
 });
 
 test('a request with body and trailers, and an answer with all its parts', () => {

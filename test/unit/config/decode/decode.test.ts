@@ -97,6 +97,33 @@ test('Listener: each target can be picked', () => {
     listener({ port: 80, targets: [{ ...cart, authorities: ['a/b', ''] }, blog] }),
     "targets[0].authorities[0]: 'a/b' is no authority; targets[0].authorities[1]: '' is no authority",
   );
+  // Requests are told apart without brackets and the final dot, so these are the same.
+  for (const [one, other] of [
+    ['a.example.', 'A.example:80'],
+    ['[::1]:80', '::1'],
+    ['[::1]', '[::1]:8080'],
+  ] as const) {
+    assert.equal(
+      listener({
+        port: 80,
+        targets: [
+          { ...cart, authorities: [one] },
+          { ...blog, authorities: [other] },
+        ],
+      }),
+      `targets[1].authorities[0]: '${other}' picks targets[0] already`,
+    );
+  }
+  for (const never of ['a:b', 'a:80:80', '[a]', '[::1', '.']) {
+    assert.equal(
+      listener({ port: 80, targets: [{ ...cart, authorities: [never] }, blog] }),
+      `targets[0].authorities[0]: '${never}' is no authority`,
+    );
+  }
+  assert.equal(
+    listener({ port: 80, targets: [{ ...cart, authorities: ['*.a.example'] }, blog] }),
+    "targets[0].authorities[0]: '*.a.example' has a wildcard, which is not supported: name each",
+  );
   assert.match(
     listener({ port: 80, targets: [cart, { ...cart, servicePort: 81 }] }),
     /^targets\[1\]\.authorities: an earlier target has all of the default authorities/,

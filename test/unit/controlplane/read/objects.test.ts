@@ -95,7 +95,10 @@ test('kinds that are not read are noted, near ones with a suggestion', () => {
     read(`{apiVersion: ${version}, kind: ${kind}, metadata: {name: a}}`).findings.join('\n');
   assert.match(of('ApisixRoute', 'apisix.apache.org/v2'), /note: .*kind ApisixRoute is not read by this version$/);
   assert.match(of('Deployment', 'apps/v1'), /note: .*kind Deployment is not read by this version$/);
-  assert.match(of('ApisixUpstrem', 'apisix.apache.org/v2'), /warning: .*did you mean 'ApisixUpstream'\?$/);
+  // With the version of the kind that is near it is a typing error, and the file keeps its last good content.
+  assert.match(of('ApisixUpstrem', 'apisix.apache.org/v2'), /error: .*did you mean 'ApisixUpstream'\?$/);
+  assert.match(of('Servce', 'v1'), /error: .*did you mean 'Service'\?$/);
+  assert.match(of('Servce', 'example.com/v1'), /warning: .*did you mean 'Service'\?$/);
   assert.match(of('ApisixUpstream', 'apisix.apache.org/v3'), /error: .*'apisix\.apache\.org\/v3' is not known/);
   assert.match(of('Service', 'serving.knative.dev/v1'), /note: .*Service of serving\.knative\.dev\/v1 is not read/);
   assert.match(read('metadata: {name: a}').findings.join('\n'), /error: kind is missing/);
@@ -190,4 +193,86 @@ test('EndpointSlice: ports, addresses and what an endpoint says of itself', () =
     slice('addressType: FQDN\nendpoints: [{addresses: [foo.com]}]').findings.join(),
     /note: .*FQDN are left out/,
   );
+});
+
+test('a native kind with a wrong version, or without one, is an error that names the right one', () => {
+  const of = (head: string) => read(`{${head}, metadata: {name: a}, spec: {}}`).findings.join('\n');
+  const fix = /error: Upstream default\/a: .*write `apiVersion: outrigger\.config\/v1`$/;
+  assert.match(of('apiVersion: outrigger.config/v2, kind: Upstream'), fix);
+  assert.match(of('apiVersion: outrigger/v1, kind: Upstream'), fix);
+  assert.match(of('kind: Upstream'), fix);
+  assert.match(of('apiVersion: networking.istio.io/v1, kind: Sidecar'), /note: .*kind Sidecar is not read/);
+});
+
+/** `levels` lists or maps, each of nine aliases to the one before. */
+function aliasBomb(levels: number, link: (alias: string) => string): string {
+  const names = 'abcdefghijkl'.slice(0, levels).split('');
+  const lines = names
+    .slice(1)
+    .map((name, i) => `  ${name}: &${name} ${link(Array(9).fill(`*${names[i]}`).join(', '))}`);
+  return `x:\n  a: &a {k: v}\n${lines.join('\n')}\n`;
+}
+
+test('aliases that stand for too much are refused before anything walks through them', () => {
+  const merged = aliasBomb(9, (aliases) => `{<<: [${aliases}]}`);
+  const service = `apiVersion: v1\nkind: Service\nmetadata: {name: foo, labels: *i}\nspec: {${PORTS}}\n`;
+  assert.match(
+    read(merged + service).findings.join('\n'),
+    /^a\.yaml:\d+:\d+: error: the aliases up to here stand for more than 100000 values; write out what it stands for$/,
+  );
+  const listed = aliasBomb(9, (aliases) => `[${aliases}]`);
+  const native = 'apiVersion: outrigger.config/v1\nkind: Upstream\nmetadata: {name: foo}\nspec: *i\n';
+  assert.match(read(listed + native).findings.join('\n'), /error: the aliases up to here stand for more/);
+  const cyclic = `&s {apiVersion: v1, kind: List, items: [*s, *s]}\n---\n{apiVersion: v1, kind: Service, metadata: {name: b}, spec: {${PORTS}}}`;
+  const { names, findings } = read(cyclic);
+  assert.match(findings.join('\n'), /^a\.yaml:1:\d+: error: the alias \*s stands inside what it names/);
+  assert.deepEqual(names, ['Service default/b'], 'the next document is read');
+  assert.match(read('{kind: List, items: [*nowhere]}').findings.join('\n'), /no anchor &nowhere|Unresolved alias/);
+});
+
+test('an alias names the last anchor before it, and many aliases to little are fine', () => {
+  const ports = Array.from({ length: 500 }, (_, i) => `  - {<<: *p, port: ${i + 1}}`).join('\n');
+  const object = (body: string) =>
+    `apiVersion: apisix.apache.org/v2\nkind: ApisixUpstream\nmetadata: {name: foo}\nspec:\n${body}\n`;
+  const text = object(`  timeout: &p {connect: 1s}\n  healthCheck:\n  loadbalancer: &p {type: roundrobin}`);
+  assert.match(read(text.replace('&p {type', '&p {tipe')).findings.join('\n'), /tipe: unknown field/);
+  const many = `x: &p {scheme: grpc}\n${object(`  portLevelSettings:\n${ports}`)}`;
+  const { objects } = readObjects(many, 'a.yaml');
+  const [upstream] = objects;
+  assert.ok(upstream?.kind === 'ApisixUpstream');
+  assert.equal(upstream.upstream.portLevelSettings.length, 500);
+  assert.ok(upstream.upstream.portLevelSettings.every(({ scheme }) => scheme === 'grpc'));
+});
+
+test('a long chain of merges is followed to its end', () => {
+  const links = Array.from({ length: 20 }, (_, i) => `  m${i + 1}: &m${i + 1} {<<: *m${i}}`).join('\n');
+  const text = `x:\n  m0: &m0 {${PORTS}}\n${links}\napiVersion: v1\nkind: Service\nmetadata: {name: foo}\nspec: *m20\n`;
+  const [object] = readObjects(text, 'a.yaml').objects;
+  assert.deepEqual(object?.kind === 'Service' && object.ports.map(({ port }) => port), [80]);
+});
+
+test('whatever a file holds, a finding is one line of bounded length, and few of them are of syntax', () => {
+  const noise = Array.from({ length: 20_000 }, (_, i) => String.fromCharCode((i * 7919) % 250)).join('');
+  for (const text of [
+    noise,
+    `kind: "${'\\u0007'.repeat(9000)}"`,
+    `{apiVersion: v1, kind: "a\\nb"}`,
+    `a: ${'['.repeat(9000)}`,
+  ]) {
+    const { findings } = read(text);
+    assert.ok(findings.length > 0 && findings.length <= 20, `${findings.length}`);
+    for (const finding of findings) {
+      assert.ok(finding.length < 4_000, `${finding.length}`);
+      // oxlint-disable-next-line no-control-regex
+      assert.doesNotMatch(finding, /[\u0000-\u001f\u007f-\u009f]/);
+    }
+  }
+  assert.match(read(`a: ${'['.repeat(9000)}`).findings.join('\n'), /nested too deeply/);
+});
+
+test('a word for addressType that Kubernetes does not have is an error', () => {
+  const of = (word: string) =>
+    slice(`addressType: ${word}\nports: [{port: 80}]\nendpoints: [{addresses: [10.0.0.1]}]\n`).findings.join('\n');
+  assert.equal(of('IPv4'), '');
+  assert.match(of('IPV4'), /error: .*addressType: 'IPV4' is not known \(IPv4, IPv6, FQDN\); did you mean 'IPv4'\?/);
 });

@@ -199,3 +199,23 @@ test('a file that may not be read keeps its last content', { skip: process.getui
   assert.deepEqual(fixture.services(), ['a 1']);
   assert.match(fixture.findings().join('\n'), /error: can't be read: /);
 });
+
+test('a file in another encoding than UTF-8 is refused, and keeps its last good content', async (context) => {
+  const fixture = new Fixture(context);
+  fixture.write('a.yaml', `\ufeff${service('a', 1)}`);
+  await fixture.start();
+  assert.deepEqual(fixture.services(), ['a 1'], 'a byte order mark is no harm');
+  for (const encoding of ['latin1', 'utf16le'] as const) {
+    writeFileSync(join(fixture.directory, '.next'), Buffer.from(`\ufeff# caf\u00e9\n${service('a', 2)}`, encoding));
+    renameSync(join(fixture.directory, '.next'), join(fixture.directory, 'a.yaml'));
+    fixture.look();
+    assert.deepEqual(fixture.services(), ['a 1']);
+    assert.match(
+      fixture.findings().join('\n'),
+      /^a\.yaml:1:1: error: can't be read: it is not UTF-8; save it in that encoding$/m,
+    );
+  }
+  fixture.write('a.yaml', service('a', 3));
+  fixture.look();
+  assert.deepEqual([fixture.services(), fixture.findings()], [['a 3'], []]);
+});

@@ -193,3 +193,14 @@ test('the order of maps and files makes no new version', () => {
   );
   for (const version of versions(service('{port: 80}'))) assert.match(version, /^[0-9a-f]{16}$/);
 });
+
+test('an ApisixUpstream beside a native Upstream of its name is a warning: the native one is served', () => {
+  const native = '{apiVersion: outrigger.config/v1, kind: Upstream, metadata: {name: foo}, spec: {scheme: grpc}}';
+  const { findings } = translate(service('{port: 80}'), apisix('{scheme: http}'), native);
+  assert.match(
+    findings.map(formatFinding).join('\n'),
+    /^1\.yaml:1:1: warning: ApisixUpstream default\/foo: has no effect: the native Upstream in 2\.yaml:1 has the same name; remove one of the two$/m,
+  );
+  const alone = translate(service('{port: 80}'), native).findings.map(formatFinding).join('\n');
+  assert.doesNotMatch(alone, /has no effect/);
+});
