@@ -46,7 +46,7 @@ export interface ListenerSpec {
 /** What is behind a listener. */
 export interface TargetSpec {
   readonly port: PortKey;
-  /** Lower-case authorities without port that pick this target; not looked at where the listener has one target. */
+  /** Lower-case authorities without port and final dot that pick this target; not looked at where the listener has one target. */
   readonly authorities: readonly string[];
 }
 

@@ -85,7 +85,8 @@ function askHttp(
   policy: ActivePolicy,
   finish: (outcome: ProbeOutcome) => void,
 ): void {
-  const fields: Fields = ['user-agent', 'outrigger-health-check', ...policy.requestFields];
+  const fields: Fields = [...policy.requestFields];
+  if (findField(fields, 'user-agent') === undefined) fields.push('user-agent', 'outrigger-health-check');
   const authority = policy.host ?? endpointId(target.address, policy.port ?? target.port);
   channel.start(head(policy.httpMethod, policy.httpPath, authority, fields), true, {
     ...IGNORE,

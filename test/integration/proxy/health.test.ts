@@ -78,6 +78,21 @@ describe('health', () => {
     await until(() => probes > 1, 'probed');
   });
 
+  it('a User-Agent of the policy stands instead of the own one', async () => {
+    const seen = new Set<string>();
+    const server = createServer((request, response) => {
+      seen.add(request.rawHeaders.filter((_, i, all) => /^user-agent$/i.test(all[i - 1] ?? '')).join('|'));
+      response.end();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closers.push(() => server.close());
+    const { port } = server.address() as AddressInfo;
+    const active = { ...QUICK, requestFields: ['User-Agent', 'outer'] };
+    await plane([port], { checks: { active, passive: undefined } });
+    await until(() => seen.size > 0, 'probed');
+    assert.deepEqual([...seen], ['outer']);
+  });
+
   it('a tcp check notices a closed port and its return', async () => {
     const one = await startHttp(() => 200);
     const two = await startHttp(() => 200);

@@ -49,8 +49,8 @@ export interface Target {
    */
   servicePort: number;
   /**
-   * Authorities (`Host` or `:authority`, compared without case and without a port) that pick this target where a
-   * Listener has several. Default: the names a Kubernetes client would use, `svc`, `svc.ns`, `svc.ns.svc` and
+   * Authorities (`Host` or `:authority`, compared without case, port and final dot) that pick this target where a
+   * Listener has several. Wildcards are refused. Default: the names a Kubernetes client would use, `svc`, `svc.ns`, `svc.ns.svc` and
    * `svc.ns.svc.cluster.local`, made from the upstream's name; the plain `svc` only where no earlier target has it.
    */
   authorities: string[];
