@@ -3,6 +3,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger, LogLevel } from '../base/log.ts';
 import { AdsServer, type StreamStatus } from './ads-server.ts';
 import { type Finding, formatFinding, type Severity, sortFindings } from './finding.ts';
+import { refusals } from './refusals.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 import type { Source } from './source.ts';
 import { DirectorySource } from './sources/directory.ts';
@@ -52,7 +53,8 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   function update(): void {
     const translation = translator.translate(sources.flatMap((source) => source.objects()));
     cache.put(translation);
-    tell(sortFindings([...sources.flatMap((source) => source.findings()), ...translation.findings]));
+    const read = sources.flatMap((source) => source.findings());
+    tell(sortFindings([...read, ...translation.findings, ...refusals(translation)]));
   }
 
   /** Each finding is logged when it appears, not again while it stands. */

@@ -1,13 +1,12 @@
 // The findings of the control plane without the control plane: read once, translate, say what is wrong.
 import { statSync } from 'node:fs';
-import { decodeResource } from '../config/decode/decode.ts';
 import { type Finding, formatFinding, sortFindings } from './finding.ts';
 import { readObjects } from './read/objects.ts';
+import { refusals } from './refusals.ts';
 import type { ConfigObject } from './source.ts';
 import { listFiles } from './sources/file-list.ts';
 import { readText } from './sources/read-text.ts';
 import { Translator } from './translate/translator.ts';
-import type { VersionedResource } from './versioned-resource.ts';
 
 /** What lint found. */
 export interface LintResult {
@@ -29,9 +28,7 @@ export function lint(path: string): LintResult {
     objects.push(...content.objects);
   }
   const translation = new Translator().translate(objects);
-  findings.push(...translation.findings);
-  const derived = translation.services.flatMap((service) => service.resources);
-  for (const resource of [...derived, ...translation.others]) findings.push(...refusals(resource));
+  findings.push(...translation.findings, ...refusals(translation));
   return summarise(sortFindings(findings), files.length);
 }
 
@@ -55,17 +52,6 @@ function readFile(path: string): { readonly objects: readonly ConfigObject[]; re
   } catch (error) {
     return { objects: [], findings: [wholeFile(path, `can't be read: ${(error as Error).message}`)] };
   }
-}
-
-/** What a sidecar of this version would answer to a resource. */
-function refusals(resource: VersionedResource): Finding[] {
-  const decoded = decodeResource(resource.kind, resource.name, resource.bytes);
-  if (decoded.ok) return [];
-  const object = `${resource.kind} ${resource.name}`;
-  return decoded.problems.map(({ path, reason }) => {
-    const message = `sidecars of this version refuse the resource: ${reason}`;
-    return { severity: 'note', ...resource.origin, object, path, message };
-  });
 }
 
 function wholeFile(file: string, message: string): Finding {
