@@ -74,7 +74,7 @@ export interface ResponseSender extends BodySender {
   /**
    * Ends the stream without a clean end: RST_STREAM with the code that fits `kind` (codec/h2/error-code.ts), or the
    * HTTP/1 connection is cut. Nothing is called back afterwards. `resetCode` is the code that an HTTP/2 upstream reset
-   * its stream with: it is passed on as it is. -1 or left out: none came.
+   * its stream with: it is passed on as it is, except NO_ERROR. -1 or left out: none came.
    */
   abort(kind: ErrorKind, resetCode?: number): void;
   /** The request body: stop and go on. */

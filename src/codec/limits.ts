@@ -28,7 +28,10 @@ export interface WireLimits {
   readonly idleMs: number;
   /** Streams of an HTTP/2 connection at once. */
   readonly concurrentStreams: number;
-  /** HTTP/2 window of a stream, bytes. */
+  /**
+   * HTTP/2 window of a stream, bytes. Not a power of two: bodies often are, and Node's http2 server resets a stream
+   * (NO_ERROR) whose window is used up by the last byte, where it should end it.
+   */
   readonly streamWindowBytes: number;
   /** HTTP/2 window of a connection, bytes. */
   readonly connectionWindowBytes: number;
@@ -66,7 +69,7 @@ export const DEFAULT_LIMITS: WireLimits = {
   firstRequestMs: 10_000,
   idleMs: 60_000,
   concurrentStreams: 1024,
-  streamWindowBytes: 64 * 1024,
+  streamWindowBytes: 65_535,
   connectionWindowBytes: 1024 * 1024,
   connectionHeldBytes: 8 * 1024 * 1024,
   hpackTableBytes: 4096,

@@ -62,9 +62,12 @@ export class DownstreamH2Stream extends H2Stream implements ResponseSender {
     if (endStream) this.connection.localEnd(this);
   }
 
-  /** `resetCode`: the upstream's own code, to be passed on; -1 takes the one that fits `kind`. */
+  /**
+   * `resetCode`: the upstream's own code, to be passed on; -1 takes the one that fits `kind`, and so does NO_ERROR: some
+   * callers would take what has come of the answer for all of it.
+   */
   abort(kind: ErrorKind, resetCode = -1): void {
-    this.connection.resetStream(this, resetCode >= 0 ? resetCode : RESET_CODES[kind]);
+    this.connection.resetStream(this, resetCode > NO_ERROR ? resetCode : RESET_CODES[kind]);
   }
 
   pauseRequest(): void {

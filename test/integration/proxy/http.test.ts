@@ -231,4 +231,26 @@ describe('bridging', () => {
     const answer = await http2Call(port, { ':method': 'POST' }, body);
     assert.equal(sha256(answer.body), sha256(body));
   });
+
+  it('bodies as large as a power of two whose end comes late: a window must not end with them', async () => {
+    const endpoint = await startHttp2((stream) => {
+      stream.on('error', () => undefined);
+      stream.respond({ ':status': 200 });
+      // Its end is a frame of its own; Node resets the stream instead where the window is used up at that moment.
+      stream.write(Buffer.alloc(262_144), () => stream.end());
+    });
+    const { port } = await plane([endpoint], { scheme: 'grpc' });
+    const session = connect(`http://127.0.0.1:${port}`);
+    closers.push(() => session.destroy());
+    for (let round = 0; round < 12; round++) {
+      const lengths = await Promise.all(
+        Array.from({ length: 5 }, async () => {
+          const chunks: Buffer[] = [];
+          for await (const chunk of session.request({ ':path': '/' })) chunks.push(chunk as Buffer);
+          return Buffer.concat(chunks).length;
+        }),
+      );
+      assert.deepEqual(lengths, Array(5).fill(262_144));
+    }
+  });
 });

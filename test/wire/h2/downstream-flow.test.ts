@@ -113,8 +113,11 @@ test('when the kernel takes nothing bytes wait, and streams then take turns', ()
   assert.equal(requests[1]?.sender.bufferedBytes, 0);
 });
 
+/** Four whole frames. */
+const WINDOW = { streamWindowBytes: 65_536 };
+
 test('credit comes back in halves, and only while the receiver takes more', () => {
-  const { peer, requests } = open();
+  const { peer, requests } = open(WINDOW);
   peer.send(headers(1, request('/', [], 'POST'), false));
   const block = Buffer.alloc(16_384);
   peer.send(data(1, block));
@@ -131,7 +134,7 @@ test('credit comes back in halves, and only while the receiver takes more', () =
 });
 
 test('more than the windows allow', () => {
-  const stream = open();
+  const stream = open(WINDOW);
   stream.peer.send(headers(1, request('/', [], 'POST'), false));
   stream.requests[0]?.sender.pauseRequest();
   for (let i = 0; i < 4; i++) stream.peer.send(data(1, Buffer.alloc(16_384)));
@@ -139,7 +142,7 @@ test('more than the windows allow', () => {
   assert.deepEqual(stream.peer.takeWords(), ['RST_STREAM 1 3']);
   assert.equal(stream.requests[0]?.events.at(-1), 'abort bad_request');
 
-  const connection = open({ connectionHeldBytes: 0 });
+  const connection = open({ ...WINDOW, connectionHeldBytes: 0 });
   for (let id = 1; id < 200; id += 2) {
     connection.peer.send(headers(id, request('/', [], 'POST'), false));
     connection.requests.at(-1)?.sender.pauseRequest();
@@ -150,7 +153,7 @@ test('more than the windows allow', () => {
 });
 
 test("the connection's credit is held back while too much is held, and comes back on resume", () => {
-  const { peer, requests } = open({ connectionHeldBytes: 500_000 });
+  const { peer, requests } = open({ ...WINDOW, connectionHeldBytes: 500_000 });
   const held: number[] = [];
   for (let id = 1; id <= 31; id += 2) {
     peer.send(headers(id, request('/', [], 'POST'), false));

@@ -27,7 +27,7 @@ test('our SETTINGS come first, before any byte of the client', () => {
   const pairs: number[] = [];
   const payload = first?.payload ?? Buffer.alloc(0);
   for (let at = 0; at < payload.length; at += 6) pairs.push(payload.readUInt16BE(at), payload.readUInt32BE(at + 2));
-  assert.deepEqual(pairs, [3, 1024, 4, 65_536, 6, 16_384, 9, 1, 1, 1024]);
+  assert.deepEqual(pairs, [3, 1024, 4, 65_535, 6, 16_384, 9, 1, 1, 1024]);
   assert.deepEqual([second?.type, second?.payload.readUInt32BE(0)], ['WINDOW_UPDATE', 100_000 - 65_535]);
 });
 

@@ -213,6 +213,16 @@ for (const [what, fields, endStream] of [
   });
 }
 
+test('the reset code of the upstream is passed on, but never as NO_ERROR: a cut answer would look whole', () => {
+  const { peer, requests } = open();
+  peer.send(headers(1, request()), headers(3, request()));
+  requests[0]?.sender.sendHead(reply(200), false);
+  requests[0]?.sender.abort('upstream_reset', 11);
+  requests[1]?.sender.sendHead(reply(200), false);
+  requests[1]?.sender.abort('upstream_reset', 0);
+  assert.deepEqual(peer.takeWords(), ['HEADERS 1', 'RST_STREAM 1 11', 'HEADERS 3', 'RST_STREAM 3 2']);
+});
+
 test('the caller resets; the handler aborts', () => {
   const { peer, requests, session } = open();
   peer.send(headers(1, request()), headers(3, request()), headers(5, request()));

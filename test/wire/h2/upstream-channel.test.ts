@@ -413,7 +413,7 @@ test('what HTTP/2 cannot carry fails in a later turn', () => {
 });
 
 test('the answer can be paused, and the request waits for windows', () => {
-  const { call, peer } = open();
+  const { call, peer } = open({ limits: { streamWindowBytes: 65_536 } });
   const one = call({ method: 'POST' }, false);
   one.sender.sendData(Buffer.alloc(100_000), false);
   assert.equal(one.sender.bufferedBytes, 100_000 - 65_535);
