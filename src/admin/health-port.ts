@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
+import { bindServer } from './bind-server.ts';
 import { probe } from './probe.ts';
 import type { SidecarView } from './views.ts';
 
@@ -60,17 +61,7 @@ export function createHealthPort({ address, port, view, logger, clock }: HealthP
   }
 
   return {
-    start: () =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen({ host: address, port }, () => {
-          server.off('error', reject);
-          server.on('error', (error) => logger.log('error', { err: error }, 'health listener failed'));
-          const bound = server.address();
-          if (bound === null || typeof bound === 'string') return reject(new Error('the health port has no address'));
-          resolve({ address: bound.address, port: bound.port });
-        });
-      }),
+    start: () => bindServer(server, address, port, 'health', logger),
     stop: (graceMs) => (stopping ??= stop(graceMs)),
   };
 }

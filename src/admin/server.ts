@@ -9,6 +9,7 @@ import { HealthService } from '../gen/grpc/health/v1/health.ts';
 import { ServerReflectionService } from '../gen/grpc/reflection/v1/reflection.ts';
 import { ServerReflectionService as ServerReflectionAlphaService } from '../gen/grpc/reflection/v1alpha/reflection.ts';
 import { AdminServiceService } from '../gen/outrigger/admin/v1/admin.ts';
+import { bindServer } from './bind-server.ts';
 import { createAdminService } from './admin-service.ts';
 import { createHealthService } from './health-service.ts';
 import { createHttpPages, type HttpHandler } from './http-pages.ts';
@@ -126,18 +127,11 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
   }
 
   return {
-    start: () =>
-      new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen({ host: address, port }, () => {
-          server.off('error', reject);
-          server.on('error', (error) => logger.log('error', { err: error }, 'admin listener failed'));
-          const bound = server.address();
-          if (bound === null || typeof bound === 'string') return reject(new Error('the admin port has no address'));
-          pages = createHttpPages(view, bound.address, logger);
-          resolve({ address: bound.address, port: bound.port });
-        });
-      }),
+    async start() {
+      const bound = await bindServer(server, address, port, 'admin', logger);
+      pages = createHttpPages(view, bound.address, logger);
+      return bound;
+    },
     stop: (graceMs) => (stopping ??= stop(graceMs)),
   };
 }
