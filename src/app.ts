@@ -15,10 +15,16 @@ import { describeProblems, type Kind, type Resource, type Resources } from './co
 import { staticResources } from './config/static.ts';
 import { wantedNames } from './config/tree.ts';
 import { contentVersion } from './control/resource-store.ts';
+import type { ControlCredentials } from './control/ads-stream.ts';
 import { createXdsClient } from './control/xds-client.ts';
 import { Listener, type ListenerContext } from './downstream/listener.ts';
+import type { Credentials } from './identity/credentials.ts';
+import { watchExpiry } from './identity/expiry-watch.ts';
+import { createCredentials } from './identity/live-credentials.ts';
+import { ServerTls } from './identity/server-tls.ts';
 import { Cells } from './model/cells.ts';
-import { EMPTY_SNAPSHOT, type Snapshot } from './model/snapshot.ts';
+import { EMPTY_SNAPSHOT, type ListenerSpec, type Snapshot } from './model/snapshot.ts';
+import type { AuthoritiesSource, CertificateSource } from './model/tls.ts';
 import { describeBindError } from './net/listen.ts';
 import { accessRecord } from './proxy/access-record.ts';
 import { createRequestHandler, type ProxyContext } from './proxy/handle.ts';
@@ -31,11 +37,28 @@ import { createSidecarView } from './sidecar-view.ts';
 import { formatAccess } from './telemetry/access-log.ts';
 import { CounterCell, Counters, LOCAL_REPLY_CELL, requestCell, responseCell } from './telemetry/counters.ts';
 import { fdTarget, LineWriter } from './telemetry/line-writer.ts';
+import { LogSampler } from './telemetry/log-sampler.ts';
 import { Cluster, type ClusterContext } from './upstream/cluster.ts';
 import { endpointId } from './upstream/endpoint.ts';
 
 /** How often idle upstream connections are looked at. */
 const IDLE_SWEEP_MS = 1000;
+
+/** A failure of one kind is logged once in so long. */
+const FAILURE_LOG_MS = 10_000;
+
+/** Refused connections and endpoints that somebody must do something about; the rest are logged as debug. */
+const TOLD_FAILURES: ReadonlySet<ErrorKind> = new Set([
+  'plaintext_to_tls',
+  'tls_to_plaintext',
+  'tls_handshake_failure',
+  'client_certificate_refused',
+  'secret_missing',
+  'upstream_tls_failure',
+  'upstream_certificate_untrusted',
+  'upstream_certificate_expired',
+  'upstream_certificate_name_mismatch',
+]);
 
 /** What a sidecar is made of. */
 export interface SidecarOptions {
@@ -72,6 +95,16 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
   const endpointCells = new Cells();
   const portCells = new Cells();
   const limits = DEFAULT_LIMITS;
+  const credentials = createCredentials({ clock, logger });
+  const stopExpiryWatch = watchExpiry({ credentials, clock, logger });
+  const failureLog = new LogSampler(clock, FAILURE_LOG_MS);
+  const logFailure = (kind: ErrorKind, detail: string, fields: Record<string, unknown>, message: string): void => {
+    const level = TOLD_FAILURES.has(kind) ? 'warn' : 'debug';
+    if (!logger.isOn(level)) return;
+    const leftOut = level === 'warn' ? failureLog.take(`${message} ${kind} ${detail}`) : 0;
+    if (leftOut === undefined) return;
+    logger.log(level, { ...fields, kind, detail, ...(leftOut > 0 ? { leftOut } : {}) }, message);
+  };
   let drained: Promise<boolean> | undefined;
 
   // --- the request path ---
@@ -96,6 +129,9 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     endpointCells,
     portCells,
     counters,
+    credentials,
+    onConnectFailed: (cluster, endpoint, kind, detail) =>
+      logFailure(kind, detail, { upstream: cluster.port.key, endpoint }, 'no connection to an endpoint'),
     onEndpointChange: (change, cluster, endpoint) => view.endpointChanged(change, cluster, endpoint),
   };
   const listenerContext: ListenerContext = {
@@ -107,7 +143,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     onRefused: (kind: ErrorKind, detail, remoteAddress) => {
       counters.count(CounterCell.SessionRefused);
       counters.count(LOCAL_REPLY_CELL[kind]);
-      if (logger.isOn('debug')) logger.log('debug', { kind, detail, remoteAddress }, 'request refused');
+      logFailure(kind, detail, { remoteAddress }, 'request refused');
     },
   };
   const config = new LiveConfig({
@@ -118,8 +154,10 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     ephemeralPorts: settings.listenerPorts === 'ephemeral',
     createCluster: (port) => new Cluster(port, clusterContext),
     createHandler: (route) => createRequestHandler(proxyContext, route),
-    bindListener: (address, port, protocols, handle) =>
-      Listener.bind(address, port, protocols, handle, listenerContext),
+    credentials,
+    createTls: (spec) => createServerTls(spec, { credentials, clock, logger }),
+    bindListener: (address, port, protocols, handle, tls) =>
+      Listener.bind(address, port, protocols, handle, listenerContext, tls),
     describeBindError: (error, address, port) => describeBindError(error as NodeJS.ErrnoException, address, port),
   });
 
@@ -152,6 +190,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
           flavour: settings.xds,
           node: { id: settings.nodeId, podIp: settings.podIp, services: settings.services, version: VERSION },
           stateDir: settings.stateDir,
+          credentials: settings.controlTls && controlCredentials(settings.controlTls, credentials),
           clock,
           rng,
           logger,
@@ -187,6 +226,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
       yield* fixed.views;
       if (client) yield* client.resourceViews();
     },
+    certificates: () => credentials.list(),
     ready,
     drain: (exit) => {
       const active = config.active;
@@ -245,8 +285,47 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
       cancelSweep();
       await client?.stop();
       config.destroy();
+      stopExpiryWatch();
+      credentials.stop();
       await Promise.all([admin.stop(500), health.stop(500), accessLog?.flush(500)]);
     },
+  };
+}
+
+/** TLS of a listener: what ALPN offers follows from the versions that it accepts. */
+function createServerTls(
+  { name, tls, protocols }: ListenerSpec,
+  shared: { readonly credentials: Credentials; readonly clock: Clock; readonly logger: Logger },
+): ServerTls | undefined {
+  if (!tls) return undefined;
+  const alpn = { auto: ['h2', 'http/1.1'], http1: ['http/1.1'], http2: ['h2'] }[protocols];
+  return new ServerTls(tls, { ...shared, usedBy: `Listener ${name}`, alpn });
+}
+
+/** The identity towards the control planes as it is when a stream is opened, or why there is none. */
+function controlCredentials(
+  { caFile, certificateFile, keyFile }: NonNullable<Settings['controlTls']>,
+  credentials: Credentials,
+): () => ControlCredentials | string {
+  const own: CertificateSource | undefined =
+    certificateFile === undefined || keyFile === undefined ? undefined : { kind: 'files', certificateFile, keyFile };
+  const trusted: AuthoritiesSource | undefined = caFile === undefined ? undefined : { kind: 'file', file: caFile };
+  credentials.use({
+    certificates: own ? [own] : [],
+    authorities: trusted ? [trusted] : [],
+    usedBy: 'control',
+    onChange: () => undefined, // the next stream asks
+  });
+  return () => {
+    const certificate = own && credentials.certificate(own);
+    const ca = trusted && credentials.authorities(trusted);
+    if (certificate && !certificate.material) return certificate.error;
+    if (ca && !ca.material) return ca.error;
+    return {
+      ca: ca?.material && Buffer.from(ca.material.pem),
+      certificate: certificate?.material && Buffer.from(certificate.material.certificatePem),
+      key: certificate?.material && Buffer.from(certificate.material.key.reveal()),
+    };
   };
 }
 
@@ -289,6 +368,7 @@ function mergeSnapshots(fixed: Snapshot, dynamic: Snapshot, number: number): Sna
     number,
     listeners: new Map([...fixed.listeners, ...dynamic.listeners]),
     ports: new Map([...fixed.ports, ...dynamic.ports]),
+    secrets: dynamic.secrets,
   };
 }
 

@@ -52,6 +52,8 @@ async function main(args: string[]): Promise<number> {
       return (await import('./demo/demo.ts')).demo(context);
     case 'lint':
       return (await import('./cli/lint.ts')).lintCommand(context);
+    case 'certs':
+      return (await import('./cli/certs.ts')).certs(context);
     default:
       return (await import('./cli/config-show.ts')).configShow(context);
   }

@@ -1,10 +1,13 @@
 // The admin service's view of the live sidecar (admin/views.ts), made of the live objects. Plain data, made when asked.
 import type {
+  CertificateView,
   ControlView,
   EndpointChange,
   EndpointState,
+  EndpointTlsView,
   EndpointView,
   ListenerView,
+  PeerView,
   PortView,
   Readiness,
   ResourceView,
@@ -13,7 +16,10 @@ import type {
 import type { Cancel } from './base/clock.ts';
 import type { LogLevel } from './base/log.ts';
 import { healthCount, healthStateName } from './health/machine.ts';
+import { certificateInfo } from './identity/certificate.ts';
 import { EndpointCell, PortCell, type Cells } from './model/cells.ts';
+import { isSecureScheme } from './model/policy.ts';
+import type { TlsFacts } from './net/transport.ts';
 import type { LiveConfig } from './runtime/live-config.ts';
 import type { Counters } from './telemetry/counters.ts';
 import type { Cluster } from './upstream/cluster.ts';
@@ -27,6 +33,7 @@ export interface ViewSources {
   readonly config: LiveConfig;
   control(): ControlView;
   resources(): Iterable<ResourceView>;
+  certificates(): readonly CertificateView[];
   ready(): Readiness;
   drain(exit: boolean): number;
   setLogLevel(level: LogLevel): LogLevel;
@@ -53,6 +60,7 @@ export function createSidecarView(sources: ViewSources): LiveView {
     resources: () => sources.resources(),
     snapshotNumber: () => config.snapshot.number,
     listeners: () => [...config.listeners.values()].map(listenerView),
+    certificates: () => sources.certificates(),
     *ports() {
       for (const cluster of config.clusters.values()) yield portView(cluster, endpointCells);
     },
@@ -85,6 +93,7 @@ function listenerView(listener: LiveConfig['listeners'] extends Map<string, infe
     address: endpointId(listener.address, listener.port),
     error: listener.error,
     connections: listener.bound?.connectionCount ?? 0,
+    clientCertificate: listener.spec.tls?.clientCertificate,
   };
 }
 
@@ -102,6 +111,7 @@ function portView(cluster: Cluster, cells: Cells): PortView {
     failures: cluster.total(PortCell.Failures),
     retries: cluster.total(PortCell.Retries),
     retriesRefused: cluster.total(PortCell.RetriesRefused),
+    tlsVerified: policy.tls?.verify,
     latency: cluster.latency,
     *endpoints() {
       for (const endpoint of cluster.list()) yield endpointView(cluster, endpoint, cells);
@@ -117,12 +127,13 @@ function endpointView(cluster: Cluster, endpoint: LiveEndpoint, cells: Cells): E
     weight: spec.weight,
     priority: spec.priority,
     labels: spec.labels,
+    tls: endpointTls(cluster, endpoint),
     usable: endpoint.usable,
     state: endpointState(cluster, endpoint, cells),
     cause: endpoint.cause,
     sinceWallMs: endpoint.sinceWallMs,
     inFlight: cells.get(slot, EndpointCell.InFlight),
-    connections: endpoint.pool.connections,
+    connections: endpoint.pools.connections,
     attempts: cells.total(slot, EndpointCell.Attempts),
     successes: cells.total(slot, EndpointCell.Successes),
     failures: cells.total(slot, EndpointCell.Failures),
@@ -133,6 +144,23 @@ function endpointView(cluster: Cluster, endpoint: LiveEndpoint, cells: Cells): E
       timeoutFailure: healthCount(cells, slot, 'timeout'),
     },
   };
+}
+
+function endpointTls(cluster: Cluster, { lastHandshake }: LiveEndpoint): EndpointTlsView | undefined {
+  const { tls } = cluster;
+  if (!tls || !isSecureScheme(cluster.port.policy.scheme)) return undefined;
+  return {
+    verified: tls.policy.verify,
+    error: tls.error,
+    peer: lastHandshake && peerView(lastHandshake),
+    clientNotAfterMs: tls.notAfterMs,
+  };
+}
+
+function peerView({ alpn, version, certificate }: TlsFacts): PeerView | undefined {
+  if (!certificate) return undefined;
+  const { subject, notAfterMs } = certificateInfo(certificate.raw);
+  return { alpn, version, subject, notAfterMs };
 }
 
 function endpointState(cluster: Cluster, endpoint: LiveEndpoint, cells: Cells): EndpointState {

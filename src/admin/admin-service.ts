@@ -10,9 +10,11 @@ import {
   type GetSnapshotResponse,
   type ListEndpointsRequest,
   type ListEndpointsResponse,
+  type ListenerStatus,
   type ResourceStatus,
 } from '../gen/outrigger/admin/v1/admin.ts';
-import { endpointStatus } from './endpoint-status.ts';
+import { certificateBytes, certificateStatus } from './certificate-status.ts';
+import { endpointStatus, endpointTlsBytes } from './endpoint-status.ts';
 import { EndpointWatch } from './endpoint-watch.ts';
 import { OpenStreams } from './open-streams.ts';
 import {
@@ -28,6 +30,7 @@ import {
 import {
   RESOURCE_KINDS,
   type EndpointView,
+  type ListenerView,
   type PortView,
   type ResourceKind,
   type ResourceView,
@@ -92,8 +95,10 @@ function snapshot(view: SidecarView, request: GetSnapshotRequest): GetSnapshotRe
   const filters: Position = ['snapshot', kind, namePrefix];
   const after = decodePageToken(pageToken, filters, [0, '']);
   const found = firstAfter(matchingResources(view, kind, namePrefix), positionOfResource, after, size + 1);
+  // What belongs to the whole, not to a page of resources, is on the first page.
+  const certificates = after ? [] : view.certificates();
   const resources: ResourceStatus[] = [];
-  let bytes = 0;
+  let bytes = certificates.reduce((sum, certificate) => sum + certificateBytes(certificate), 0);
   for (const resource of found) {
     const bodyBytes = excludeResources || resource.kind === 'Secret' ? 0 : (resource.bytes?.length ?? 0);
     const itemBytes = bodyBytes + resource.name.length + resource.error.length + 160;
@@ -115,9 +120,13 @@ function snapshot(view: SidecarView, request: GetSnapshotRequest): GetSnapshotRe
     },
     resources,
     nextPageToken: last && found.length > resources.length ? encodePageToken(filters, positionOfResource(last)) : '',
-    // Listeners belong to the whole, not to a page of resources: the first page has them all.
-    listeners: after ? [] : view.listeners().map((listener) => ({ ...listener })),
+    listeners: after ? [] : view.listeners().map(listenerStatus),
+    certificates: certificates.map(certificateStatus),
   };
+}
+
+function listenerStatus({ clientCertificate, ...rest }: ListenerView): ListenerStatus {
+  return { ...rest, tls: clientCertificate !== undefined, clientCertificate: clientCertificate ?? '' };
 }
 
 function* matchingResources(view: SidecarView, kind: string, namePrefix: string): Iterable<ResourceView> {
@@ -199,6 +208,7 @@ function comparePorts(a: Position, b: Position): number {
 /** A little more than the message's size on the wire. */
 function estimateBytes(port: PortView, endpoint: EndpointView): number {
   let bytes = 200 + 3 * (port.upstream.length + endpoint.cause.length);
+  bytes += endpointTlsBytes(endpoint.tls);
   for (const [key, value] of endpoint.labels) bytes += 8 + 3 * (key.length + value.length);
   return bytes;
 }

@@ -1,5 +1,5 @@
-import type { EndpointStatus } from '../gen/outrigger/admin/v1/admin.ts';
-import type { EndpointView, PortView } from './views.ts';
+import type { EndpointStatus, EndpointTls } from '../gen/outrigger/admin/v1/admin.ts';
+import type { EndpointTlsView, EndpointView, PortView } from './views.ts';
 
 /** The message of an endpoint as of now. */
 export function endpointStatus(port: PortView, endpoint: EndpointView): EndpointStatus {
@@ -22,5 +22,23 @@ export function endpointStatus(port: PortView, endpoint: EndpointView): Endpoint
     failures: BigInt(endpoint.failures),
     connections: endpoint.connections,
     labels: Object.fromEntries(endpoint.labels),
+    tls: endpoint.tls && endpointTls(endpoint.tls),
   };
+}
+
+function endpointTls({ verified, error, peer, clientNotAfterMs }: EndpointTlsView): EndpointTls {
+  return {
+    unverified: !verified,
+    error,
+    alpn: peer?.alpn ?? '',
+    version: peer?.version ?? '',
+    subject: peer?.subject ?? '',
+    notAfter: peer && new Date(peer.notAfterMs),
+    clientNotAfter: clientNotAfterMs === undefined ? undefined : new Date(clientNotAfterMs),
+  };
+}
+
+/** A little more than the size on the wire of an endpoint's `tls`. */
+export function endpointTlsBytes(tls: EndpointTlsView | undefined): number {
+  return tls ? 80 + 3 * (tls.error.length + (tls.peer?.subject.length ?? 0)) : 0;
 }

@@ -2,7 +2,7 @@
 // Each node has two members more, `cause` and `since`. Text is made a port at a time: a huge list neither is held as a
 // whole nor stops the event loop for long.
 import { isoTime } from '../telemetry/iso-time.ts';
-import type { EndpointView, PortView, SidecarView } from './views.ts';
+import type { EndpointTlsView, EndpointView, PortView, SidecarView } from './views.ts';
 
 /** Kinds that APISIX's API knows. Upstreams are what this program has. */
 const KINDS = ['routes', 'services', 'upstreams', 'stream_routes'];
@@ -111,11 +111,23 @@ function htmlPage(ports: readonly PortView[]): Page {
   return { status: 200, contentType: 'text/html; charset=utf-8', body: tableHtml(ports) };
 }
 
-const COLUMNS = ['upstream', 'type', 'endpoint', 'status', 'success', 'http', 'tcp', 'timeout', 'cause', 'since'];
+const COLUMNS = [
+  'upstream',
+  'type',
+  'endpoint',
+  'status',
+  'success',
+  'http',
+  'tcp',
+  'timeout',
+  'cause',
+  'since',
+  'TLS',
+];
 
 function* tableHtml(ports: readonly PortView[]): Iterable<string> {
   yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Health checks</title>';
-  yield '<style>body{font-family:sans-serif}td,th{padding:2px 10px;text-align:left}.unhealthy{color:#b00}</style>';
+  yield '<style>body{font-family:sans-serif}td,th{padding:2px 10px;text-align:left}.unhealthy,.unsafe{color:#b00}.unsafe{font-weight:bold}</style>';
   yield `</head><body><h1>Health checks</h1><table><tr>${COLUMNS.map((name) => `<th>${name}</th>`).join('')}</tr>\n`;
   for (const port of ports) {
     let rows = '';
@@ -134,12 +146,23 @@ function* tableHtml(ports: readonly PortView[]): Iterable<string> {
         endpoint.cause,
         isoTime(endpoint.sinceWallMs),
       ];
-      const row = cells.map((cell) => `<td>${escapeHtml(String(cell))}</td>`).join('');
+      const row = cells.map((cell) => `<td>${escapeHtml(String(cell))}</td>`).join('') + tlsCell(endpoint.tls);
       rows += `<tr class="${endpoint.state}">${row}</tr>\n`;
     }
     yield rows;
   }
   yield '</table></body></html>\n';
+}
+
+/** Whether the endpoint's certificate is verified, what is wrong with TLS, and what the last handshake brought. */
+function tlsCell(tls: EndpointTlsView | undefined): string {
+  if (!tls) return '<td></td>';
+  const { verified, error, peer } = tls;
+  const parts = [verified ? 'verified' : 'not verified'];
+  if (error !== '') parts.push(error);
+  if (peer) parts.push(peer.version, peer.alpn, `expires ${isoTime(peer.notAfterMs)}`);
+  const mark = verified && error === '' ? '' : ' class="unsafe"';
+  return `<td${mark}>${escapeHtml(parts.filter((part) => part !== '').join(', '))}</td>`;
 }
 
 /** Text that is safe between tags and inside quoted attributes. */

@@ -3,6 +3,7 @@
 // end, or left, within the turn in which it was asked for; a PortView may be kept longer.
 import type { Cancel } from '../base/clock.ts';
 import type { LogLevel } from '../base/log.ts';
+import type { CertificateInfo } from '../model/tls.ts';
 import type { EndpointMetrics, MetricsSource, PortMetrics } from '../telemetry/prometheus.ts';
 
 /** Kinds of resources, from the root on. */
@@ -49,6 +50,44 @@ export interface ListenerView {
   readonly error: string;
   /** Open connections. */
   readonly connections: number;
+  /** What callers must show over TLS; undefined: plaintext. */
+  readonly clientCertificate: 'none' | 'optional' | 'required' | undefined;
+}
+
+/** A certificate, or a set of authorities, in use. */
+export interface CertificateView {
+  /** `Secret default/web`, a file's path, or the resource that holds an inline one. */
+  readonly name: string;
+  readonly kind: 'certificate' | 'authorities';
+  /** `Listener outbound/7000`, `Upstream default/web`, `control`; each once. */
+  readonly usedBy: readonly string[];
+  /** What is in force; undefined while there is none. */
+  readonly info: CertificateInfo | undefined;
+  /** Why the newest version can't be used, or why there is none; empty if all is well. */
+  readonly error: string;
+}
+
+/** TLS towards an endpoint. */
+export interface EndpointTlsView {
+  readonly verified: boolean;
+  /** Why nothing can be sent to it; empty if all is well. */
+  readonly error: string;
+  /** Of the last handshake, as `PeerView` says; undefined before the first. */
+  readonly peer: PeerView | undefined;
+  /** When the certificate expires that the sidecar shows, ms since 1970; undefined where it shows none. */
+  readonly clientNotAfterMs: number | undefined;
+}
+
+/** What the last handshake with an endpoint brought. */
+export interface PeerView {
+  /** `h2`, `http/1.1`, or empty where it chose none. */
+  readonly alpn: string;
+  /** `TLSv1.3` or `TLSv1.2`. */
+  readonly version: string;
+  /** As RFC 4514 writes it. */
+  readonly subject: string;
+  /** ms since 1970. */
+  readonly notAfterMs: number;
 }
 
 /** A service port of an upstream with its live numbers. */
@@ -84,6 +123,8 @@ export interface EndpointView extends EndpointMetrics {
   /** The health machine's counters (APISIX `counter`). */
   readonly health: HealthCountersView;
   readonly labels: ReadonlyMap<string, string>;
+  /** Undefined where the scheme has none. */
+  readonly tls: EndpointTlsView | undefined;
 }
 
 export interface HealthCountersView {
@@ -109,6 +150,8 @@ export interface SidecarView extends MetricsSource {
   /** In any order. */
   resources(): Iterable<ResourceView>;
   listeners(): readonly ListenerView[];
+  /** Ordered by name. */
+  certificates(): readonly CertificateView[];
   /** In any order; the same from call to call as far as possible, so that metric series stay. */
   ports(): Iterable<PortView>;
   /** Calls `changed` for each change, in the turn in which it takes effect. It must not call back into the view's verbs. */

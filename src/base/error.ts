@@ -19,6 +19,11 @@ export type ErrorKind =
   | 'no_route'
   | 'unsupported_bridge'
   | 'too_many_resets'
+  // the caller's connection
+  | 'plaintext_to_tls'
+  | 'tls_to_plaintext'
+  | 'tls_handshake_failure'
+  | 'client_certificate_refused'
   // ours
   | 'no_endpoints'
   | 'draining'
@@ -27,6 +32,11 @@ export type ErrorKind =
   // the upstream's
   | 'connect_failure'
   | 'connect_timeout'
+  | 'secret_missing'
+  | 'upstream_tls_failure'
+  | 'upstream_certificate_untrusted'
+  | 'upstream_certificate_expired'
+  | 'upstream_certificate_name_mismatch'
   | 'send_timeout'
   | 'read_timeout'
   | 'upstream_reset'

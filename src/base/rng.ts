@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto';
+
 /** A source of chance. Handed in everywhere, so that tests are seeded. */
 export interface Rng {
   /** Uniform in [0, 1). */
@@ -22,4 +24,9 @@ export function seededRng(seed: number): Rng {
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
   return { unit, below: (n) => Math.floor(unit() * n) };
+}
+
+/** Bytes that nobody can guess, for keys. */
+export function secretBytes(count: number): Buffer {
+  return randomBytes(count);
 }

@@ -1,10 +1,11 @@
 import { statSync } from 'node:fs';
 import { systemClock } from '../base/clock.ts';
-import { LISTEN_RULES, parseHostPort } from '../config/host-port.ts';
-import { resolveLogLevel, SettingsError } from '../config/settings.ts';
+import { resolveLogLevel } from '../config/settings.ts';
 import { createControlPlane } from '../controlplane/control-plane.ts';
 import { createLogger } from '../runtime/pino-logger.ts';
+import { readAdsSettings } from './ads-settings.ts';
 import { untilSignal, type CommandContext } from './command.ts';
+import { checkAuthoritiesFile, checkCertificateFiles } from './credential-files.ts';
 import { UsageError } from './usage.ts';
 
 /** `outrigger control`: the reference control plane, until it is told to go. */
@@ -17,13 +18,16 @@ export async function control(context: CommandContext): Promise<number> {
   for (const dir of dirs) {
     if (!isDirectory(dir)) throw new UsageError(`--dir ${dir}: there is no such directory`);
   }
-  const adsText = flags['ads'] ?? environment['OUTRIGGER_ADS'] ?? '15010';
-  const ads = parseHostPort(String(adsText), LISTEN_RULES);
-  if (!ads.ok) throw new SettingsError(`${flags['ads'] === undefined ? 'OUTRIGGER_ADS' : '--ads'}: ${ads.reason}`);
+  const { address, tls, places } = readAdsSettings(flags, environment);
+  if (tls) {
+    checkCertificateFiles(places.certificateFile.place, tls.certificateFile, places.keyFile.place, tls.keyFile);
+    if (tls.clientCaFile !== undefined) checkAuthoritiesFile(places.caFile.place, tls.clientCaFile);
+  }
   const logger = createLogger(resolveLogLevel(flags, environment));
   const controlPlane = createControlPlane({
     dirs,
-    ads: { host: ads.host, port: ads.port },
+    ads: address,
+    adsTls: tls,
     clock: systemClock(),
     logger,
   });

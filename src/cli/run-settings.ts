@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { describeProblems } from '../config/resource.ts';
 import type { Bootstrap } from '../gen/outrigger/config/v1/bootstrap.ts';
-import { readListenFlags, resolveSettings, SettingsError, type Resolved } from '../config/settings.ts';
+import { readListenFlags } from '../config/listen-flags.ts';
+import { resolveSettings, SettingsError, type Resolved } from '../config/settings.ts';
 import type { CommandContext } from './command.ts';
 import { UsageError } from './usage.ts';
 

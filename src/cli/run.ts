@@ -2,11 +2,14 @@ import { createSidecar } from '../app.ts';
 import { systemClock } from '../base/clock.ts';
 import { createLogger } from '../runtime/pino-logger.ts';
 import { untilSignal, type CommandContext } from './command.ts';
+import { checkRunFiles } from './credential-files.ts';
 import { readRunSettings } from './run-settings.ts';
 
 /** `outrigger run`: the sidecar, until it is told to go. */
 export async function run(context: CommandContext): Promise<number> {
-  const { settings } = await readRunSettings(context);
+  const resolved = await readRunSettings(context);
+  checkRunFiles(resolved, String(context.flags['config']));
+  const { settings } = resolved;
   const logger = createLogger(settings.logLevel);
   const [major] = process.versions.node.split('.');
   if (Number(major) < 22)

@@ -27,9 +27,13 @@ const RUN_FLAGS: Readonly<Record<string, Flag>> = {
   control: { value: 'HOST:PORT[,…]', text: 'control planes, tried in order; the first is returned to when it is back' },
   xds: { value: 'delta|sotw', text: 'xDS flavour; default delta' },
   'node-id': { value: 'ID', text: "node id; default the Pod's name and namespace, else the machine's name" },
-  listen: { value: '[HOST:]PORT', text: 'static listener; --to and --scheme after it belong to it', many: true },
-  to: { value: 'HOST:PORT[,…]', text: 'its endpoints', many: true },
-  scheme: { value: 'http|grpc', text: 'what its endpoints speak; default http', many: true },
+  listen: {
+    value: '[HOST:]PORT',
+    text: 'static listener; the --to, --scheme, --tls-* and --to-* after it belong to it',
+    many: true,
+  },
+  to: { value: 'HOST:PORT[,…]', text: 'its endpoints; needed', many: true },
+  scheme: { value: 'http|https|grpc|grpcs', text: 'what its endpoints speak; default http', many: true },
   admin: { value: '[HOST:]PORT', text: 'admin, gRPC and HTTP; default 127.0.0.1:15000' },
   health: { value: '[HOST:]PORT', text: '/ready and /live; default 127.0.0.1:15021' },
   'state-dir': { value: 'DIR', text: 'keeps the last good configuration; default nothing is kept on disk' },
@@ -38,6 +42,46 @@ const RUN_FLAGS: Readonly<Record<string, Flag>> = {
     value: 'service|ephemeral',
     text: 'ephemeral gives each listener a free port instead of its own; default service',
   },
+  'tls-cert': {
+    value: 'FILE',
+    text: 'TLS towards callers: PEM chain, leaf first; again for further server names; default plaintext',
+    many: true,
+  },
+  'tls-key': { value: 'FILE', text: 'PEM private key of the --tls-cert before it', many: true },
+  'tls-client-ca': {
+    value: 'FILE',
+    text: 'PEM authorities: callers must show a certificate of theirs; default none is asked for',
+    many: true,
+  },
+  'tls-client-name': {
+    value: 'NAME',
+    text: "URI or DNS name that a caller's certificate must have; again for others; default any name",
+    many: true,
+  },
+  'tls-client-optional': { text: 'callers may come without a certificate; default it is required' },
+  'to-ca': { value: 'FILE', text: 'PEM authorities of its endpoints; default those of the system', many: true },
+  'to-cert': { value: 'FILE', text: 'PEM chain shown to its endpoints; default none', many: true },
+  'to-key': { value: 'FILE', text: 'PEM private key of --to-cert', many: true },
+  'to-name': {
+    value: 'NAME',
+    text: 'server name that its endpoints are asked for and must have; default the host of the call',
+    many: true,
+  },
+  'to-allow': {
+    value: 'NAME',
+    text: 'URI or DNS name that its endpoints must have; again for others; default the server name',
+    many: true,
+  },
+  'to-insecure': { text: 'takes any certificate of its endpoints; default each is verified' },
+  'control-ca': {
+    value: 'FILE',
+    text: "TLS to the control planes: PEM authorities; default none, with --control-cert the system's",
+  },
+  'control-cert': {
+    value: 'FILE',
+    text: 'TLS to the control planes: own PEM chain; default none, and without --control-ca plaintext',
+  },
+  'control-key': { value: 'FILE', text: 'PEM private key of --control-cert' },
   'drain-timeout': { value: 'DURATION', text: 'longest drain on SIGTERM; default 30s' },
   'access-log': { value: 'off|json|text', text: 'access log on stderr; default off' },
   'log-level': LOG_LEVEL,
@@ -47,25 +91,40 @@ const RUN_FLAGS: Readonly<Record<string, Flag>> = {
 
 export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
   run: {
-    usage:
-      'outrigger run [-c FILE] [--control HOST:PORT] [--listen [HOST:]PORT --to HOST:PORT[,…] [--scheme http|grpc]]…',
+    usage: [
+      'outrigger run [-c FILE] [--control HOST:PORT[,…]] [--xds delta|sotw] [--node-id ID]',
+      '[--listen [HOST:]PORT --to HOST:PORT[,…] [--scheme http|https|grpc|grpcs]]…',
+      '[--admin [HOST:]PORT] [--health [HOST:]PORT] [--state-dir DIR] [--bind ADDR] [--listener-ports service|ephemeral]',
+      '[--tls-cert FILE --tls-key FILE [--tls-client-ca FILE]] [--to-ca FILE] [--to-cert FILE --to-key FILE] [--to-insecure]',
+      '[--control-ca FILE] [--control-cert FILE --control-key FILE]',
+    ].join('\n           '),
     summary: 'the sidecar',
     flags: RUN_FLAGS,
   },
   control: {
-    usage: 'outrigger control --dir DIR [--ads [HOST:]PORT]',
+    usage: 'outrigger control --dir DIR [--ads [HOST:]PORT [--ads-cert FILE --ads-key FILE [--ads-client-ca FILE]]]',
     summary: 'the reference control plane: reads configuration, serves it to sidecars over ADS',
     flags: {
       dir: { value: 'DIR', text: 'directory of YAML and JSON files, watched; may be given more than once', many: true },
-      ads: { value: '[HOST:]PORT', text: 'delta ADS over gRPC; default 127.0.0.1:15010' },
+      ads: { value: '[HOST:]PORT', text: 'delta ADS over gRPC; default 127.0.0.1:15010, over TLS 127.0.0.1:15012' },
+      'ads-cert': { value: 'FILE', text: 'ADS over TLS: PEM chain, leaf first; default plaintext' },
+      'ads-key': { value: 'FILE', text: 'PEM private key of --ads-cert' },
+      'ads-client-ca': {
+        value: 'FILE',
+        text: 'PEM authorities: sidecars must show a certificate of theirs; default none is asked for',
+      },
+      'ads-bind-node-id': {
+        text: "node ids must be the SPIFFE id of the sidecar's certificate; default any; needs --ads-client-ca",
+      },
       'log-level': LOG_LEVEL,
     },
   },
   demo: {
-    usage: 'outrigger demo [--for DURATION] [--fault planted|none]',
+    usage: 'outrigger demo [--for DURATION] [--tls] [--fault planted|none]',
     summary: 'control plane, backends with a planted fault, a sidecar and light traffic; `npm start`',
     flags: {
       for: { value: 'DURATION', text: 'ends by itself with one line of JSON; default runs until Ctrl-C' },
+      tls: { text: 'mTLS everywhere: callers, backends and control plane, with certificates made for the run' },
       fault: { value: 'planted|none', text: 'none plants no fault, so that nothing is ejected and the status is 1' },
       'log-level': LOG_LEVEL,
     },
@@ -74,6 +133,18 @@ export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
     usage: 'outrigger lint DIR|FILE',
     summary: 'prints what is wrong with configuration files; status 1 if there are errors',
     flags: {},
+  },
+  certs: {
+    usage: 'outrigger certs DIR',
+    summary: 'makes certificates for tests: an authority, a server, a client and a SPIFFE workload',
+    flags: {
+      days: { value: 'N', text: 'how long they are valid; default 90' },
+      dns: { value: 'NAME', text: 'further name of server.pem; may be given more than once', many: true },
+      ip: { value: 'ADDR', text: 'further address of server.pem; may be given more than once', many: true },
+      'spiffe-id': { value: 'URI', text: 'of spiffe.pem; default spiffe://outrigger.test/ns/default/sa/default' },
+      force: { text: 'replaces files that are there' },
+      'keep-ca-key': { text: 'keeps ca-key.pem; with --force, issues from the one that is there' },
+    },
   },
   config: {
     usage: 'outrigger config show [FLAGS OF run]',

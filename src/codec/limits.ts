@@ -22,6 +22,8 @@ export interface WireLimits {
   readonly pipelinedBytes: number;
   /** Time from the first byte of a head to its end, ms; 408. */
   readonly headTimeMs: number;
+  /** Time from the first byte of a TLS handshake to its end, ms. */
+  readonly handshakeMs: number;
   /** A connection without any request is closed after, ms. */
   readonly firstRequestMs: number;
   /** A connection between two requests is closed after, ms. */
@@ -66,6 +68,7 @@ export const DEFAULT_LIMITS: WireLimits = {
   informationalHeads: 10,
   pipelinedBytes: 64 * 1024,
   headTimeMs: 10_000,
+  handshakeMs: 10_000,
   firstRequestMs: 10_000,
   idleMs: 60_000,
   concurrentStreams: 1024,

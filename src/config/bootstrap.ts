@@ -1,12 +1,14 @@
 // The file of `run -c`: kind Bootstrap. Its fields come from the proto message like those of any native document; here
 // stand the checks of their values.
-import { Bootstrap, type StaticListener } from '../gen/outrigger/config/v1/bootstrap.ts';
+import { Bootstrap, type ControlTls, type StaticListener } from '../gen/outrigger/config/v1/bootstrap.ts';
+import { checkFiles, checkPath } from './decode/tls.ts';
 import { checkSeconds, checkWord, ipProblem, nameProblem } from './decode/values.ts';
 import { PROTO_PACKAGE, readEnvelope } from './envelope.ts';
 import { CONNECT_RULES, type HostPortRules, LISTEN_RULES, parseHostPort } from './host-port.ts';
 import { entry, member, ProblemList, quote } from './problem-list.ts';
 import type { Problem } from './resource.ts';
 import { readSpec } from './spec-reader.ts';
+import { checkStaticTls, STATIC_SCHEMES } from './static.ts';
 
 /** What reading a bootstrap file gives. */
 export type BootstrapResult =
@@ -53,9 +55,16 @@ function checkBootstrap(bootstrap: Bootstrap, problems: ProblemList): void {
       problems.add(entry(at('services'), i), `${quote(service)} must be namespace/name`);
     }
   }
+  checkControlTls(bootstrap.controlTls, problems, at('control_tls'));
   for (const [i, listener] of bootstrap.listeners.entries()) {
     checkStaticListener(listener, problems, entry(at('listeners'), i));
   }
+}
+
+/** Whether there are control planes to use it with is known only with flags and environment. */
+function checkControlTls(tls: ControlTls | undefined, problems: ProblemList, path: string): void {
+  checkPath(tls?.caFile, problems, member(path, 'ca_file'));
+  checkFiles(tls?.certificateFile, tls?.keyFile, problems, path);
 }
 
 function checkStaticListener(listener: StaticListener, problems: ProblemList, path: string): void {
@@ -65,7 +74,8 @@ function checkStaticListener(listener: StaticListener, problems: ProblemList, pa
   for (const [i, address] of listener.to.entries()) {
     addReason(problems, entry(member(path, 'to'), i), addressProblem(address, CONNECT_RULES, true));
   }
-  checkWord(problems, member(path, 'scheme'), listener.scheme, ['http', 'grpc'], ['https', 'grpcs']);
+  checkWord(problems, member(path, 'scheme'), listener.scheme, STATIC_SCHEMES);
+  checkStaticTls({ ...listener, scheme: listener.scheme ?? 'http' }, problems, path);
 }
 
 function addReason(problems: ProblemList, path: string, reason: string | undefined): void {

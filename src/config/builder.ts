@@ -2,6 +2,7 @@
 // that a part was made from (nothing is computed then), and, where a resource was sent again or changed elsewhere, by
 // comparing the result with what the previous snapshot has.
 import { isDeepStrictEqual } from 'node:util';
+import type { Scheme } from '../model/policy.ts';
 import {
   type EndpointSpec,
   type ListenerSpec,
@@ -10,12 +11,14 @@ import {
   type Snapshot,
   type UpstreamPort,
 } from '../model/snapshot.ts';
+import type { SecretSpec } from '../model/tls.ts';
 import { targetAuthorities } from './authorities.ts';
 import { effectivePolicy } from './effective-policy.ts';
 import { endpointsOf, nodesOf, shareEndpoints } from './endpoint-specs.ts';
 import { canonicalIp } from './ip-address.ts';
 import type { Resource, Resources } from './resource.ts';
-import { rootSidecar } from './tree.ts';
+import { listenerTlsSpec, secretSpec } from './tls-specs.ts';
+import { addListenerSecrets, addUpstreamSecrets, rootSidecar } from './tree.ts';
 
 /** What an UpstreamPort was made from. */
 interface Origin {
@@ -25,46 +28,77 @@ interface Origin {
 
 const listenerOrigins = new WeakMap<ListenerSpec, Resource<'Listener'>>();
 const portOrigins = new WeakMap<UpstreamPort, Origin>();
+const secretOrigins = new WeakMap<SecretSpec, Resource<'Secret'>>();
 
 /**
  * The snapshot that the tree under the root of `nodeId` makes. Listeners that the root names and that aren't there are
- * left out; so is the port of a target whose Upstream isn't there. Without its Endpoints a port has no endpoints. If
- * nothing differs from `previous` it is `previous` (unless that is the empty snapshot, number 0).
+ * left out; so are the port of a target whose Upstream isn't there and a Secret that isn't. Without its Endpoints a port
+ * has no endpoints. If nothing differs from `previous` it is `previous` (unless that is the empty snapshot, number 0).
  */
 export function buildSnapshot(nodeId: string, resources: Resources, previous: Snapshot): Snapshot {
   const listeners = new Map<string, ListenerSpec>();
   const ports = new Map<PortKey, UpstreamPort>();
+  const secretNames = new Set<string>();
   for (const name of rootSidecar(nodeId, resources)?.message.listeners ?? []) {
     const listener = resources.get('Listener', name);
     if (listener === undefined) continue;
     listeners.set(name, listenerSpec(listener, previous.listeners.get(name)));
+    addListenerSecrets(listener.message, secretNames);
     for (const { upstream: upstreamName, servicePort } of listener.message.targets) {
       const key = portKey(upstreamName, servicePort);
       const upstream = resources.get('Upstream', upstreamName);
       if (upstream === undefined || ports.has(key)) continue;
       const endpoints = upstream.message.nodes.length > 0 ? undefined : resources.get('Endpoints', key);
       ports.set(key, upstreamPort({ upstream, endpoints }, servicePort, previous.ports.get(key)));
+      addUpstreamSecrets(upstream.message, secretNames);
     }
   }
+  const secrets = secretSpecs(secretNames, resources, previous.secrets);
   const sameListeners = sameEntries(listeners, previous.listeners);
   const samePorts = sameEntries(ports, previous.ports);
-  if (sameListeners && samePorts && previous.number > 0) return previous;
+  const sameSecrets = secrets === previous.secrets;
+  if (sameListeners && samePorts && sameSecrets && previous.number > 0) return previous;
   return {
     number: previous.number + 1,
     listeners: sameListeners ? previous.listeners : listeners,
     ports: samePorts ? previous.ports : ports,
+    secrets,
   };
+}
+
+/** The Secrets of these names that are here; `previous` itself if nothing differs. */
+function secretSpecs(
+  names: ReadonlySet<string>,
+  resources: Resources,
+  previous: ReadonlyMap<string, SecretSpec>,
+): ReadonlyMap<string, SecretSpec> {
+  const secrets = new Map<string, SecretSpec>();
+  for (const name of names) {
+    const resource = resources.get('Secret', name);
+    if (resource !== undefined) secrets.set(name, sharedSecret(resource, previous.get(name)));
+  }
+  return sameEntries(secrets, previous) ? previous : secrets;
+}
+
+/** Keys are compared by their digests, which is what a SecretText shows of them. */
+function sharedSecret(resource: Resource<'Secret'>, previous: SecretSpec | undefined): SecretSpec {
+  if (previous !== undefined && secretOrigins.get(previous) === resource) return previous;
+  const made = secretSpec(resource);
+  const spec = previous !== undefined && isDeepStrictEqual(made, previous) ? previous : made;
+  secretOrigins.set(spec, resource);
+  return spec;
 }
 
 function listenerSpec(listener: Resource<'Listener'>, previous: ListenerSpec | undefined): ListenerSpec {
   if (previous !== undefined && listenerOrigins.get(previous) === listener) return previous;
-  const { address, port, protocols, targets } = listener.message;
+  const { address, port, protocols, targets, tls } = listener.message;
   const authorities = targetAuthorities(targets);
   const made: ListenerSpec = {
     name: listener.name,
     address: address === undefined ? undefined : canonicalIp(address),
     port: port ?? 0,
     protocols: (protocols ?? 'auto') as ListenerSpec['protocols'],
+    tls: tls && listenerTlsSpec(tls),
     targets: targets.map(({ upstream, servicePort }, i) => ({
       port: portKey(upstream, servicePort),
       authorities: authorities[i] ?? [],
@@ -89,7 +123,7 @@ function upstreamPort(origin: Origin, servicePort: number, previous: UpstreamPor
       previous && isDeepStrictEqual(previous.provenance, effective.provenance)
         ? previous.provenance
         : effective.provenance,
-    endpoints: shareEndpoints(endpointList(origin), previous?.endpoints ?? []),
+    endpoints: shareEndpoints(endpointList(origin, effective.policy.scheme), previous?.endpoints ?? []),
   };
   const same =
     previous !== undefined &&
@@ -101,8 +135,8 @@ function upstreamPort(origin: Origin, servicePort: number, previous: UpstreamPor
   return result;
 }
 
-function endpointList({ upstream, endpoints }: Origin): readonly EndpointSpec[] {
-  if (upstream.message.nodes.length > 0) return nodesOf(upstream);
+function endpointList({ upstream, endpoints }: Origin, scheme: Scheme): readonly EndpointSpec[] {
+  if (upstream.message.nodes.length > 0) return nodesOf(upstream, scheme);
   return endpoints === undefined ? [] : endpointsOf(endpoints);
 }
 

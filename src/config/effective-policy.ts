@@ -1,12 +1,14 @@
 // Inheritance: the policy of one service port is the port's value, else the upstream's, else the default.
 //
 //   one by one   scheme · members of `timeout` · members of `keepalive_pool`
-//   as a group   {type, hash_on, key} · {retries, max_attempts} · checks.active · checks.passive
+//   as a group   {type, hash_on, key} · {retries, max_attempts} · {pass_host, upstream_host} · tls ·
+//                checks.active · checks.passive
 //
 // A group comes from the first level that sets any of it; what that level leaves out takes its default and is not looked
 // for further up, since half of one makes no sense with half of another. `off` at a level is a setting like any other.
-// (The other groups of docs/configuration.md, tls and so on, are refused before they come here.)
-import type { ActiveCheck, PassiveCheck, Upstream } from '../gen/outrigger/config/v1/upstream.ts';
+// (The other group of docs/configuration.md, outlier_detection, is refused before it comes here.)
+import type { UpstreamTls } from '../gen/outrigger/config/v1/tls.ts';
+import type { ActiveCheck, PassiveCheck } from '../gen/outrigger/config/v1/upstream.ts';
 import {
   DEFAULT_ACTIVE,
   DEFAULT_KEEPALIVE,
@@ -14,10 +16,21 @@ import {
   DEFAULT_TIMEOUT,
   TRANSPORT_ONLY_PASSIVE,
 } from '../model/defaults.ts';
-import type { ActivePolicy, ChecksPolicy, PassivePolicy, PortPolicy, Provenance, Scheme } from '../model/policy.ts';
+import {
+  type ActivePolicy,
+  type ChecksPolicy,
+  type HostPolicy,
+  isSecureScheme,
+  type PassivePolicy,
+  type PortPolicy,
+  type Provenance,
+  type Scheme,
+} from '../model/policy.ts';
+import type { UpstreamTlsPolicy } from '../model/tls.ts';
 import { splitFieldLine } from './decode/checks.ts';
 import type { PolicyFields } from './decode/upstream.ts';
 import type { Resource } from './resource.ts';
+import { DEFAULT_UPSTREAM_TLS, upstreamTlsPolicy } from './tls-specs.ts';
 
 /** A policy and where each of its values came from. */
 export interface EffectivePolicy {
@@ -40,11 +53,11 @@ export function effectivePolicy(upstream: Resource<'Upstream'>, servicePort: num
   if (results === undefined) cache.set(upstream, (results = new Map()));
   const index = upstream.message.portLevelSettings.findIndex((settings) => settings.port === servicePort);
   let result = results.get(index);
-  if (result === undefined) results.set(index, (result = resolve(upstream.message, index)));
+  if (result === undefined) results.set(index, (result = resolve(upstream, index)));
   return result;
 }
 
-function resolve(upstream: Upstream, index: number): EffectivePolicy {
+function resolve({ name, message: upstream }: Resource<'Upstream'>, index: number): EffectivePolicy {
   const levels: Level[] = [{ name: 'upstream', fields: upstream }];
   const settings = upstream.portLevelSettings[index];
   if (settings !== undefined) levels.unshift({ name: `port_level_settings[${index}]`, fields: settings });
@@ -59,14 +72,16 @@ function resolve(upstream: Upstream, index: number): EffectivePolicy {
 
   const balancing = levels.find(({ fields: { type, hashOn, key } }) => (type ?? hashOn ?? key) !== undefined);
   provenance.set('type', balancing?.fields.type === undefined ? 'default' : balancing.name);
-  const scheme = take('scheme', (fields) => fields.scheme);
+  const scheme = (take('scheme', (fields) => fields.scheme) ?? 'http') as Scheme;
+  const checks = resolveChecks(levels, provenance);
+  const overTls = isSecureScheme(scheme) || checks?.active?.type === 'https';
   const maxAttempts = resolveAttempts(levels, provenance);
   const connect = take('timeout.connect', (fields) => fields.timeout?.connect);
   const send = take('timeout.send', (fields) => fields.timeout?.send);
   const readTimeout = take('timeout.read', (fields) => fields.timeout?.read);
   const idleTimeout = take('keepalive_pool.idle_timeout', (fields) => fields.keepalivePool?.idleTimeout);
   const policy: PortPolicy = {
-    scheme: (scheme ?? 'http') as Scheme,
+    scheme,
     balancer: 'roundrobin',
     attempts: { maxAttempts },
     timeout: {
@@ -81,7 +96,9 @@ function resolve(upstream: Upstream, index: number): EffectivePolicy {
       requests:
         take('keepalive_pool.requests', (fields) => fields.keepalivePool?.requests) ?? DEFAULT_KEEPALIVE.requests,
     },
-    checks: resolveChecks(levels, provenance),
+    host: resolveHost(levels, provenance),
+    tls: resolveTls(levels, `Upstream ${name}`, overTls, provenance),
+    checks,
   };
   return { policy, provenance };
 }
@@ -93,6 +110,34 @@ function resolveAttempts(levels: readonly Level[], provenance: Map<string, strin
   provenance.set('max_attempts', level?.name ?? 'default');
   const { retries, maxAttempts } = level?.fields ?? {};
   return retries === undefined ? maxAttempts : retries + 1;
+}
+
+/** The level that sets one of the two replaces both; `upstream_host` counts only where that level says `rewrite`. */
+function resolveHost(levels: readonly Level[], provenance: Map<string, string>): HostPolicy {
+  const level = levels.find(({ fields }) => (fields.passHost ?? fields.upstreamHost) !== undefined);
+  const { passHost, upstreamHost } = level?.fields ?? {};
+  provenance.set('pass_host', levelOf(level, passHost));
+  provenance.set('upstream_host', levelOf(level, upstreamHost));
+  return {
+    passHost: (passHost ?? 'pass') as HostPolicy['passHost'],
+    upstreamHost: passHost === 'rewrite' ? (upstreamHost ?? '') : '',
+  };
+}
+
+/** Undefined where nothing goes over TLS: then the setting has no effect. */
+function resolveTls(
+  levels: readonly Level[],
+  owner: string,
+  overTls: boolean,
+  provenance: Map<string, string>,
+): UpstreamTlsPolicy | undefined {
+  const level = levels.find(({ fields }) => fields.tls !== undefined);
+  const tls = level?.fields.tls;
+  provenance.set('tls', level?.name ?? 'default');
+  if (!overTls) return undefined;
+  if (tls === undefined) return DEFAULT_UPSTREAM_TLS;
+  if (tls.off !== true) noteMembers(tls, TLS_MEMBERS, 'tls', level, provenance);
+  return upstreamTlsPolicy(tls, owner);
 }
 
 function resolveChecks(levels: readonly Level[], provenance: Map<string, string>): ChecksPolicy | undefined {
@@ -116,6 +161,7 @@ function activePolicy(check: ActiveCheck): ActivePolicy {
   const defaults = DEFAULT_ACTIVE;
   return {
     type: (check.type ?? defaults.type) as ActivePolicy['type'],
+    verifyCertificate: check.httpsVerifyCertificate,
     timeoutMs: toMs(check.timeout) ?? defaults.timeoutMs,
     concurrency: check.concurrency ?? defaults.concurrency,
     host: check.host === '' ? undefined : check.host,
@@ -166,8 +212,13 @@ function toMs(seconds: number | undefined): number | undefined {
   return Math.min(MAX_TIMER_MS, Math.max(1, Math.round(seconds * 1000)));
 }
 
-/** Members of a check that provenance tells one by one: path inside the check → whether it is set. */
-type MemberTable<C> = readonly (readonly [path: string, of: (check: C) => unknown])[];
+/** Where a value of a group came from: the level that has the group, if it sets the value. */
+function levelOf(level: Level | undefined, value: unknown): string {
+  return value === undefined || level === undefined ? 'default' : level.name;
+}
+
+/** Members of a group that provenance tells one by one: path inside the group → whether it is set. */
+type MemberTable<G> = readonly (readonly [path: string, of: (group: G) => unknown])[];
 
 const ACTIVE_MEMBERS: MemberTable<ActiveCheck> = [
   ['type', (check) => check.type],
@@ -178,6 +229,7 @@ const ACTIVE_MEMBERS: MemberTable<ActiveCheck> = [
   ['http_path', (check) => check.httpPath],
   ['http_method', (check) => check.httpMethod],
   ['req_headers', (check) => check.reqHeaders[0]],
+  ['https_verify_certificate', (check) => check.httpsVerifyCertificate],
   ['grpc_service', (check) => check.grpcService],
   ['healthy.interval', (check) => check.healthy?.interval],
   ['healthy.http_statuses', (check) => check.healthy?.httpStatuses[0]],
@@ -199,15 +251,26 @@ const PASSIVE_MEMBERS: MemberTable<PassiveCheck> = [
   ['unhealthy.return_after', (check) => check.unhealthy?.returnAfter],
 ];
 
-/** Inside a check that stands, each member is of that level or its default; none comes from further up. */
-function noteMembers<C>(
-  check: C,
-  table: MemberTable<C>,
+const TLS_MEMBERS: MemberTable<UpstreamTls> = [
+  ['client_cert', (tls) => tls.clientCert],
+  ['client_cert_id', (tls) => tls.clientCertId],
+  ['client_certificate', (tls) => tls.clientCertificate],
+  ['verify', (tls) => tls.verify],
+  ['ca_certs', (tls) => tls.caCerts[0]],
+  ['ca', (tls) => tls.ca],
+  ['server_name', (tls) => tls.serverName],
+  ['server_names', (tls) => tls.serverNames[0]],
+];
+
+/** Inside a group that stands, each member is of that level or its default; none comes from further up. */
+function noteMembers<G>(
+  group: G,
+  table: MemberTable<G>,
   path: string,
   level: Level | undefined,
   provenance: Map<string, string>,
 ): void {
   for (const [name, of] of table) {
-    provenance.set(`${path}.${name}`, of(check) === undefined || level === undefined ? 'default' : level.name);
+    provenance.set(`${path}.${name}`, levelOf(level, of(group)));
   }
 }

@@ -1,12 +1,15 @@
 // Endpoints as the data plane sees them: ordered, without duplicates, and shared with the previous snapshot where equal.
 import { DEFAULT_WEIGHT } from '../model/defaults.ts';
+import { isSecureScheme, type Scheme } from '../model/policy.ts';
 import type { EndpointSpec } from '../model/snapshot.ts';
 import { unbracketed } from './decode/upstream.ts';
 import { canonicalIp } from './ip-address.ts';
 import type { Resource } from './resource.ts';
 
-/** Port of an inline node that states none (APISIX: the scheme's; 80 for http and grpc). */
-const DEFAULT_NODE_PORT = 80;
+/** Port of an inline node that states none: the scheme's (APISIX). */
+function defaultNodePort(scheme: Scheme): number {
+  return isSecureScheme(scheme) ? 443 : 80;
+}
 
 /** The endpoints of an Endpoints resource. */
 export function endpointsOf({ message }: Resource<'Endpoints'>): readonly EndpointSpec[] {
@@ -21,13 +24,13 @@ export function endpointsOf({ message }: Resource<'Endpoints'>): readonly Endpoi
   return ordered(specs);
 }
 
-/** The inline endpoints of an Upstream. */
-export function nodesOf({ message }: Resource<'Upstream'>): readonly EndpointSpec[] {
+/** The inline endpoints of an Upstream, for a service port with this scheme. */
+export function nodesOf({ message }: Resource<'Upstream'>, scheme: Scheme): readonly EndpointSpec[] {
   const specs = message.nodes.map((node): EndpointSpec => {
     const host = unbracketed(node.host);
     return {
       address: canonicalIp(host) ?? host,
-      port: node.port ?? DEFAULT_NODE_PORT,
+      port: node.port ?? defaultNodePort(scheme),
       weight: node.weight ?? DEFAULT_WEIGHT,
       priority: node.priority ?? 0,
       draining: false,

@@ -133,7 +133,10 @@ function readNodeMap(nodes: unknown, problems: ProblemList): NodeMap | undefined
   return { list, documentPath };
 }
 
-/** The document of a resource, such that {@link readNative} gives the resource again. A Secret is never written. */
+/**
+ * The document of a resource, such that {@link readNative} gives the resource again; but a field that is never shown
+ * (`tls.client_key`) stands as `[redacted]`. A Secret is never written.
+ */
 export function writeNative(resource: Resource<Exclude<Kind, 'Secret'>>): NativeDocument {
   const { kind, name } = resource;
   const { name: _, ...spec } = writeSpec(`${PROTO_PACKAGE}.${kind}`, resource.message);

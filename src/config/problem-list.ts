@@ -37,13 +37,21 @@ export function entry(path: string, index: number): string {
   return `${path}[${index}]`;
 }
 
-/** Path of an entry of a map: `labels` + `app` → `labels["app"]`. */
+/** Path of an entry of a map: `labels` + `app` → `labels["app"]`. PEM text isn't shown. */
 export function keyed(path: string, key: string): string {
-  return `${path}[${JSON.stringify(key)}]`;
+  return `${path}[${JSON.stringify(isPem(key) ? PEM_TEXT : key)}]`;
 }
 
-/** A word as it stands in a message: quoted, cut after 60 characters. */
+/** What stands for PEM text in a message: where it is out of place it may be a private key. */
+const PEM_TEXT = 'PEM text';
+
+function isPem(word: string): boolean {
+  return word.includes('-----BEGIN');
+}
+
+/** A word as it stands in a message: quoted, cut after 60 characters. PEM text isn't shown. */
 export function quote(word: string): string {
+  if (isPem(word)) return PEM_TEXT;
   const cut = word.length > 60 ? `${word.slice(0, 60)}…` : word;
   return `'${cut.replace(/[\u0000-\u001f\u007f]/g, (char) => JSON.stringify(char).slice(1, -1))}'`;
 }

@@ -44,6 +44,8 @@ export interface FieldSchema {
   readonly map: boolean;
   /** Whether "not set" differs from the type's zero (proto3 `optional`, and every message field). */
   readonly presence: boolean;
+  /** Marked `debug_redact`: what it holds is never shown. */
+  readonly redact: boolean;
 }
 
 /** One message. */
@@ -140,7 +142,10 @@ function readMessage(bytes: Uint8Array, parent: string, messages: Map<string, Me
   for (const message of nested) readMessage(message, fullName, messages, maps);
 }
 
-/** FieldDescriptorProto: name = 1, number = 3, label = 4 (3: repeated), type = 5, type_name = 6, json_name = 10, proto3_optional = 17. */
+/**
+ * FieldDescriptorProto: name = 1, number = 3, label = 4 (3: repeated), type = 5, type_name = 6, options = 8 (FieldOptions:
+ * debug_redact = 16), json_name = 10, proto3_optional = 17.
+ */
 function readField(bytes: Uint8Array): FieldSchema {
   let name = '';
   let jsonName = '';
@@ -149,13 +154,20 @@ function readField(bytes: Uint8Array): FieldSchema {
   let type = 0;
   let typeName = '';
   let optional = false;
+  let redact = false;
   read(bytes, (field, reader) => {
     if (field === 1) name = reader.string();
     else if (field === 3) number = reader.int32();
     else if (field === 4) label = reader.int32();
     else if (field === 5) type = reader.int32();
     else if (field === 6) typeName = reader.string().replace(/^\./, '');
-    else if (field === 10) jsonName = reader.string();
+    else if (field === 8) {
+      read(reader.bytes(), (option, options) => {
+        if (option !== 16) return false;
+        redact = options.bool();
+        return true;
+      });
+    } else if (field === 10) jsonName = reader.string();
     else if (field === 17) optional = reader.bool();
     else return false;
     return true;
@@ -164,5 +176,5 @@ function readField(bytes: Uint8Array): FieldSchema {
   invariant(word !== undefined, `field ${name} has the unknown type ${type}`);
   const repeated = label === 3;
   const presence = !repeated && (optional || word === 'message');
-  return { name, jsonName, number, type: word, typeName, repeated, map: false, presence };
+  return { name, jsonName, number, type: word, typeName, repeated, map: false, presence, redact };
 }

@@ -1,22 +1,31 @@
 // The process settings: flag > environment (OUTRIGGER_*) > file > default, each with where it came from.
 import { hostname } from 'node:os';
 import type { Bootstrap } from '../gen/outrigger/config/v1/bootstrap.ts';
+import type { ListenerTls, UpstreamTls } from '../gen/outrigger/config/v1/tls.ts';
 import { checkWord, ipProblem, nameProblem } from './decode/values.ts';
 import { canonicalIp } from './ip-address.ts';
 import { CONNECT_RULES, LISTEN_RULES, parseHostPort, type HostPort, type HostPortRules } from './host-port.ts';
 import { ProblemList } from './problem-list.ts';
+import { STATIC_SCHEMES } from './static.ts';
+import { readTlsFiles, type TlsFilePlaces, type TlsFiles } from './tls-files.ts';
 
 /** A listener given by flags or the file. */
 export interface StaticListenerSetting {
   readonly listen: HostPort;
   readonly to: readonly HostPort[];
   readonly scheme: string;
+  /** TLS towards callers, its certificates in files; undefined: plaintext. */
+  readonly tls: ListenerTls | undefined;
+  /** TLS towards the endpoints; undefined: the defaults of an Upstream of that scheme. */
+  readonly toTls: UpstreamTls | undefined;
 }
 
 /** Everything that `outrigger run` goes by. Defaults are stated in `SETTINGS`. */
 export interface Settings {
   nodeId: string;
   control: readonly HostPort[];
+  /** TLS towards the control planes; undefined: plaintext. Without `caFile` the authorities of the system are trusted. */
+  controlTls: TlsFiles | undefined;
   xds: 'delta' | 'sotw';
   admin: HostPort;
   health: HostPort;
@@ -38,6 +47,8 @@ export type Origin = 'flag' | 'environment' | 'file' | 'default';
 export interface Resolved {
   readonly settings: Settings;
   readonly origins: ReadonlyMap<keyof Settings, Origin>;
+  /** Where each file of `controlTls` was written. */
+  readonly controlTlsPlaces: TlsFilePlaces;
 }
 
 /** What is wrong with a setting: the place and the fix. */
@@ -84,7 +95,7 @@ function readHostPort(text: string, place: string, rules: HostPortRules): HostPo
 }
 
 /** An address to listen on, or an endpoint's: its host must be an IP address or `localhost`. */
-function readAddress(text: string, place: string, rules: HostPortRules = LISTEN_RULES): HostPort {
+export function readAddress(text: string, place: string, rules: HostPortRules = LISTEN_RULES): HostPort {
   const address = readHostPort(text, place, rules);
   check(place, ipProblem(address.host));
   return address;
@@ -103,7 +114,8 @@ function parseList(text: string): string[] {
     .filter((part) => part !== '');
 }
 
-function parseTargets(text: string, place: string): HostPort[] {
+/** Endpoints of a static listener, `HOST:PORT[,…]`. */
+export function readTargets(text: string, place: string): HostPort[] {
   const parts = parseList(text);
   if (parts.length === 0) throw new SettingsError(`${place}: at least one HOST:PORT is needed`);
   return parts.map((part) => readAddress(part, place, CONNECT_RULES));
@@ -133,10 +145,10 @@ function readStateDir(text: string, place: string): string {
   return text;
 }
 
-/** `http` or `grpc`. */
-function readScheme(text: string, place: string): string {
+/** Scheme of a static listener. */
+export function readScheme(text: string, place: string): string {
   const problems = new ProblemList();
-  checkWord(problems, place, text, ['http', 'grpc'], ['https', 'grpcs']);
+  checkWord(problems, place, text, STATIC_SCHEMES);
   for (const { path, reason } of problems.list()) check(path, reason);
   return text;
 }
@@ -157,8 +169,8 @@ function atMostADay(durationMs: number, place: string): number {
   return durationMs;
 }
 
-/** Settings that one flag, variable or field gives; listeners take several flags. */
-type SimpleSetting = Exclude<keyof Settings, 'listeners'>;
+/** Settings that one flag, variable or field gives; listeners and TLS take several flags. */
+export type SimpleSetting = Exclude<keyof Settings, 'listeners' | 'controlTls'>;
 
 const SETTINGS: { readonly [K in SimpleSetting]: Setting<K> } = {
   nodeId: {
@@ -265,10 +277,10 @@ const SETTINGS: { readonly [K in SimpleSetting]: Setting<K> } = {
   },
 };
 
-/** Names of the settings in the order `config show` prints them, with flag and environment variable. */
-export function settingNames(): { name: keyof Settings; flag: string; environment: string }[] {
+/** Names of the settings that one flag gives, in the order `config show` prints them, with flag and environment variable. */
+export function settingNames(): { name: SimpleSetting; flag: string; environment: string }[] {
   return Object.entries(SETTINGS).map(([name, setting]) => ({
-    name: name as keyof Settings,
+    name: name as SimpleSetting,
     flag: setting.flag,
     environment: setting.environment,
   }));
@@ -304,12 +316,35 @@ export function resolveSettings(
   for (const name of Object.keys(SETTINGS) as SimpleSetting[]) resolve(name, SETTINGS[name] as Setting<SimpleSetting>);
   const fromFile = (file?.listeners ?? []).map((listener, index) => ({
     listen: readAddress(listener.listen, `${fileName}: spec.listeners[${index}].listen`),
-    to: parseTargets(listener.to.join(','), `${fileName}: spec.listeners[${index}].to`),
+    to: readTargets(listener.to.join(','), `${fileName}: spec.listeners[${index}].to`),
     scheme: readScheme(listener.scheme ?? 'http', `${fileName}: spec.listeners[${index}].scheme`),
+    tls: listener.tls,
+    toTls: listener.toTls,
   }));
   settings.listeners = flagListeners.length > 0 ? flagListeners : fromFile;
   origins.set('listeners', flagListeners.length > 0 ? 'flag' : fromFile.length > 0 ? 'file' : 'default');
-  return { settings: settings as Settings, origins };
+  const { files, places } = resolveControlTls(flags, environment, file, fileName);
+  settings.controlTls = files;
+  const given = Object.values(places).find(({ origin }) => origin !== 'default');
+  const inFile = file?.controlTls === undefined ? undefined : `${fileName}: spec.control_tls`;
+  if (files !== undefined && settings.control?.length === 0) {
+    throw new SettingsError(`${given?.place ?? inFile}: there is no control plane; add --control HOST:PORT`);
+  }
+  origins.set('controlTls', given?.origin ?? (inFile === undefined ? 'default' : 'file'));
+  return { settings: settings as Settings, origins, controlTlsPlaces: places };
+}
+
+function resolveControlTls(
+  flags: Flags,
+  environment: Environment,
+  file: Bootstrap | undefined,
+  fileName: string,
+): { readonly files: TlsFiles | undefined; readonly places: TlsFilePlaces } {
+  const message = file?.controlTls;
+  const inFile = message && { message, place: `${fileName}: spec.control_tls` };
+  const result = readTlsFiles('control', flags, environment, inFile);
+  if (!result.ok) throw new SettingsError(result.reason);
+  return result;
 }
 
 /** The log level of commands that have no other setting of `run`. */
@@ -319,27 +354,4 @@ export function resolveLogLevel(flags: Flags, environment: Environment): Setting
   if (typeof given === 'string') return parse(given, `--${flag}`);
   const text = environment[variable];
   return text === undefined || text === '' ? 'info' : parse(text, variable);
-}
-
-/** `--listen`, `--to` and `--scheme` in the order they came: what follows a `--listen` belongs to it. */
-export function readListenFlags(
-  tokens: readonly { readonly kind: string; readonly name?: string; readonly value?: string | undefined }[],
-): StaticListenerSetting[] {
-  const listeners: { listen: HostPort; to: HostPort[]; scheme: string; text: string }[] = [];
-  for (const token of tokens) {
-    if (token.kind !== 'option' || token.value === undefined) continue;
-    if (token.name === 'listen') {
-      listeners.push({ listen: readAddress(token.value, '--listen'), to: [], scheme: 'http', text: token.value });
-      continue;
-    }
-    if (token.name !== 'to' && token.name !== 'scheme') continue;
-    const last = listeners.at(-1);
-    if (!last) throw new SettingsError(`--${token.name} belongs to the --listen before it, and there is none`);
-    if (token.name === 'to') last.to.push(...parseTargets(token.value, '--to'));
-    else last.scheme = readScheme(token.value, '--scheme');
-  }
-  for (const listener of listeners) {
-    if (listener.to.length === 0) throw new SettingsError(`--listen ${listener.text} needs --to HOST:PORT`);
-  }
-  return listeners.map(({ listen, to, scheme }) => ({ listen, to, scheme }));
 }

@@ -149,7 +149,8 @@ function typeProblem(field: FieldSchema, value: unknown): string | undefined {
       return `must be a whole number between ${least} and ${most}, not ${value}`;
     }
     case 'bytes':
-      return typeof value === 'string' && isBase64(value) ? undefined : 'must be a string of base64';
+      if (typeof value === 'string' && (isPem(value) || isBase64(value))) return undefined;
+      return 'must be PEM text that starts with -----BEGIN, or a string of base64';
     default:
       // A test walks all native messages, so that none has a field of a type that isn't read here.
       throw new InvariantError(`native documents have no ${field.type} fields (${field.name})`);
@@ -174,7 +175,7 @@ function writeValue(
       writer.tag(field.number, WireType.LengthDelimited).string(value as string);
       return;
     case 'bytes':
-      writer.tag(field.number, WireType.LengthDelimited).bytes(Buffer.from(value as string, 'base64'));
+      writer.tag(field.number, WireType.LengthDelimited).bytes(bytesOf(value as string));
       return;
     case 'bool':
       writer.tag(field.number, WireType.Varint).bool(value as boolean);
@@ -191,6 +192,15 @@ function writeValue(
     default:
       throw new InvariantError(`${field.type} passed the check of types`);
   }
+}
+
+/** The bytes fields of native messages hold PEM, which may stand as it is: no base64 begins with five dashes and a word. */
+function isPem(text: string): boolean {
+  return text.startsWith('-----BEGIN ');
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Buffer.from(text, isPem(text) ? 'utf8' : 'base64');
 }
 
 /** Standard or URL-safe alphabet, with or without padding (RFC 4648 sections 4 and 5). */

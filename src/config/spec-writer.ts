@@ -1,8 +1,12 @@
 // A message → proto JSON with snake_case names, what spec-reader.ts reads.
 import { isObject } from './envelope.ts';
+import { REDACTED } from './redact.ts';
 import { type FieldSchema, requiredSchema } from './schema.ts';
 
-/** The JSON of `message`, a ts-proto message of the type `fullName`. What isn't set is left out, unknown fields too. */
+/**
+ * The JSON of `message`, a ts-proto message of the type `fullName`. What isn't set is left out, unknown fields too. A
+ * field that is never shown stands as `[redacted]`.
+ */
 export function writeSpec(fullName: string, message: object): Record<string, unknown> {
   const properties: Readonly<Record<string, unknown>> = { ...message };
   const spec: Record<string, unknown> = {};
@@ -27,6 +31,7 @@ function writeValue(field: FieldSchema, value: unknown): unknown {
 }
 
 function writeSingle(field: FieldSchema, value: unknown): unknown {
+  if (field.redact) return (value as string | Uint8Array).length === 0 ? '' : REDACTED;
   if (field.type === 'message') return writeSpec(field.typeName, value as object);
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
   return value;

@@ -3,13 +3,15 @@
 import { Endpoints } from '../gen/outrigger/config/v1/endpoints.ts';
 import { Listener } from '../gen/outrigger/config/v1/listener.ts';
 import { Sidecar } from '../gen/outrigger/config/v1/sidecar.ts';
+import type { ListenerTls, UpstreamTls } from '../gen/outrigger/config/v1/tls.ts';
 import { Upstream } from '../gen/outrigger/config/v1/upstream.ts';
 import { portKey } from '../model/snapshot.ts';
 import { decodeResource } from './decode/decode.ts';
+import { checkListenerTls, checkUpstreamTls } from './decode/tls.ts';
 import { checkRange, checkWord, ipProblem } from './decode/values.ts';
 import type { HostPort } from './host-port.ts';
 import { canonicalIp } from './ip-address.ts';
-import { entry, member, ProblemList } from './problem-list.ts';
+import { entry, member, ProblemList, quote } from './problem-list.ts';
 import type { Kind, Problem, Resource } from './resource.ts';
 
 /** A listener with fixed endpoints. Hosts are IP addresses or `localhost`. */
@@ -18,9 +20,19 @@ export interface StaticListenerSpec {
   readonly listen: HostPort;
   /** Endpoints; at least one. */
   readonly to: readonly HostPort[];
-  /** `http` or `grpc`. */
+  /** One of {@link STATIC_SCHEMES}. */
   readonly scheme: string;
+  /** TLS towards callers; undefined: plaintext. Its files are the sidecar's, Secrets are refused. */
+  readonly tls?: ListenerTls | undefined;
+  /** TLS towards the endpoints, for the schemes of {@link TLS_SCHEMES} only; undefined: its defaults. */
+  readonly toTls?: UpstreamTls | undefined;
 }
+
+/** Schemes over TLS. */
+export const TLS_SCHEMES: readonly string[] = ['https', 'grpcs'];
+
+/** Schemes that a static listener may have. */
+export const STATIC_SCHEMES: readonly string[] = ['http', 'https', 'grpc', 'grpcs'];
 
 /** The resources of static listeners, or what is wrong with them, by `listeners[0].to[1]`. */
 export type StaticResult =
@@ -42,15 +54,15 @@ export function staticResources(listeners: readonly StaticListenerSpec[], nodeId
     else for (const { path, reason } of decoded.problems) problems.add(member(`${kind} ${name}`, path), reason);
   };
   const names = listenerNames(listeners);
-  for (const [i, { listen, to, scheme }] of listeners.entries()) {
+  for (const [i, { listen, to, scheme, tls, toTls }] of listeners.entries()) {
     const name = names[i] ?? '';
     const upstream = `static/listener-${i}`;
     // A service port is never 0; where the listener takes a free port, the endpoints' own stands for it.
     const servicePort = listen.port === 0 ? (to[0]?.port ?? 1) : listen.port;
     const targets = [{ upstream, servicePort }];
-    const listener = Listener.fromPartial({ name, address: address(listen.host), port: listen.port, targets });
+    const listener = Listener.fromPartial({ name, address: address(listen.host), port: listen.port, targets, tls });
     add('Listener', name, Listener.encode(listener).finish());
-    add('Upstream', upstream, Upstream.encode(Upstream.fromPartial({ name: upstream, scheme })).finish());
+    add('Upstream', upstream, Upstream.encode(Upstream.fromPartial({ name: upstream, scheme, tls: toTls })).finish());
     const key = portKey(upstream, servicePort);
     const endpoints = to.map(({ host, port }) => ({ address: address(host), port }));
     add('Endpoints', key, Endpoints.encode(Endpoints.fromPartial({ name: key, endpoints })).finish());
@@ -59,7 +71,8 @@ export function staticResources(listeners: readonly StaticListenerSpec[], nodeId
   return problems.size > 0 ? { ok: false, problems: problems.list() } : { ok: true, resources };
 }
 
-function checkListener({ listen, to, scheme }: StaticListenerSpec, problems: ProblemList, path: string): void {
+function checkListener(listener: StaticListenerSpec, problems: ProblemList, path: string): void {
+  const { listen, to, scheme } = listener;
   checkHost(listen.host, problems, member(path, 'listen'));
   checkRange(problems, member(path, 'listen'), listen.port, 0, 65535);
   if (to.length === 0) problems.add(member(path, 'to'), 'required: at least one HOST:PORT');
@@ -68,7 +81,36 @@ function checkListener({ listen, to, scheme }: StaticListenerSpec, problems: Pro
     checkHost(host, problems, at);
     checkRange(problems, at, port, 1, 65535);
   }
-  checkWord(problems, member(path, 'scheme'), scheme, ['http', 'grpc'], ['https', 'grpcs']);
+  checkWord(problems, member(path, 'scheme'), scheme, STATIC_SCHEMES);
+  checkStaticTls(listener, problems, path);
+}
+
+/**
+ * Checks TLS of a static listener, on both sides: as in the resources that are made of it, and that it names no Secret,
+ * for nobody gives a static listener one. Problems go to `tls…` and `to_tls…` below `path`.
+ */
+export function checkStaticTls(
+  { scheme, tls, toTls }: Pick<StaticListenerSpec, 'scheme' | 'tls' | 'toTls'>,
+  problems: ProblemList,
+  path: string,
+): void {
+  const [tlsPath, toTlsPath] = [member(path, 'tls'), member(path, 'to_tls')];
+  checkListenerTls(tls, problems, tlsPath);
+  checkUpstreamTls(toTls, problems, toTlsPath);
+  const refuseSecret = (at: string, name: string | undefined, instead: string): void => {
+    if (name !== undefined) problems.add(at, `a static listener takes no Secret; give ${instead} instead`);
+  };
+  const pair = 'certificate_file and key_file';
+  for (const [i, { secret }] of (tls?.certificates ?? []).entries()) {
+    refuseSecret(member(entry(member(tlsPath, 'certificates'), i), 'secret'), secret, pair);
+  }
+  refuseSecret(member(tlsPath, 'client_ca.secret'), tls?.clientCa?.secret, 'file');
+  refuseSecret(member(toTlsPath, 'ca.secret'), toTls?.ca?.secret, 'file');
+  refuseSecret(member(toTlsPath, 'client_certificate.secret'), toTls?.clientCertificate?.secret, pair);
+  refuseSecret(member(toTlsPath, 'client_cert_id'), toTls?.clientCertId, `client_certificate with ${pair}`);
+  if (toTls !== undefined && STATIC_SCHEMES.includes(scheme) && !TLS_SCHEMES.includes(scheme)) {
+    problems.add(toTlsPath, `needs scheme ${TLS_SCHEMES.join(' or ')}, not ${quote(scheme)}`);
+  }
 }
 
 function checkHost(host: string, problems: ProblemList, path: string): void {

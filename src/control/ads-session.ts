@@ -1,9 +1,12 @@
 // One stream with its subscriptions and the store they fill. Knows no socket: requests leave through `send`, and the
 // driver (xds-client.ts) brings responses, wishes and time.
 import type { Rng } from '../base/rng.ts';
-import type { Kind, WantedNames } from '../config/resource.ts';
+import { redact } from '../config/redact.ts';
+import type { Decoded, Kind, WantedNames } from '../config/resource.ts';
 import { kindOf, KINDS } from '../config/resource.ts';
 import { DeltaSubscription } from './delta-subscription.ts';
+import { OPTIONAL_KINDS } from './parked-types.ts';
+import type { Exposure } from './plaintext.ts';
 import type { ResourceKey, ResourceStore } from './resource-store.ts';
 import { SotwSubscription } from './sotw-subscription.ts';
 import type {
@@ -16,11 +19,8 @@ import type {
   SubscriptionEvent,
 } from './subscription.ts';
 
-/**
- * Types that a control plane may not know. Some servers end the whole stream when asked for such a one, so it is asked
- * for last, and is parked where that happens again and again.
- */
-export const OPTIONAL_KINDS: ReadonlySet<Kind> = new Set(['Secret']);
+/** A type that is asked for last is asked for when this long nothing came, whoever is still unanswered, ms. */
+const QUIET_MS = 1_000;
 
 /** A moment on both clocks. */
 export interface Moment {
@@ -35,6 +35,8 @@ export interface SessionContext {
   readonly rng: Rng;
   /** Types not asked for from this server. */
   readonly parked: ReadonlySet<Kind>;
+  /** Why no private key may come by this stream; undefined: they may. */
+  readonly exposure: Exposure | undefined;
   readonly send: (request: AdsRequest) => void;
 }
 
@@ -53,12 +55,20 @@ export class AdsSession {
   responded = false;
   /** Responses of types that were not asked for. */
   dropped = 0;
-  /** When an optional type was first asked for on this stream; undefined once it is answered, and before. */
+  /**
+   * When an optional type was first asked for on this stream, counted from its being connected; undefined before, and
+   * once it is answered.
+   */
   optionalAskedMs: number | undefined = undefined;
   /** An optional type was answered. */
   optionalAnswered = false;
   private readonly context: SessionContext;
   private readonly subscriptions = new Map<Kind, Subscription>();
+  private wanted: WantedNames | undefined = undefined;
+  /** When the server has been quiet for {@link QUIET_MS}; Infinity before its first response. */
+  private quietAtMs = Infinity;
+  /** When an optional type is asked for although others aren't answered; Infinity: nothing waits for that. */
+  private askOptionalAtMs = Infinity;
   private content: ResourceKey[] = [];
   private settled = false;
 
@@ -70,28 +80,30 @@ export class AdsSession {
 
   /** When to call {@link onDue}; Infinity: never. */
   get nextDueMs(): number {
-    let next = Infinity;
+    let next = this.askOptionalAtMs;
     for (const subscription of this.subscriptions.values()) next = Math.min(next, subscription.nextDueMs);
     return next;
   }
 
   onConnected(at: Moment): void {
+    // Until now the server can't have heard of it.
+    if (this.optionalAskedMs !== undefined) this.optionalAskedMs = at.nowMs;
     this.handleAll({ kind: 'connected' }, at);
   }
 
   onDue(at: Moment): void {
     this.handleAll({ kind: 'due' }, at);
+    if (at.nowMs >= this.askOptionalAtMs) this.wantOptional(at);
   }
 
   /** Brings the store and the subscriptions to these names. */
   want(wanted: WantedNames, at: Moment): void {
     this.store.retain(wanted);
+    this.wanted = wanted;
     for (const kind of KINDS) {
-      if (OPTIONAL_KINDS.has(kind) && !this.mayAskOptional(kind, wanted)) continue;
-      this.handle(kind, { kind: 'want', names: wanted[kind] }, at);
-      if (!OPTIONAL_KINDS.has(kind) || wanted[kind].size === 0 || this.optionalAnswered) continue;
-      this.optionalAskedMs ??= at.nowMs;
+      if (!OPTIONAL_KINDS.has(kind)) this.handle(kind, { kind: 'want', names: wanted[kind] }, at);
     }
+    this.wantOptional(at);
   }
 
   onResponse(response: DeliveredResponse, at: Moment): void {
@@ -103,6 +115,8 @@ export class AdsSession {
       return;
     }
     this.responded = true;
+    this.quietAtMs = at.nowMs + QUIET_MS;
+    if (this.askOptionalAtMs < Infinity) this.askOptionalAtMs = this.quietAtMs;
     if (OPTIONAL_KINDS.has(kind)) {
       this.optionalAnswered = true;
       this.optionalAskedMs = undefined;
@@ -128,24 +142,59 @@ export class AdsSession {
   private subscribe(kind: Kind): Subscription {
     const { store, context } = this;
     const held = store.heldVersions(kind);
+    const { exposure } = context;
     const decode: Decode = (of, name, bytes) => {
-      // The same bytes again: the same object, so that nothing downstream of here sees a change.
       const resource = store.get(of, name);
-      if (resource !== undefined && Buffer.compare(resource.bytes, bytes) === 0) return { ok: true, resource };
-      return context.decode(of, name, bytes);
+      // The same bytes again: the same object, so that nothing downstream of here sees a change.
+      const isHeld = resource !== undefined && Buffer.compare(resource.bytes, bytes) === 0;
+      const decoded: Decoded = isHeld ? { ok: true, resource } : context.decode(of, name, bytes);
+      if (exposure === undefined || !decoded.ok) return decoded;
+      if (of !== 'Secret' && !redact(of, bytes).redacted) return decoded;
+      return { ok: false, problems: [{ path: '', reason: exposure.notTaken }] };
     };
     if (context.flavour === 'delta') return new DeltaSubscription(kind, held, decode, context.rng);
     return new SotwSubscription(kind, held, store.typeVersions.get(kind) ?? '', decode, context.rng);
   }
 
-  private mayAskOptional(kind: Kind, wanted: WantedNames): boolean {
-    if (this.context.parked.has(kind)) {
-      const reason = 'the control plane ends the stream when asked for this type, so it is not asked any more';
-      for (const name of wanted[kind]) this.store.absent(kind, name, reason);
+  /** Asks for optional types where their turn has come. */
+  private wantOptional(at: Moment): void {
+    const { wanted } = this;
+    this.askOptionalAtMs = Infinity;
+    if (wanted === undefined) return;
+    for (const kind of OPTIONAL_KINDS) {
+      const names = wanted[kind];
+      if (!this.mayAsk(kind, names)) continue;
+      if (this.subscriptions.get(kind)?.started !== true && this.isOtherAwaited(wanted) && at.nowMs < this.quietAtMs) {
+        if (names.size > 0) this.askOptionalAtMs = this.quietAtMs;
+        continue;
+      }
+      this.handle(kind, { kind: 'want', names }, at);
+      if (names.size > 0 && !this.optionalAnswered) this.optionalAskedMs ??= at.nowMs;
+    }
+  }
+
+  private mayAsk(kind: Kind, names: ReadonlySet<string>): boolean {
+    const { store, context } = this;
+    if (context.exposure !== undefined && kind === 'Secret') {
+      for (const name of names) store.withhold(kind, name, context.exposure.notAsked);
       return false;
     }
-    const started = this.subscriptions.get(kind)?.started === true;
-    return started || KINDS.every((other) => OPTIONAL_KINDS.has(other) || this.store.awaiting(other) === 0);
+    if (context.parked.has(kind)) {
+      const reason = 'the control plane ends the stream when asked for this type, so it is not asked any more';
+      for (const name of names) store.absent(kind, name, reason);
+      return false;
+    }
+    for (const name of names) store.ask(kind, name);
+    return true;
+  }
+
+  /** Whether a type that isn't optional is unanswered. Of the roots one is enough: servers are silent about the other. */
+  private isOtherAwaited(wanted: WantedNames): boolean {
+    return KINDS.some((kind) => {
+      const awaited = this.store.awaiting(kind);
+      if (kind === 'Sidecar') return awaited > 0 && awaited === wanted.Sidecar.size;
+      return awaited > 0 && !OPTIONAL_KINDS.has(kind);
+    });
   }
 
   private handleAll(event: SubscriptionEvent, at: Moment): void {

@@ -1,8 +1,7 @@
 // One ADS stream over @grpc/grpc-js, in the neutral words of subscription.ts. Each stream has a channel of its own: the
 // pace of tries is ours (server-order.ts), and a channel that failed would hold on to a back-off of its own.
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import { credentials as grpcCredentials, status as grpcStatus } from '@grpc/grpc-js';
-import type { ChannelCredentials } from '@grpc/grpc-js';
+import { status as grpcStatus } from '@grpc/grpc-js';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { kindOf, typeUrl } from '../config/resource.ts';
 import type { Node } from '../gen/envoy/config/core/v3/base.ts';
@@ -17,6 +16,8 @@ import { Resource } from '../gen/envoy/service/discovery/v3/discovery.ts';
 import type { Any } from '../gen/google/protobuf/any.ts';
 import type { Duration } from '../gen/google/protobuf/duration.ts';
 import type { Status } from '../gen/google/rpc/status.ts';
+import { channelSecurity } from './channel-security.ts';
+import { describeStreamEnd } from './stream-error.ts';
 import type { AdsRequest, DeliveredResource, DeliveredResponse, Flavour } from './subscription.ts';
 
 /** Where a control plane listens. */
@@ -81,18 +82,27 @@ export interface AdsStream {
   close(): void;
 }
 
-/** Opens streams to one server after another. */
-export type OpenAdsStream = (server: ServerAddress, events: AdsStreamEvents) => AdsStream;
-
-/** Streams over grpc-js. `credentials` left out: plaintext. */
-export function adsStreamOpener(
-  flavour: Flavour,
-  node: NodeIdentity,
+/**
+ * Opens streams to one server after another; without `credentials` in plaintext. Throws where these can't be used; no
+ * event comes before it has returned.
+ */
+export type OpenAdsStream = (
+  server: ServerAddress,
+  events: AdsStreamEvents,
   credentials: ControlCredentials | undefined,
-): OpenAdsStream {
-  const channelCredentials = toChannelCredentials(credentials);
-  return (server, events) => {
-    const client = new AggregatedDiscoveryServiceClient(formatServer(server), channelCredentials, {
+) => AdsStream;
+
+/** Streams over grpc-js. */
+export function adsStreamOpener(flavour: Flavour, node: NodeIdentity): OpenAdsStream {
+  return (server, events, credentials) => {
+    const security = channelSecurity(server.host, credentials);
+    const facts = {
+      isTls: credentials !== undefined,
+      hasAuthorities: credentials?.ca !== undefined,
+      hasCertificate: credentials?.certificate !== undefined,
+    };
+    const client = new AggregatedDiscoveryServiceClient(formatServer(server), security.credentials, {
+      ...security.options,
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
       'grpc-node.flow_control_window': WINDOW_BYTES,
       'grpc.keepalive_time_ms': 30_000,
@@ -141,7 +151,7 @@ export function adsStreamOpener(
     call.on('error', () => undefined);
     call.on('status', ({ code, details }) => {
       const name = grpcStatus[code] ?? String(code);
-      end(code === grpcStatus.OK ? 'the control plane ended the stream' : `${name}: ${details}`);
+      end(code === grpcStatus.OK ? 'the control plane ended the stream' : describeStreamEnd(name, details, facts));
     });
     client.waitForReady(Infinity, (error) => {
       if (error === undefined && open) events.onConnected();
@@ -153,12 +163,6 @@ export function adsStreamOpener(
       close,
     };
   };
-}
-
-function toChannelCredentials(tls: ControlCredentials | undefined): ChannelCredentials {
-  if (tls === undefined) return grpcCredentials.createInsecure();
-  // grpc-js says null for absence.
-  return grpcCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.certificate ?? null);
 }
 
 function nodeMessage({ id, podIp, services, version }: NodeIdentity): Node {

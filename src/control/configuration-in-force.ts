@@ -4,7 +4,6 @@ import type { Logger } from '../base/log.ts';
 import type { Kind, Resource, Resources, WantedNames } from '../config/resource.ts';
 import { KINDS } from '../config/resource.ts';
 import type { AdsSession, Moment } from './ads-session.ts';
-import { OPTIONAL_KINDS } from './ads-session.ts';
 import type { ResourceKey } from './resource-store.ts';
 import { ResourceStore } from './resource-store.ts';
 import { differenceOf, ResourceView } from './resource-view.ts';
@@ -62,7 +61,7 @@ export class ConfigurationInForce {
 
   /** Everything that the tree of the store names was answered by the server that fills it, or will not be. */
   isAnswered(store: ResourceStore): boolean {
-    if (KINDS.some((kind) => kind !== 'Sidecar' && !OPTIONAL_KINDS.has(kind) && store.awaiting(kind) > 0)) return false;
+    if (KINDS.some((kind) => kind !== 'Sidecar' && store.awaiting(kind) > 0)) return false;
     const root = rootOf(store, this.roots);
     // A node's own Sidecar that a server is silent about is not waited for where `default` is there.
     if (root === undefined) return store.awaiting('Sidecar') === 0;

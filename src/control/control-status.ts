@@ -1,4 +1,5 @@
 // What others may see of the client, as plain data in the words of the admin service.
+import { redact } from '../config/redact.ts';
 import type { Kind } from '../config/resource.ts';
 import type { ResourceEntry } from './resource-store.ts';
 
@@ -24,7 +25,7 @@ export interface ResourceStatusView {
   /** ms since 1970; undefined where it didn't happen. */
   readonly receivedWallMs: number | undefined;
   readonly appliedWallMs: number | undefined;
-  /** Borrowed. */
+  /** Of what is in force, without private keys; undefined for a Secret. Borrowed. */
   readonly bytes: Uint8Array | undefined;
   readonly unknownFields: number;
 }
@@ -41,8 +42,12 @@ export function* statusViews(entries: Iterable<ResourceEntry>): Generator<Resour
       refusedVersion: entry.refusedVersion,
       receivedWallMs: entry.receivedMs,
       appliedWallMs: entry.appliedMs,
-      bytes: entry.resource?.bytes,
+      bytes: shownBytes(entry),
       unknownFields: entry.unknownFields,
     };
   }
+}
+
+function shownBytes({ kind, resource }: ResourceEntry): Uint8Array | undefined {
+  return resource === undefined || kind === 'Secret' ? undefined : redact(kind, resource.bytes).bytes;
 }

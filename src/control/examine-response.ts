@@ -80,7 +80,9 @@ function examineOne(delivered: DeliveredResource, name: string, { kind, held, de
     problems = decoded.problems;
   } catch (error) {
     // A resource that trips the decoder is refused like any other bad one; its siblings must not suffer.
-    problems = [{ path: '', reason: error instanceof Error ? error.message : String(error) }];
+    // What a parser says of it may quote it, and a resource may hold a secret.
+    const what = error instanceof Error ? error.name : 'something else';
+    problems = [{ path: '', reason: `reading it failed with ${what}, which is a fault of this program` }];
   }
   return `bad:${describeProblems(problems)}`;
 }

@@ -6,7 +6,7 @@
 //      │ │                │ remove, in force          refuse: any ──► NACKED
 //      │ └─ absent,       ▼
 //      │    remove     REMOVED (keeps serving)        expire: any ──► DOES_NOT_EXIST
-//      ▼
+//      ▼                                              withhold: any ──► NACKED ──(ask)──► REQUESTED
 //   DOES_NOT_EXIST                                    not wanted: any ──► dropped
 import { createHash } from 'node:crypto';
 import type { Kind, Resource, Resources, WantedNames } from '../config/resource.ts';
@@ -63,6 +63,8 @@ class Entry implements ResourceEntry {
   appliedMs: number | undefined = undefined;
   /** Monotonic time at which the time to live ends. */
   expiresMs = Infinity;
+  /** It is NACKED since it is not asked for. */
+  isWithheld = false;
 
   constructor(kind: Kind, name: string) {
     this.kind = kind;
@@ -204,6 +206,24 @@ export class ResourceStore implements Resources {
     entry.error = error;
   }
 
+  /** It is not asked for, and `error` says why; what is in force stays. */
+  withhold(kind: Kind, name: string, error: string): void {
+    const entry = this.find(kind, name);
+    if (entry === undefined) return;
+    entry.error = error;
+    entry.refusedVersion = '';
+    this.move(entry, 'NACKED');
+    entry.isWithheld = true;
+  }
+
+  /** It is asked for; of an effect only on what was withheld. */
+  ask(kind: Kind, name: string): void {
+    const entry = this.find(kind, name);
+    if (entry?.isWithheld !== true) return;
+    entry.error = '';
+    this.move(entry, 'REQUESTED');
+  }
+
   /** When the next time to live ends, on the monotonic clock; Infinity: never. */
   get nextExpiryMs(): number {
     let next = Infinity;
@@ -245,7 +265,8 @@ export class ResourceStore implements Resources {
     const copy = new ResourceStore();
     for (const entry of this.entriesWithin()) {
       const twin = copy.make(entry.kind, entry.name);
-      Object.assign(twin, entry, { state: 'REQUESTED', error: '', refusedVersion: '' } satisfies Partial<Entry>);
+      const anew = { state: 'REQUESTED', error: '', refusedVersion: '', isWithheld: false } as const;
+      Object.assign(twin, entry, anew satisfies Partial<Entry>);
       if (twin.expiresMs < Infinity) copy.expiring.add(twin);
     }
     return copy;
@@ -272,6 +293,7 @@ export class ResourceStore implements Resources {
   private move(entry: Entry, state: ResourceState): void {
     if (entry.state === 'REQUESTED') this.count(entry.kind, -1);
     entry.state = state;
+    entry.isWithheld = false;
     if (state === 'REQUESTED') this.count(entry.kind, 1);
   }
 

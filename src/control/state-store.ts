@@ -1,11 +1,13 @@
 // The last good configuration on disk, for a start without a control plane. One file, written beside itself, synced and
-// renamed, so that it is whole or the one before. A checksum finds what a disk did to it. Secrets are never in it.
+// renamed, so that it is whole or the one before. A checksum finds what a disk did to it. Secrets are never in it, nor
+// are the private keys that other resources hold.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, open, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
+import { redact } from '../config/redact.ts';
 import type { Kind } from '../config/resource.ts';
 import { KINDS } from '../config/resource.ts';
 
@@ -21,7 +23,10 @@ export interface SavedResource {
   readonly name: string;
   /** As shown. */
   readonly version: string;
-  /** The server's version, where this is exactly what the server has as that; else empty. */
+  /**
+   * The server's version, where this is exactly what the server has as that; else empty. What was saved without its
+   * private key isn't, so none is claimed of it, and the server sends it anew.
+   */
   readonly serverVersion: string;
   readonly bytes: Uint8Array;
 }
@@ -126,13 +131,16 @@ export function encodeState(nodeId: string, { server, resources }: SavedState): 
     server,
     resources: resources
       .filter(({ kind }) => kind !== 'Secret')
-      .map(({ kind, name, version, serverVersion, bytes }) => ({
-        kind,
-        name,
-        version,
-        server_version: serverVersion,
-        bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
-      })),
+      .map(({ kind, name, version, serverVersion, bytes: whole }) => {
+        const { bytes, redacted } = redact(kind, whole);
+        return {
+          kind,
+          name,
+          version,
+          server_version: redacted ? '' : serverVersion,
+          bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
+        };
+      }),
   };
   const file: StateFile = { format: FORMAT, checksum: checksumOf(body), body };
   return JSON.stringify(file);

@@ -2,13 +2,15 @@
 // Endpoints not here yet would answer its calls with an error. So the old one stays until the children of the new one
 // have come, or are known not to come (an explicit answer, a refusal, or 15 s of silence). Envoy calls this warming.
 //
-// * A Listener waits for the Upstream and the Endpoints of each target; the old one keeps serving, and a Listener that
-//   is wholly new isn't opened.
+// * A Listener waits for its Secrets, for the Upstream and the Endpoints of each target, and for the Secrets of an
+//   Upstream that isn't in force yet; the old one keeps serving, and a Listener that is wholly new isn't opened.
 // * A root waits only where taking it at once would lose something: if it drops a Listener while another isn't ready.
 //   Without a root in force it waits until one Listener is ready.
-// * An Upstream that gives up its inline nodes waits for the Endpoints that take their place.
+// * An Upstream that gives up its inline nodes waits for the Endpoints that take their place; one that names Secrets
+//   waits for these.
 import type { Kind, Resource, Resources } from '../config/resource.ts';
 import { ResourceView } from './resource-view.ts';
+import { namedSecrets } from './named-secrets.ts';
 
 /** What is known when the choice is made. */
 export interface WarmingInput {
@@ -57,7 +59,9 @@ export function warm(input: WarmingInput): Warmed {
       if (view.get('Upstream', target.upstream) !== undefined) continue;
       const upstream = latest.get('Upstream', target.upstream);
       const old = inForce.get('Upstream', target.upstream);
-      if (upstream !== old && old !== undefined && losesNodes(old, input)) {
+      const mustWait =
+        upstream !== old && old !== undefined && (losesNodes(old, input) || lacksSecret(upstream, input));
+      if (mustWait) {
         view.put(old);
         isLatest = false;
       } else view.put(upstream);
@@ -76,16 +80,15 @@ export function rootOf(resources: Resources, roots: readonly string[]): Resource
 }
 
 /**
- * Whether `after` in the place of `before` names the same children, so that the tree needs no new walk. Endpoints name
- * none; an Upstream names its Endpoints by having no inline nodes, and its TLS may name a Secret.
+ * Whether `after` in the place of `before` names the same children, so that the tree needs no new walk. Endpoints
+ * and Secrets name none; an Upstream names its Endpoints by having no inline nodes, and Secrets in its TLS.
  */
 export function namesSameChildren(before: Resource, after: Resource): boolean {
-  if (after.kind === 'Endpoints') return true;
+  if (after.kind === 'Endpoints' || after.kind === 'Secret') return true;
   if (!isUpstream(before) || !isUpstream(after)) return false;
-  const hasTls = [before, after].some(
-    ({ message }) => message.tls !== undefined || message.portLevelSettings.some(({ tls }) => tls !== undefined),
-  );
-  return !hasTls && before.message.nodes.length > 0 === after.message.nodes.length > 0;
+  if (before.message.nodes.length > 0 !== after.message.nodes.length > 0) return false;
+  const [old, now] = [namedSecrets(before), namedSecrets(after)];
+  return old.size === now.size && [...now].every((name) => old.has(name));
 }
 
 function isUpstream(resource: Resource): resource is Resource<'Upstream'> {
@@ -112,11 +115,20 @@ function chooseListener(name: string, input: WarmingInput): Choice {
   return { listener: old, isReady: old !== undefined, isNewest: false };
 }
 
-function isComplete(listener: Resource<'Listener'>, { isPending }: WarmingInput): boolean {
-  return listener.message.targets.every(
-    ({ upstream, servicePort }) =>
-      !isPending('Upstream', upstream) && !isPending('Endpoints', `${upstream}/${servicePort}`),
-  );
+function isComplete(listener: Resource<'Listener'>, input: WarmingInput): boolean {
+  const { latest, inForce, isPending } = input;
+  if (lacksSecret(listener, input)) return false;
+  return listener.message.targets.every(({ upstream, servicePort }) => {
+    if (isPending('Upstream', upstream) || isPending('Endpoints', `${upstream}/${servicePort}`)) return false;
+    return inForce.get('Upstream', upstream) !== undefined || !lacksSecret(latest.get('Upstream', upstream), input);
+  });
+}
+
+/** Whether a Secret that it names is on its way. */
+function lacksSecret(resource: Resource | undefined, { isPending }: WarmingInput): boolean {
+  if (resource === undefined) return false;
+  for (const name of namedSecrets(resource)) if (isPending('Secret', name)) return true;
+  return false;
 }
 
 function mayReplace(

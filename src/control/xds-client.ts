@@ -2,10 +2,10 @@
 // decided in subscription.ts, what is held in resource-store.ts, what may serve in warming.ts, whom to try in
 // server-order.ts; here they are wired to time and to streams.
 //
-// A link is a stream with its session. The main link feeds the store in force, unless it goes to another server than the
-// one that the store came from: then it is a candidate, and fills a copy of the store until that server has answered for
-// the whole tree. Then the copy comes into force at once, so resources of two servers don't mix. While the main link
-// runs on a later server of the list, a probe (a candidate beside it) tries the earlier ones every 30 s.
+// A link (link.ts) is a stream with its session. The main link feeds the store in force, unless it goes to another
+// server than the one that the store came from: then it is a candidate, and fills a copy of the store until that server
+// has answered for the whole tree. Then the copy comes into force at once, so resources of two servers don't mix. While
+// the main link runs on a later server of the list, a probe (a candidate beside it) tries the earlier ones every 30 s.
 //
 //   start ─► connecting ──► connected ──(candidate: whole tree answered)──► in force
 //                 ▲             │ end
@@ -13,35 +13,30 @@
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/rng.ts';
-import type { Kind, Resources, WantedNames } from '../config/resource.ts';
+import type { Resources, WantedNames } from '../config/resource.ts';
 import type { Moment } from './ads-session.ts';
-import { AdsSession, OPTIONAL_KINDS } from './ads-session.ts';
-import type { AdsStream, ControlCredentials, NodeIdentity, OpenAdsStream, ServerAddress } from './ads-stream.ts';
+import { AdsSession } from './ads-session.ts';
+import type { NodeIdentity, OpenAdsStream, ServerAddress } from './ads-stream.ts';
 import { adsStreamOpener, formatServer } from './ads-stream.ts';
 import type { OnUpdate } from './configuration-in-force.ts';
 import { ConfigurationInForce } from './configuration-in-force.ts';
 import type { ControlStatus, ResourceStatusView } from './control-status.ts';
 import { statusViews } from './control-status.ts';
+import { DueTimer } from './due-timer.ts';
+import type { CredentialsNow } from './link.ts';
+import { Link } from './link.ts';
+import { OPTIONAL_KINDS, ParkedTypes } from './parked-types.ts';
+import { exposureOf } from './plaintext.ts';
 import type { ResourceEntry } from './resource-store.ts';
 import { ServerOrder } from './server-order.ts';
 import type { StateStore } from './state-store.ts';
 import { createStateStore } from './state-store.ts';
 import type { AdsRequest, Decode, DeliveredResponse, Flavour } from './subscription.ts';
 
-/** A transport that isn't connected by then has failed, ms. */
-const CONNECT_TIMEOUT_MS = 10_000;
-/** A server that leaves us without an answer this long is passed over for another one, ms. */
-const SILENCE_MS = 20_000;
 /** Between tries of an earlier server, ms, ±20 %. */
 const PROBE_MS = 30_000;
 /** The first configuration is handed on whole, or as far as it is ready when nothing came for this long, ms. */
 const FIRST_QUIET_MS = 2_000;
-/** A stream that ends within this time of asking for an optional type, without an answer to it, counts against it, ms. */
-const OPTIONAL_BLAME_MS = 5_000;
-/** So many such streams in a row park the type. */
-const OPTIONAL_STRIKES = 3;
-/** Node's timers overflow beyond 2^31 ms; the driver's is simply set anew. */
-const LONGEST_TIMER_MS = 3_600_000;
 
 /** What the client works with. */
 export interface XdsClientOptions {
@@ -51,8 +46,11 @@ export interface XdsClientOptions {
   readonly node: NodeIdentity;
   /** Where the last good configuration is kept; undefined: nowhere. */
   readonly stateDir?: string | undefined;
-  /** TLS; undefined: plaintext. */
-  readonly credentials?: ControlCredentials | undefined;
+  /**
+   * Asked each time a stream is opened, so that a rotated certificate is used with the next one. While it says why there
+   * are none, each try fails with that. Left out: plaintext.
+   */
+  readonly credentials?: (() => CredentialsNow) | undefined;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly logger: Logger;
@@ -84,19 +82,6 @@ export function createXdsClient(options: XdsClientOptions): XdsClient {
   return new Driver(options);
 }
 
-interface Link {
-  readonly index: number;
-  readonly address: string;
-  readonly session: AdsSession;
-  stream: AdsStream | undefined;
-  openedMs: number;
-  connected: boolean;
-  /** The stream has ended or was given up. */
-  over: boolean;
-  /** When the link has failed unless it gets further before; Infinity: never. */
-  deadlineMs: number;
-}
-
 class Driver implements XdsClient {
   private readonly options: XdsClientOptions;
   private readonly openStream: OpenAdsStream;
@@ -111,19 +96,19 @@ class Driver implements XdsClient {
   private retryAtMs = Infinity;
   private probeAtMs = Infinity;
   private probeIndex = 0;
-  private readonly strikes = new Map<number, number>();
+  private readonly parked = new ParkedTypes();
+  private readonly timer: DueTimer;
   private stopped = true;
   private cancelFlush: Cancel | undefined = undefined;
-  private cancelTimer: Cancel | undefined = undefined;
-  private timerMs = Infinity;
   private state: ControlStatus['state'] = 'waiting';
   private sinceWallMs: number;
   private lastError = '';
 
   constructor(options: XdsClientOptions) {
     this.options = options;
-    const { flavour, node, credentials, servers, rng, clock, logger, stateDir } = options;
-    this.openStream = options.openStream ?? adsStreamOpener(flavour, node, credentials);
+    const { flavour, node, servers, rng, clock, logger, stateDir } = options;
+    this.openStream = options.openStream ?? adsStreamOpener(flavour, node);
+    this.timer = new DueTimer(clock, () => this.onTimer());
     this.stateStore =
       stateDir === undefined ? undefined : createStateStore({ dir: stateDir, nodeId: node.id, clock, logger });
     const { wanted, onUpdate } = options;
@@ -146,10 +131,11 @@ class Driver implements XdsClient {
   async stop(): Promise<void> {
     this.stopped = true;
     this.cancelFlush?.();
-    this.cancelTimer?.();
-    this.cancelFlush = this.cancelTimer = undefined;
-    this.timerMs = this.retryAtMs = this.probeAtMs = Infinity;
-    for (const link of [this.main, this.probe]) if (link !== undefined) this.giveUp(link);
+    this.cancelFlush = undefined;
+    this.timer.set(Infinity);
+    this.retryAtMs = this.probeAtMs = Infinity;
+    this.main?.giveUp();
+    this.probe?.giveUp();
     this.main = this.probe = undefined;
     await this.stateStore?.flush();
   }
@@ -183,37 +169,25 @@ class Driver implements XdsClient {
   }
 
   private open(index: number): Link | undefined {
-    const { servers, flavour, decode, rng, clock } = this.options;
+    const { servers, flavour, decode, rng, clock, logger } = this.options;
     const server = servers[index];
     if (server === undefined) return undefined;
-    const address = formatServer(server);
+    const credentials = this.options.credentials?.();
+    const exposure = typeof credentials === 'string' ? undefined : exposureOf(server, credentials);
     const { store } = this.inForce;
-    const isOwn = store.owner === undefined || store.owner === address;
-    const parked = (this.strikes.get(index) ?? 0) >= OPTIONAL_STRIKES ? OPTIONAL_KINDS : new Set<Kind>();
-    const send = (request: AdsRequest): void => {
-      if (request.error !== '') {
-        this.options.logger.log('warn', { control: address, error: request.error }, 'configuration refused');
-      }
-      link.stream?.send(request);
-    };
-    const session = new AdsSession(isOwn ? store : store.copyForAnotherServer(), {
-      flavour,
-      decode,
-      rng,
-      parked,
-      send,
+    const isOwn = store.owner === undefined || store.owner === formatServer(server);
+    const parked = this.parked.at(index);
+    const link: Link = new Link({ index, server, clock }, (sendNow) => {
+      const send = (request: AdsRequest): void => {
+        if (request.error !== '') {
+          logger.log('warn', { control: link.address, error: request.error }, 'configuration refused');
+        }
+        sendNow(request);
+      };
+      const context = { flavour, decode, rng, parked, exposure, send };
+      return new AdsSession(isOwn ? store : store.copyForAnotherServer(), context);
     });
-    const link: Link = {
-      index,
-      address,
-      session,
-      stream: undefined,
-      openedMs: clock.nowMs,
-      connected: false,
-      over: false,
-      deadlineMs: clock.nowMs + CONNECT_TIMEOUT_MS,
-    };
-    link.stream = this.openStream(server, {
+    link.open(this.openStream, credentials, {
       onConnected: () => this.onConnected(link),
       onResponse: (response) => this.onResponse(link, response),
       onEnd: (error) => this.onEnd(link, error),
@@ -221,17 +195,10 @@ class Driver implements XdsClient {
     return link;
   }
 
-  private giveUp(link: Link): void {
-    link.over = true;
-    link.stream?.close();
-  }
-
   private onConnected(link: Link): void {
     if (link.over || link.connected) return;
     this.options.clock.refresh();
-    link.connected = true;
-    const mayPassOver = this.options.servers.length > 1 && this.isAwaited(link);
-    link.deadlineMs = mayPassOver ? this.options.clock.nowMs + SILENCE_MS : Infinity;
+    link.onConnected(this.options.servers.length > 1 && this.isAwaited(link));
     link.session.onConnected(this.at());
     if (link === this.main) {
       this.setState('connected');
@@ -260,16 +227,16 @@ class Driver implements XdsClient {
     this.lastResponseMs = clock.nowMs;
     if (link === this.main) this.order.answered();
     if (link.session.store === this.inForce.store) link.session.store.owner = link.address;
-    if (link.session.optionalAnswered) this.strikes.delete(link.index);
+    if (link.session.optionalAnswered) this.parked.answered(link.index);
     this.scheduleFlush();
   }
 
   private onEnd(link: Link, error: string): void {
     if (link.over) return;
-    this.giveUp(link);
+    link.giveUp();
     const { clock, logger } = this.options;
     clock.refresh();
-    this.blameOptional(link);
+    this.blameOptional(link, error);
     if (link === this.probe) {
       this.probe = undefined;
       if (++this.probeIndex < (this.main?.index ?? 0)) this.startProbe();
@@ -302,18 +269,13 @@ class Driver implements XdsClient {
   }
 
   /** Some servers end the stream when asked for a type that they don't know. */
-  private blameOptional({ session, index, address }: Link): void {
-    const askedMs = session.optionalAskedMs;
-    if (askedMs === undefined || this.options.clock.nowMs - askedMs > OPTIONAL_BLAME_MS) return;
-    const strikes = (this.strikes.get(index) ?? 0) + 1;
-    this.strikes.set(index, strikes);
-    if (strikes !== OPTIONAL_STRIKES) return;
+  private blameOptional({ session, index, address, connected }: Link, error: string): void {
+    const { clock, logger } = this.options;
+    const askedForMs = session.optionalAskedMs === undefined ? undefined : clock.nowMs - session.optionalAskedMs;
+    if (!this.parked.ended(index, { connected, askedForMs, error })) return;
     const kinds = [...OPTIONAL_KINDS].join(', ');
-    this.options.logger.log(
-      'warn',
-      { control: address, kinds },
-      'a type is not asked for any more: the control plane ends the stream',
-    );
+    const message = 'a type is not asked for any more: the control plane ends the stream';
+    logger.log('warn', { control: address, kinds }, message);
   }
 
   private scheduleProbe(): void {
@@ -369,7 +331,7 @@ class Driver implements XdsClient {
     this.probe = undefined;
     this.order.index = link.index;
     this.order.answered();
-    if (main !== undefined) this.giveUp(main);
+    main?.giveUp();
     this.setState('connected', true);
     this.options.logger.log('info', { control: link.address }, 'back at an earlier control plane');
   }
@@ -392,18 +354,7 @@ class Driver implements XdsClient {
 
   private arm(): void {
     if (this.stopped) return;
-    const { clock } = this.options;
-    const dueMs = this.nextDueMs;
-    if (dueMs === this.timerMs && this.cancelTimer !== undefined) return;
-    this.cancelTimer?.();
-    this.cancelTimer = undefined;
-    this.timerMs = dueMs;
-    if (dueMs === Infinity) return;
-    const delayMs = Math.min(Math.max(0, dueMs - clock.nowMs), LONGEST_TIMER_MS);
-    this.cancelTimer = clock.after(Math.ceil(delayMs), () => {
-      this.cancelTimer = undefined;
-      this.onTimer();
-    });
+    this.timer.set(this.nextDueMs);
   }
 
   private onTimer(): void {
@@ -418,18 +369,12 @@ class Driver implements XdsClient {
     }
     for (const link of links) {
       link.session.onDue(at);
-      if (at.nowMs >= link.deadlineMs) this.onDeadline(link);
+      if (at.nowMs >= link.deadlineMs) this.onEnd(link, link.overdue);
     }
     if (at.nowMs >= this.retryAtMs) this.connect();
     if (at.nowMs >= this.probeAtMs) this.startProbe();
     this.flush();
     this.arm();
-  }
-
-  private onDeadline(link: Link): void {
-    const { clock } = this.options;
-    const seconds = Math.round((clock.nowMs - link.openedMs) / 1000);
-    this.onEnd(link, link.connected ? `no answer for ${SILENCE_MS / 1000} s` : `not connected after ${seconds} s`);
   }
 
   private setState(state: ControlStatus['state'], isNewServer = false): void {

@@ -1,12 +1,18 @@
-// The ADS server: grpc-js around one DeltaStream per sidecar.
-import { Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js';
+// The ADS server: grpc-js around one DeltaStream per sidecar, behind a port of its own (AdsPort).
+import { type ConnectionInjector, Server, ServerCredentials, status, type ServerDuplexStream } from '@grpc/grpc-js';
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { AggregatedDiscoveryServiceService } from '../gen/envoy/service/discovery/v3/ads.ts';
 import type { AggregatedDiscoveryServiceServer } from '../gen/envoy/service/discovery/v3/ads.ts';
 import type { DeltaDiscoveryRequest, DeltaDiscoveryResponse } from '../gen/envoy/service/discovery/v3/discovery.ts';
+import { AdsPort } from './ads-port.ts';
+import type { AdsTls } from './ads-tls.ts';
 import { DeltaStream, type Nack, type TypeStatus } from './delta-stream.ts';
 import type { SnapshotCache } from './snapshot-cache.ts';
+import { maySendSecrets, nodeIdProblem, readPeer, type StreamPeer } from './stream-peer.ts';
+import type { VersionedResource } from './versioned-resource.ts';
+import type { View } from './views.ts';
+import { withheldView } from './withheld-view.ts';
 
 /** Largest message either way. */
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024;
@@ -24,6 +30,8 @@ export interface AdsServerOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** Undefined: plaintext. */
+  readonly tls?: AdsTls | undefined;
   readonly cache: SnapshotCache;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -34,14 +42,26 @@ export interface StreamStatus {
   readonly nodeId: string;
   /** `address:port` of its end. */
   readonly peer: string;
+  /** Whether the stream is encrypted. */
+  readonly tls: boolean;
+  /** SPIFFE id of the certificate that it showed; undefined where it showed none, or one without. */
+  readonly spiffeId: string | undefined;
   readonly types: readonly TypeStatus[];
+}
+
+/** A stream with its other end. */
+interface Sidecar {
+  readonly stream: DeltaStream;
+  readonly peer: StreamPeer;
 }
 
 /** Serves the cache to any number of sidecars. */
 export class AdsServer {
   private readonly options: AdsServerOptions;
   private readonly server: Server;
-  private readonly streams = new Map<Call, DeltaStream>();
+  private readonly injector: ConnectionInjector;
+  private readonly port: AdsPort;
+  private readonly sidecars = new Map<Call, Sidecar>();
   private unsubscribe: Cancel = () => undefined;
 
   constructor(options: AdsServerOptions) {
@@ -60,71 +80,85 @@ export class AdsServer {
       },
     };
     this.server.addService(AggregatedDiscoveryServiceService, service);
+    // What TLS there is was spoken before grpc-js gets the connection.
+    this.injector = this.server.createConnectionInjector(ServerCredentials.createInsecure());
+    const { host, port, tls, clock, logger } = options;
+    this.port = new AdsPort({
+      host,
+      port,
+      tls,
+      clock,
+      logger,
+      inject: (socket) => this.injector.injectConnection(socket),
+    });
   }
 
-  /** Binds; resolves with `host:port`. Rejects where the port is taken, naming it. */
+  /** Binds; resolves with `host:port`. Rejects where the port is taken or the certificate can't be used, with the fix. */
   async start(): Promise<string> {
-    const { host, port, cache } = this.options;
-    const shown = host.includes(':') ? `[${host}]` : host;
-    const bound = await new Promise<number>((resolve, reject) => {
-      this.server.bindAsync(`${shown}:${port}`, ServerCredentials.createInsecure(), (error, at) => {
-        if (error === null) resolve(at);
-        else
-          reject(new Error(`can't bind the ADS address ${shown}:${port}: ${error.message}; free it or choose another`));
-      });
-    });
+    const { tls, cache } = this.options;
+    if (tls?.bindNodeId === true && tls.clientCa === undefined) {
+      throw new Error(
+        'node ids can only be bound to client certificates: give their authorities too (--ads-client-ca)',
+      );
+    }
+    const address = await this.port.start();
     this.unsubscribe = cache.subscribe(() => {
-      for (const [call, stream] of this.streams) this.guard(call, () => stream.onSnapshot());
+      for (const [call, { stream }] of this.sidecars) this.guard(call, () => stream.onSnapshot());
     });
-    return `${shown}:${bound}`;
+    return address;
   }
 
   /** Ends all streams and the server. */
   async stop(): Promise<void> {
     this.unsubscribe();
-    for (const call of this.streams.keys()) call.end();
-    await new Promise<void>((resolve) => {
-      const cancel = this.options.clock.after(STOP_GRACE_MS, () => {
-        this.server.forceShutdown();
-        resolve();
-      });
-      this.server.tryShutdown(() => {
-        cancel();
-        resolve();
-      });
-    });
+    const closed = this.port.close();
+    for (const call of this.sidecars.keys()) call.end();
+    // GOAWAY; a connection ends with its last stream.
+    this.injector.destroy();
+    const cancel = this.options.clock.after(STOP_GRACE_MS, () => this.port.destroy());
+    await closed;
+    cancel();
+    this.server.forceShutdown();
   }
 
   /** The sidecars that are connected. */
   status(): StreamStatus[] {
-    return [...this.streams].map(([call, stream]) => ({
+    return [...this.sidecars.values()].map(({ stream, peer }) => ({
       nodeId: stream.nodeId,
-      peer: call.getPeer(),
+      peer: peer.address,
+      tls: peer.tls,
+      spiffeId: peer.spiffeId,
       types: stream.status(),
     }));
   }
 
   private accept(call: Call): void {
-    const { cache, logger } = this.options;
+    const { cache, logger, tls } = this.options;
+    const peer = readPeer(call, tls !== undefined);
     const stream = new DeltaStream({
-      viewOf: (node) => cache.viewOf(node),
+      viewOf: this.viewsFor(peer, () => stream.nodeId),
       send: (response) => void call.write(response),
-      onNack: (nack) => this.logNack(nack, call.getPeer()),
+      onNack: (nack) => this.logNack(nack, peer.address),
     });
-    this.streams.set(call, stream);
+    this.sidecars.set(call, { stream, peer });
+    let isFirst = true;
     const leave = (): void => {
-      if (!this.streams.delete(call)) return;
-      logger.log('info', { node: stream.nodeId, peer: call.getPeer() }, 'sidecar disconnected');
+      if (!this.sidecars.delete(call)) return;
+      logger.log('info', { node: stream.nodeId, peer: peer.address }, 'sidecar disconnected');
     };
     call.on('data', (request: DeltaDiscoveryRequest) => {
-      const isFirst = stream.nodeId === '';
+      if (!this.sidecars.has(call)) return;
+      // The first request says who it is; what later ones say of that isn't looked at.
+      if (isFirst && !this.admit(call, request, peer)) return;
+      isFirst = false;
+      const wasKnown = stream.nodeId !== '';
       this.guard(call, () => stream.onRequest(request));
-      if (isFirst && stream.nodeId !== '') {
-        logger.log('info', { node: stream.nodeId, peer: call.getPeer() }, 'sidecar connected');
-        const services = cache.missingServices(request.node);
-        if (services.length > 0) {
-          logger.log('warn', { node: stream.nodeId, services }, 'sidecar lists services that are not there');
-        }
+      if (wasKnown || stream.nodeId === '') return;
+      const { address, spiffeId } = peer;
+      logger.log('info', { node: stream.nodeId, peer: address, tls: peer.tls, spiffeId }, 'sidecar connected');
+      const services = cache.missingServices(request.node);
+      if (services.length > 0) {
+        logger.log('warn', { node: stream.nodeId, services }, 'sidecar lists services that are not there');
       }
     });
     call.on('end', () => {
@@ -134,6 +168,32 @@ export class AdsServer {
     call.on('error', leave);
     call.on('cancelled', leave);
     call.on('close', leave);
+  }
+
+  /** Whether a stream may bear the node id of its first request; ends it where it may not. */
+  private admit(call: Call, request: DeltaDiscoveryRequest, peer: StreamPeer): boolean {
+    if (this.options.tls?.bindNodeId !== true) return true;
+    const details = nodeIdProblem(request.node?.id ?? '', peer);
+    if (details === undefined) return true;
+    this.sidecars.delete(call);
+    this.options.logger.log('warn', { peer: peer.address, reason: details }, 'sidecar refused');
+    call.emit('error', { code: status.PERMISSION_DENIED, details });
+    return false;
+  }
+
+  /** What a stream may see. */
+  private viewsFor(peer: StreamPeer, nodeId: () => string): (node: DeltaDiscoveryRequest['node']) => View {
+    const { cache, logger } = this.options;
+    if (maySendSecrets(peer)) return (node) => cache.viewOf(node);
+    let told = false;
+    const tell = ({ kind, name }: VersionedResource): void => {
+      if (told) return;
+      told = true;
+      const message =
+        'a resource with secrets is not sent to a sidecar on another machine over plaintext, nor is any further one: serve ADS over TLS (--ads-cert, --ads-key)';
+      logger.log('warn', { node: nodeId(), peer: peer.address, resource: `${kind} ${name}` }, message);
+    };
+    return (node) => withheldView(cache.viewOf(node), tell);
   }
 
   private logNack(nack: Nack, peer: string): void {
@@ -146,7 +206,7 @@ export class AdsServer {
     try {
       step();
     } catch (error) {
-      this.streams.delete(call);
+      this.sidecars.delete(call);
       this.options.logger.log('error', { error: String(error) }, 'ADS stream failed');
       call.emit('error', { code: status.INTERNAL, details: 'internal error of the control plane' });
     }

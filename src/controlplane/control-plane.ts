@@ -1,7 +1,11 @@
 // The reference control plane: sources → objects → resources → snapshot → ADS.
-import type { Clock } from '../base/clock.ts';
+import type { Cancel, Clock } from '../base/clock.ts';
 import type { Logger, LogLevel } from '../base/log.ts';
+import type { Credentials } from '../identity/credentials.ts';
+import { watchExpiry } from '../identity/expiry-watch.ts';
+import { createCredentials } from '../identity/live-credentials.ts';
 import { AdsServer, type StreamStatus } from './ads-server.ts';
+import type { AdsTls } from './ads-tls.ts';
 import { type Finding, formatFinding, type Severity, sortFindings } from './finding.ts';
 import { refusals } from './refusals.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
@@ -9,12 +13,26 @@ import type { Source } from './source.ts';
 import { DirectorySource } from './sources/directory.ts';
 import { Translator } from './translate/translator.ts';
 
+/** The files of ADS over TLS. They are watched: a new pair is used for new connections. */
+export interface AdsTlsFiles {
+  /** PEM, leaf first. */
+  readonly certificateFile: string;
+  /** PEM. */
+  readonly keyFile: string;
+  /** Who signs the certificates of sidecars, which they must show then; undefined: none is asked for. */
+  readonly clientCaFile: string | undefined;
+  /** Whether the node id of a sidecar must be the SPIFFE id of its certificate. Needs `clientCaFile`. */
+  readonly bindNodeId: boolean;
+}
+
 /** What a control plane is made of. */
 export interface ControlPlaneOptions {
   /** Directories with configuration; of two objects with one name that of the later directory stands. */
   readonly dirs: readonly string[];
   /** Where ADS is served; port 0 takes a free one. */
   readonly ads: { readonly host: string; readonly port: number };
+  /** TLS of ADS; undefined: plaintext, and then secrets go only to sidecars that connect over loopback. */
+  readonly adsTls?: AdsTlsFiles | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called with all findings after each change of them. */
@@ -46,7 +64,10 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   const sources: Source[] = options.dirs.map((directory) => new DirectorySource({ directory, clock }));
   const translator = new Translator();
   const cache = new SnapshotCache();
-  const server = new AdsServer({ ...options.ads, cache, clock, logger });
+  const credentials = options.adsTls && createCredentials({ clock, logger });
+  const tls = options.adsTls && credentials && adsTlsOf(options.adsTls, credentials);
+  const server = new AdsServer({ ...options.ads, tls, cache, clock, logger });
+  let cancelExpiryWatch: Cancel = () => undefined;
   let findings: readonly Finding[] = [];
   let started = false;
 
@@ -75,7 +96,9 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   async function stop(): Promise<void> {
     started = false;
     for (const source of sources) source.stop();
+    cancelExpiryWatch();
     await server.stop();
+    credentials?.stop();
   }
 
   return {
@@ -85,7 +108,9 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
         for (const source of sources) await source.start(() => started && update());
         started = true;
         update();
-        return { adsAddress: await server.start() };
+        const adsAddress = await server.start();
+        if (credentials !== undefined) cancelExpiryWatch = watchExpiry({ credentials, clock, logger });
+        return { adsAddress };
       } catch (error) {
         await stop();
         throw error;
@@ -94,5 +119,17 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     stop,
     findings: () => findings,
     sidecars: () => server.status(),
+  };
+}
+
+function adsTlsOf(
+  { certificateFile, keyFile, clientCaFile, bindNodeId }: AdsTlsFiles,
+  credentials: Credentials,
+): AdsTls {
+  return {
+    credentials,
+    certificate: { kind: 'files', certificateFile, keyFile },
+    clientCa: clientCaFile === undefined ? undefined : { kind: 'file', file: clientCaFile },
+    bindNodeId,
   };
 }

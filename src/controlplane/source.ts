@@ -17,6 +17,13 @@ export interface ApisixUpstreamObject extends Named {
   readonly upstream: Upstream;
   /** Where the settings of each service port stand. */
   readonly portOrigins: ReadonlyMap<number, Origin>;
+  /** The Secrets that it names, `namespace/name`: what of them is used, and where they are named. */
+  readonly tlsSecrets: readonly {
+    readonly name: string;
+    readonly part: 'certificate' | 'ca';
+    readonly path: string;
+    readonly origin: Origin;
+  }[];
 }
 
 /** One TCP port of a Service. */
@@ -60,7 +67,7 @@ export interface EndpointSliceObject extends Named {
   readonly endpoints: readonly SliceEndpoint[];
 }
 
-/** A resource in the project's own words (apiVersion `outrigger.config/v1`), served as it is. */
+/** A resource in the project's own words (apiVersion `outrigger.config/v1`, or a Secret of Kubernetes), served as it is. */
 export interface NativeObject {
   readonly kind: 'native';
   readonly resourceKind: Kind;

@@ -7,6 +7,7 @@ import { Listener } from '../gen/outrigger/config/v1/listener.ts';
 import { Sidecar } from '../gen/outrigger/config/v1/sidecar.ts';
 import type { Origin } from './finding.ts';
 import type { DerivedService, Translation } from './translate/translator.ts';
+import { referencesOf } from './references.ts';
 import { decodeMessage, versioned, type VersionedResource } from './versioned-resource.ts';
 
 /** Who asks, as far as it decides what is seen. */
@@ -70,7 +71,7 @@ export class Snapshot {
     for (const resource of translation.others) {
       this.put(resource);
       if (resource.kind !== 'Listener') continue;
-      for (const { upstream } of decodeMessage('Listener', resource.bytes).targets) this.namedByListeners.add(upstream);
+      for (const upstream of referencesOf(resource).upstreams) this.namedByListeners.add(upstream);
     }
     for (const [port, services] of this.byPort) {
       const isSame = sameNames(services, previous?.byPort.get(port));
@@ -170,15 +171,17 @@ export class Snapshot {
     }
     const resources = new Map<Kind, ReadonlyMap<string, VersionedResource>>(this.resources);
     resources.set('Listener', listeners).set('Sidecar', sidecars);
-    const isSeen = ({ service }: VersionedResource): boolean =>
-      service === undefined || selects(service) || this.namedByListeners.has(service);
-    return {
-      get: (kind, name) => {
-        const resource = resources.get(kind)?.get(name);
-        return resource !== undefined && isSeen(resource) ? resource : undefined;
-      },
-      all: (kind) => [...(resources.get(kind)?.values() ?? [])].filter(isSeen),
+    const get: View['get'] = (kind, name) => {
+      const resource = resources.get(kind)?.get(name);
+      return resource !== undefined && isSeen(resource) ? resource : undefined;
     };
+    // Found when the first Secret is asked for: most sidecars ask for none.
+    let secrets: ReadonlySet<string> | undefined;
+    const isSeen = ({ kind, name, service }: VersionedResource): boolean => {
+      if (kind === 'Secret') return (secrets ??= secretsNamedFrom(ownSidecar, get)).has(name);
+      return service === undefined || selects(service) || this.namedByListeners.has(service);
+    };
+    return { get, all: (kind) => [...(resources.get(kind)?.values() ?? [])].filter(isSeen) };
   }
 
   private sidecarFor(listeners: ReadonlyMap<string, VersionedResource>): VersionedResource {
@@ -186,6 +189,16 @@ export class Snapshot {
     if (listeners.size === this.allListeners.size) return this.fullSidecar;
     return deriveSidecar(DEFAULT_SIDECAR, [...listeners.keys()].sort());
   }
+}
+
+/** Secrets that the Listeners of a Sidecar, and the Upstreams behind them, name. */
+function secretsNamedFrom(sidecar: string, get: View['get']): ReadonlySet<string> {
+  const root = get('Sidecar', sidecar);
+  const names = root === undefined ? [] : decodeMessage('Sidecar', root.bytes).listeners;
+  const listeners = names.map((name) => get('Listener', name)).filter((one) => one !== undefined);
+  const behind = new Set(listeners.flatMap((listener) => referencesOf(listener).upstreams));
+  const upstreams = [...behind].map((name) => get('Upstream', name)).filter((one) => one !== undefined);
+  return new Set([...listeners, ...upstreams].flatMap((one) => referencesOf(one).secrets.map(({ name }) => name)));
 }
 
 function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {

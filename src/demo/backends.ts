@@ -1,6 +1,7 @@
 // The demo's backends: HTTP servers and gRPC servers that can go away as a Pod does in a rollout (no new connections, end
 // what is in flight, GOAWAY) and come back on the same port.
-import { createServer, type Server as HttpServer } from 'node:http';
+import { createServer, type RequestListener, type Server as HttpServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import {
   loadPackageDefinition,
   Server as GrpcServer,
@@ -15,6 +16,7 @@ import {
 } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { DESCRIPTOR_SET_BASE64 } from '../gen/descriptors.ts';
+import type { DemoIdentity } from './identity.ts';
 
 /** A backend that can be planted a fault. */
 export interface Backend {
@@ -28,16 +30,17 @@ export interface Backend {
   comeBack(): Promise<void>;
 }
 
-/** Starts an HTTP backend on a free port of loopback. */
-export async function startHttpBackend(name: string): Promise<Backend> {
+/** Starts an HTTP backend on a free port of loopback; with an identity over mTLS. */
+export async function startHttpBackend(name: string, identity?: DemoIdentity): Promise<Backend> {
   let server: HttpServer;
+  const answer: RequestListener = (request, response) => {
+    request.resume();
+    const healthy = request.url === '/healthz';
+    response.writeHead(200, { 'content-type': 'text/plain', 'x-backend': name });
+    response.end(healthy ? 'ok\n' : `hello from ${name}\n`);
+  };
   const serve = async (port: number): Promise<number> => {
-    server = createServer((request, response) => {
-      request.resume();
-      const healthy = request.url === '/healthz';
-      response.writeHead(200, { 'content-type': 'text/plain', 'x-backend': name });
-      response.end(healthy ? 'ok\n' : `hello from ${name}\n`);
-    });
+    server = identity ? createSecureServer(mutualTls(identity), answer) : createServer(answer);
     server.keepAliveTimeout = 75_000;
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -63,6 +66,10 @@ export async function startHttpBackend(name: string): Promise<Backend> {
   };
 }
 
+function mutualTls({ certificate, key, ca }: DemoIdentity) {
+  return { cert: certificate, key, ca, requestCert: true, rejectUnauthorized: true };
+}
+
 interface Greeting {
   readonly name?: string;
   readonly to?: number;
@@ -78,8 +85,15 @@ export function greeterService(): ServiceClientConstructor {
   return found['GreeterService'] as ServiceClientConstructor;
 }
 
-/** Starts a gRPC backend on a free port of loopback. */
-export async function startGrpcBackend(name: string): Promise<Backend> {
+/** Starts a gRPC backend on a free port of loopback; with an identity over mTLS. */
+export async function startGrpcBackend(name: string, identity?: DemoIdentity): Promise<Backend> {
+  const credentials = identity
+    ? ServerCredentials.createSsl(
+        Buffer.from(identity.ca),
+        [{ cert_chain: Buffer.from(identity.certificate), private_key: Buffer.from(identity.key) }],
+        true,
+      )
+    : ServerCredentials.createInsecure();
   const { service } = greeterService();
   let server: GrpcServer;
   const serve = async (port: number): Promise<number> => {
@@ -106,9 +120,7 @@ export async function startGrpcBackend(name: string): Promise<Backend> {
       },
     });
     return await new Promise<number>((resolve, reject) => {
-      server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, bound) =>
-        error ? reject(error) : resolve(bound),
-      );
+      server.bindAsync(`127.0.0.1:${port}`, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
     });
   };
   const port = await serve(0);

@@ -1,19 +1,21 @@
 // The demo's configuration, as a user would write it: the `foo` service of the ApisixUpstream document, http on one port
 // and grpc on another, with health checks, and one EndpointSlice for each backend.
 import type { Backend } from './backends.ts';
+import type { DemoIdentity } from './identity.ts';
 
-/** YAML of the ApisixUpstream and its Service. */
-export function fooYaml(httpPort: number, grpcPort: number): string {
+/** YAML of the ApisixUpstream and its Service; `secure`: its endpoints are called over mTLS. */
+export function fooYaml(httpPort: number, grpcPort: number, secure: boolean): string {
+  const suffix = secure ? 's' : '';
   return `apiVersion: apisix.apache.org/v2
 kind: ApisixUpstream
 metadata:
-  name: foo
+  name: foo${secure ? '\n  annotations: {outrigger.config/tls-ca-secret: default/demo}' : ''}
 spec:
   loadbalancer:
-    type: roundrobin
+    type: roundrobin${secure ? '\n  tlsSecret: {name: demo, namespace: default}\n  passHost: node' : ''}
   portLevelSettings:
   - port: ${httpPort}
-    scheme: http
+    scheme: http${suffix}
     healthCheck:
       active:
         type: http
@@ -21,7 +23,7 @@ spec:
         healthy: {interval: 1s, successes: 2}
         unhealthy: {interval: 1s, tcpFailures: 2}
   - port: ${grpcPort}
-    scheme: grpc
+    scheme: grpc${suffix}
     healthCheck:
       active:
         type: tcp
@@ -43,6 +45,39 @@ spec:
     port: ${grpcPort}
     targetPort: ${grpcPort}
 `;
+}
+
+/** YAML of the Secret with the identity, and of the listeners that show it and require one. */
+export function identityYaml(identity: DemoIdentity, ports: readonly number[]): string {
+  const indent = (pem: string): string => pem.trim().replaceAll('\n', '\n    ');
+  const secret = `apiVersion: v1
+kind: Secret
+metadata:
+  name: demo
+type: kubernetes.io/tls
+stringData:
+  tls.crt: |
+    ${indent(identity.certificate)}
+  tls.key: |
+    ${indent(identity.key)}
+  ca.crt: |
+    ${indent(identity.ca)}
+`;
+  const listeners = ports.map(
+    (port) => `apiVersion: outrigger.config/v1
+kind: Listener
+metadata:
+  name: outbound/${port}
+spec:
+  port: ${port}
+  targets: [{upstream: default/foo, service_port: ${port}}]
+  tls:
+    certificates: [{secret: default/demo}]
+    client_certificate: required
+    client_ca: {secret: default/demo}
+`,
+  );
+  return [secret, ...listeners].join('---\n');
 }
 
 /** YAML of the EndpointSlices. */

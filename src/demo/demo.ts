@@ -19,7 +19,8 @@ import { createLogger } from '../runtime/pino-logger.ts';
 import type { HostPort } from '../config/host-port.ts';
 import { parseDurationMs, resolveLogLevel, resolveSettings } from '../config/settings.ts';
 import { startGrpcBackend, startHttpBackend, type Backend } from './backends.ts';
-import { fooYaml, slicesYaml } from './configuration.ts';
+import { fooYaml, identityYaml, slicesYaml } from './configuration.ts';
+import { makeIdentity, type DemoIdentity } from './identity.ts';
 import { Scoreboard } from './scoreboard.ts';
 import { drawTable } from './table.ts';
 import { startGrpcTraffic, startHttpTraffic, type CallResult } from './traffic.ts';
@@ -49,21 +50,43 @@ export async function demo(context: CommandContext): Promise<number> {
     const grpcPort = await ports.choose('grpc', 7001);
     const admin = await ports.choose('admin', 15000);
     const health = await ports.choose('health', 15021);
-    const ads = await ports.choose('ADS', 15010);
+    const ads = await ports.choose('ADS', context.flags['tls'] === true ? 15012 : 15010);
 
+    const secrets = await mkdtemp(join(tmpdir(), 'outrigger-demo-certs-'));
+    cleanUp.unshift(() => rm(secrets, { recursive: true, force: true }));
+    const identity = context.flags['tls'] === true ? await makeIdentity(secrets, context) : undefined;
     const backends: Backend[] = [];
-    for (const name of ['http-1', 'http-2', 'http-3']) backends.push(await startHttpBackend(name));
-    for (const name of ['grpc-1', 'grpc-2', 'grpc-3']) backends.push(await startGrpcBackend(name));
-    await writeFile(join(directory, 'foo.yaml'), fooYaml(httpPort, grpcPort));
+    for (const name of ['http-1', 'http-2', 'http-3']) backends.push(await startHttpBackend(name, identity));
+    for (const name of ['grpc-1', 'grpc-2', 'grpc-3']) backends.push(await startGrpcBackend(name, identity));
+    await writeFile(join(directory, 'foo.yaml'), fooYaml(httpPort, grpcPort, identity !== undefined));
+    if (identity) {
+      await writeFile(join(directory, 'identity.yaml'), identityYaml(identity, [httpPort, grpcPort]), { mode: 0o600 });
+    }
     await writeFile(join(directory, 'endpoints.yaml'), slicesYaml(backends));
 
-    const controlPlane = createControlPlane({ dirs: [directory], ads: loopback(ads), clock, logger });
+    const controlPlane = createControlPlane({
+      dirs: [directory],
+      ads: loopback(ads),
+      adsTls: identity && {
+        certificateFile: identity.certificateFile,
+        keyFile: identity.keyFile,
+        clientCaFile: identity.caFile,
+        bindNodeId: false,
+      },
+      clock,
+      logger,
+    });
     await controlPlane.start();
     cleanUp.unshift(() => controlPlane.stop());
     const settings = {
       ...resolveSettings({}, {}, undefined, '', []).settings,
       nodeId: 'demo',
       control: [loopback(ads)],
+      controlTls: identity && {
+        caFile: identity.caFile,
+        certificateFile: identity.certificateFile,
+        keyFile: identity.keyFile,
+      },
       admin: loopback(admin),
       health: loopback(health),
       drainTimeoutMs: 2_000,
@@ -78,7 +101,7 @@ export async function demo(context: CommandContext): Promise<number> {
     const refresh = async (): Promise<void> => {
       for (const status of await listEndpoints(client)) board.onCounters(status);
     };
-    const view = createView(context, board, clock, nextSteps(httpPort, grpcPort, admin), refresh);
+    const view = createView(context, board, clock, nextSteps(httpPort, grpcPort, admin, identity), refresh);
     const watch = client.watchEndpoints({ upstream: '', servicePort: 0 });
     watch.on('data', (message: WatchEndpointsResponse) => {
       const line = message.endpoint && board.onEndpoint(message.endpoint);
@@ -95,7 +118,10 @@ export async function demo(context: CommandContext): Promise<number> {
       board.onCall(result, clock.nowMs);
       if (!result.ok) view.event(`${result.port} call failed: ${result.error}`);
     };
-    const traffic = [startHttpTraffic(httpPort, clock, onResult), startGrpcTraffic(grpcPort, clock, onResult)];
+    const traffic = [
+      startHttpTraffic(httpPort, clock, onResult, identity),
+      startGrpcTraffic(grpcPort, clock, onResult, identity),
+    ];
     const planted = backends.filter(({ name }) => name === 'http-3' || name === 'grpc-3');
     const stopFault =
       fault === 'planted' ? plantFault(planted, clock, forMs !== undefined, view.event) : () => undefined;
@@ -218,12 +244,18 @@ function createView(
   return { event: line, stop: () => cancel() };
 }
 
-function nextSteps(httpPort: number, grpcPort: number, admin: number): string[] {
+function nextSteps(httpPort: number, grpcPort: number, admin: number, identity: DemoIdentity | undefined): string[] {
+  const curl = identity
+    ? `curl -i --cacert ${identity.caFile} --cert ${identity.certificateFile} --key ${identity.keyFile} https://localhost:${httpPort}/`
+    : `curl -i http://127.0.0.1:${httpPort}/`;
+  const tls = identity
+    ? `-cacert ${identity.caFile} -cert ${identity.certificateFile} -key ${identity.keyFile}`
+    : '-plaintext';
   return [
-    `try   curl -i http://127.0.0.1:${httpPort}/`,
+    `try   ${curl}`,
     `      curl -s http://127.0.0.1:${admin}/v1/healthcheck`,
     `      grpcurl -plaintext 127.0.0.1:${admin} outrigger.admin.v1.AdminService/ListEndpoints`,
-    `      grpcurl -plaintext -import-path proto -proto outrigger/demo/v1/demo.proto -d '{"name":"you"}' 127.0.0.1:${grpcPort} outrigger.demo.v1.GreeterService/Greet`,
+    `      grpcurl ${tls} -import-path proto -proto outrigger/demo/v1/demo.proto -d '{"name":"you"}' 127.0.0.1:${grpcPort} outrigger.demo.v1.GreeterService/Greet`,
     `      npx buf curl --http2-prior-knowledge --protocol grpc --list-methods http://127.0.0.1:${admin}`,
   ];
 }

@@ -1,8 +1,10 @@
 // Light traffic through the sidecar: real callers over real sockets, at a steady rate, each call counted.
 import { Agent, get } from 'node:http';
+import { Agent as SecureAgent, get as getSecure } from 'node:https';
 import { credentials, type Client, type ClientReadableStream, type ServiceError } from '@grpc/grpc-js';
 import type { Cancel, Clock } from '../base/clock.ts';
 import { greeterService } from './backends.ts';
+import type { DemoIdentity } from './identity.ts';
 
 /** One finished call. */
 export interface CallResult {
@@ -24,17 +26,34 @@ export interface Traffic {
   stop(): Promise<void>;
 }
 
-/** GETs at a steady rate. */
-export function startHttpTraffic(port: number, clock: Clock, onResult: (result: CallResult) => void): Traffic {
-  const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+/** GETs at a steady rate; with an identity over mTLS. */
+export function startHttpTraffic(
+  port: number,
+  clock: Clock,
+  onResult: (result: CallResult) => void,
+  identity?: DemoIdentity,
+): Traffic {
+  const pool = { keepAlive: true, maxSockets: 8 };
+  const agent = identity
+    ? new SecureAgent({ ...pool, ca: identity.ca, cert: identity.certificate, key: identity.key })
+    : new Agent(pool);
+  const send = identity ? getSecure : get;
   return startTraffic(
     port,
     clock,
     onResult,
     () => agent.destroy(),
     (done) => {
-      const request = get(
-        { host: '127.0.0.1', port, path: '/', agent, timeout: CALL_TIMEOUT_MS, headers: { host: 'foo' } },
+      const request = send(
+        {
+          host: '127.0.0.1',
+          servername: 'localhost',
+          port,
+          path: '/',
+          agent,
+          timeout: CALL_TIMEOUT_MS,
+          headers: { host: 'foo' },
+        },
         (response) => {
           response.resume();
           response.on('end', () => {
@@ -60,11 +79,21 @@ interface GreeterClient extends Client {
   count(request: object, options: { deadline: number }): ClientReadableStream<{ backend: string }>;
 }
 
-/** Unary calls, and every fifth a stream, at a steady rate. */
-export function startGrpcTraffic(port: number, clock: Clock, onResult: (result: CallResult) => void): Traffic {
+/** Unary calls, and every fifth a stream, at a steady rate; with an identity over mTLS. */
+export function startGrpcTraffic(
+  port: number,
+  clock: Clock,
+  onResult: (result: CallResult) => void,
+  identity?: DemoIdentity,
+): Traffic {
   const Greeter = greeterService();
-  const client = new Greeter(`127.0.0.1:${port}`, credentials.createInsecure(), {
-    'grpc.default_authority': 'foo',
+  const channel = identity
+    ? credentials.createSsl(Buffer.from(identity.ca), Buffer.from(identity.key), Buffer.from(identity.certificate))
+    : credentials.createInsecure();
+  const client = new Greeter(`127.0.0.1:${port}`, channel, {
+    // Over TLS the authority is the name that the certificate is checked for, too.
+    'grpc.default_authority': identity ? 'localhost' : 'foo',
+    ...(identity ? { 'grpc.ssl_target_name_override': 'localhost' } : {}),
     'grpc.enable_retries': 0, // what is retried here is the sidecar's doing
   }) as unknown as GreeterClient;
   let calls = 0;

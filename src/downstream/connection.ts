@@ -1,20 +1,30 @@
 // An accepted connection: its first bytes decide the HTTP version (RFC 9113 section 3.4), then everything goes to the
 // session of that version.
 import { Timer, type TimerOwner } from '../base/timer-wheel.ts';
+import { ERROR_TABLE } from '../model/error-table.ts';
 import type { AcceptHandler } from '../net/listen.ts';
-import type { Transport } from '../net/transport.ts';
+import type { TlsRefusal } from '../net/tls.ts';
+import type { TlsFacts, Transport, TransportHandler } from '../net/transport.ts';
 import { createH1Session } from './h1-session.ts';
 import { createH2Session } from './h2-session.ts';
+import { writePlainReply } from './plain-reply.ts';
 import { DRAIN_IDLE_MS, type Session, type SessionContext } from './session.ts';
 
 /** The client connection preface of HTTP/2. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
+
+/** First byte of a TLS record that carries a handshake message (RFC 8446 section 5.1); no method begins with it. */
+const HANDSHAKE_RECORD = 0x16;
 
 /** Hears what becomes of a connection. */
 export interface ConnectionOwner {
   /** The version is known; `connection.session` is there. */
   onSession(connection: SniffingConnection): void;
   onClosed(connection: SniffingConnection): void;
+  /** The TLS handshake is done. */
+  onSecured(tls: TlsFacts): void;
+  /** There was no connection: a handshake that failed, or a caller that may not pass. */
+  onHandshakeRefused(refusal: TlsRefusal, remoteAddress: string): void;
 }
 
 /** An accepted connection. */
@@ -28,8 +38,16 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   private readonly context: SessionContext;
   private readonly owner: ConnectionOwner;
   private transport: Transport | undefined = undefined;
+  private abortHandshake: () => void = () => undefined;
   private early: Buffer | undefined = undefined;
   private readonly timer: Timer;
+  /** Hears of nothing but the end of a connection that is being refused. */
+  private readonly refusing: TransportHandler = {
+    onRead: () => undefined,
+    onEnd: () => undefined,
+    onDrain: () => undefined,
+    onClose: (error) => this.onClose(error),
+  };
 
   constructor(protocols: 'auto' | 'http1' | 'http2', context: SessionContext, owner: ConnectionOwner) {
     this.protocols = protocols;
@@ -38,10 +56,32 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
     this.timer = new Timer(this, 0);
   }
 
+  onHandshake(abort: () => void): void {
+    this.abortHandshake = abort;
+  }
+
   attach(transport: Transport): void {
     this.transport = transport;
-    if (this.protocols === 'auto') this.context.wheel.start(this.timer, this.context.limits.firstRequestMs);
-    else this.begin(this.protocols === 'http2', transport);
+    const { tls } = transport;
+    if (tls) this.owner.onSecured(tls);
+    // What ALPN settled stands; without it the first bytes decide. Without TLS they may also be those of a handshake.
+    if (tls && this.protocols !== 'auto') this.begin(this.protocols === 'http2', transport);
+    else if (tls && tls.alpn !== '') this.begin(tls.alpn === 'h2', transport);
+    else if (this.timer.running) return; // draining since the handshake
+    else this.context.wheel.start(this.timer, this.context.limits.firstRequestMs);
+  }
+
+  /** Plaintext on a port that speaks TLS: an HTTP/1 caller can read why it isn't served. */
+  attachPlaintext(transport: Transport): void {
+    this.transport = transport;
+    transport.handler = this.refusing;
+    this.context.onRefused('plaintext_to_tls', ERROR_TABLE.plaintext_to_tls.text, transport.remoteAddress);
+    writePlainReply(transport, 'plaintext_to_tls');
+    transport.endLingering();
+  }
+
+  onHandshakeRefused(refusal: TlsRefusal, remoteAddress: string): void {
+    this.owner.onHandshakeRefused(refusal, remoteAddress);
   }
 
   onRead(bytes: Buffer, length: number): void {
@@ -52,6 +92,8 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   private sniff(bytes: Buffer, length: number): void {
     const transport = this.transport!;
     const early = this.early;
+    if (!early && bytes[0] === HANDSHAKE_RECORD) return this.refuseTls(transport);
+    if (this.protocols !== 'auto') return this.begin(this.protocols === 'http2', transport).onRead(bytes, length);
     const all = early ? Buffer.concat([early, bytes.subarray(0, length)]) : bytes;
     const count = early ? all.length : length;
     const known = Math.min(count, PREFACE.length);
@@ -62,6 +104,14 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
     this.early = undefined;
     const session = this.begin(known === PREFACE.length && all.compare(PREFACE, 0, known, 0, known) === 0, transport);
     session.onRead(all, count);
+  }
+
+  /** TLS on a port that speaks none. The caller reads no HTTP, but its library prints what came ("wrong version"). */
+  private refuseTls(transport: Transport): void {
+    transport.handler = this.refusing;
+    this.context.onRefused('tls_to_plaintext', ERROR_TABLE.tls_to_plaintext.text, transport.remoteAddress);
+    writePlainReply(transport, 'tls_to_plaintext');
+    transport.endLingering();
   }
 
   onEnd(): void {
@@ -80,18 +130,20 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   }
 
   onTimer(): void {
-    this.transport?.destroy();
+    this.destroy();
   }
 
   /** Drains the session. One that hasn't spoken gets a moment: its first request may be on its way. */
   drain(): void {
     if (this.session) this.session.drain();
-    else if (this.transport) this.context.wheel.start(this.timer, DRAIN_IDLE_MS);
+    else if (this.transport?.handler === this.refusing) return;
+    else this.context.wheel.start(this.timer, DRAIN_IDLE_MS);
   }
 
   destroy(): void {
     if (this.session) this.session.destroy();
-    else this.transport?.destroy();
+    else if (this.transport) this.transport.destroy();
+    else this.abortHandshake();
   }
 
   private begin(http2: boolean, transport: Transport): Session {

@@ -1,7 +1,8 @@
 // One listening port: bound, serving, drained.
 import type { RequestHandler } from '../codec/exchange.ts';
-import { listen, type BoundListener } from '../net/listen.ts';
-import type { NetContext } from '../net/transport.ts';
+import { listen, type BoundListener, type ListenTls } from '../net/listen.ts';
+import type { TlsAcceptor, TlsRefusal } from '../net/tls.ts';
+import type { NetContext, TlsFacts } from '../net/transport.ts';
 import { CounterCell, type Counters } from '../telemetry/counters.ts';
 import { SniffingConnection, type ConnectionOwner } from './connection.ts';
 import type { SessionContext } from './session.ts';
@@ -14,14 +15,18 @@ export interface ListenerContext extends NetContext, Omit<SessionContext, 'handl
 /** A bound listener with its connections. */
 export class Listener implements ConnectionOwner {
   private readonly bound: BoundListener;
+  private readonly context: ListenerContext;
   private readonly counters: Counters;
+  private readonly tls: { acceptor: TlsAcceptor | undefined } & ListenTls;
   private readonly connections = new Set<SniffingConnection>();
   private draining = false;
   private whenEmpty: (() => void) | undefined = undefined;
 
-  private constructor(bound: BoundListener, counters: Counters) {
+  private constructor(bound: BoundListener, context: ListenerContext, tls: Listener['tls']) {
     this.bound = bound;
-    this.counters = counters;
+    this.context = context;
+    this.counters = context.counters;
+    this.tls = tls;
   }
 
   /** Binds `address`:`port`; rejects with Node's error where it can't. */
@@ -31,25 +36,36 @@ export class Listener implements ConnectionOwner {
     protocols: 'auto' | 'http1' | 'http2',
     handle: RequestHandler,
     context: ListenerContext,
+    acceptor?: TlsAcceptor,
   ): Promise<Listener> {
-    const sessionContext: SessionContext = { ...context, handle, scheme: 'http' };
+    const plain: SessionContext = { ...context, handle, scheme: 'http' };
+    const secure: SessionContext = { ...context, handle, scheme: 'https' };
+    const tls = { acceptor, handshakeMs: context.limits.handshakeMs };
     let listener: Listener | undefined;
     const owner: ConnectionOwner = {
       onSession: (connection) => listener?.onSession(connection),
       onClosed: (connection) => listener?.onClosed(connection),
+      onSecured: (facts) => listener?.onSecured(facts),
+      onHandshakeRefused: (refusal, remoteAddress) => listener?.onHandshakeRefused(refusal, remoteAddress),
     };
     const bound = await listen(
       address,
       port,
       () => {
-        const connection = new SniffingConnection(protocols, sessionContext, owner);
+        const connection = new SniffingConnection(protocols, tls.acceptor ? secure : plain, owner);
         listener?.connections.add(connection);
         return connection;
       },
       context,
+      tls,
     );
-    listener = new Listener(bound, context.counters);
+    listener = new Listener(bound, context, tls);
     return listener;
+  }
+
+  /** TLS for connections that are accepted from now on; undefined: plaintext. */
+  setTls(acceptor: TlsAcceptor | undefined): void {
+    this.tls.acceptor = acceptor;
   }
 
   /** Address as bound. */
@@ -100,6 +116,15 @@ export class Listener implements ConnectionOwner {
   onSession(connection: SniffingConnection): void {
     this.counters.count(connection.isHttp2 ? CounterCell.Http2Opened : CounterCell.Http1Opened);
     if (this.draining) connection.drain();
+  }
+
+  onSecured({ resumed }: TlsFacts): void {
+    this.counters.count(resumed ? CounterCell.DownstreamHandshakesResumed : CounterCell.DownstreamHandshakes);
+  }
+
+  onHandshakeRefused({ kind, detail }: TlsRefusal, remoteAddress: string): void {
+    this.counters.count(CounterCell.DownstreamHandshakesFailed);
+    this.context.onRefused(kind, detail, remoteAddress);
   }
 
   onClosed(connection: SniffingConnection): void {

@@ -86,6 +86,10 @@ export function createPassiveEvidence(policy: PassivePolicy): PassiveEvidence {
 /** The counter that a failed attempt moves; undefined where the endpoint isn't to blame. */
 const FAILURE_KINDS: Readonly<Record<ErrorKind, 'tcp' | 'timeout' | undefined>> = {
   connect_failure: 'tcp',
+  upstream_tls_failure: 'tcp',
+  upstream_certificate_untrusted: 'tcp',
+  upstream_certificate_expired: 'tcp',
+  upstream_certificate_name_mismatch: 'tcp',
   upstream_reset: 'tcp',
   upstream_truncated: 'tcp',
   upstream_protocol_error: 'tcp',
@@ -101,6 +105,11 @@ const FAILURE_KINDS: Readonly<Record<ErrorKind, 'tcp' | 'timeout' | undefined>> 
   deadline_exceeded: undefined,
   downstream_reset: undefined,
   // Not about an endpoint at all.
+  secret_missing: undefined,
+  plaintext_to_tls: undefined,
+  tls_to_plaintext: undefined,
+  tls_handshake_failure: undefined,
+  client_certificate_refused: undefined,
   bad_request: undefined,
   uri_too_long: undefined,
   headers_too_large: undefined,

@@ -15,6 +15,7 @@ export const MAX_WEIGHT = 1_000_000;
 /** APISIX `checks.active`. */
 export const DEFAULT_ACTIVE: ActivePolicy = {
   type: 'http',
+  verifyCertificate: undefined,
   timeoutMs: 1000,
   concurrency: 10,
   host: undefined,

@@ -1,8 +1,19 @@
 // The effective policy of one (upstream, service port): what remains after inheritance and defaults. Immutable; shared by
 // reference between snapshots while it doesn't change. Times are milliseconds here, whatever the resource said.
+import type { UpstreamTlsPolicy } from './tls.ts';
 
-/** Protocol spoken to the endpoints. */
-export type Scheme = 'http' | 'grpc';
+/** Protocol spoken to the endpoints: `https` speaks HTTP/2 or HTTP/1.1, as the endpoint chooses. */
+export type Scheme = 'http' | 'https' | 'grpc' | 'grpcs';
+
+/** Whether the endpoints are called over TLS. */
+export function isSecureScheme(scheme: Scheme): boolean {
+  return scheme === 'https' || scheme === 'grpcs';
+}
+
+/** Whether the endpoints carry gRPC. */
+export function isGrpcScheme(scheme: Scheme): boolean {
+  return scheme === 'grpc' || scheme === 'grpcs';
+}
 
 /** How an endpoint is chosen. */
 export type BalancerType = 'roundrobin';
@@ -14,8 +25,18 @@ export interface PortPolicy {
   readonly attempts: AttemptsPolicy;
   readonly timeout: TimeoutPolicy;
   readonly keepalivePool: KeepalivePolicy;
+  readonly host: HostPolicy;
+  /** Defined where the scheme or the active check speaks TLS. */
+  readonly tls: UpstreamTlsPolicy | undefined;
   /** Undefined: no health state. */
   readonly checks: ChecksPolicy | undefined;
+}
+
+/** The host sent to the endpoints (APISIX `pass_host`, `upstream_host`). */
+export interface HostPolicy {
+  readonly passHost: 'pass' | 'node' | 'rewrite';
+  /** What `rewrite` sends; empty with the others. */
+  readonly upstreamHost: string;
 }
 
 /** How often a request may be tried. */
@@ -50,7 +71,9 @@ export interface ChecksPolicy {
 }
 
 export interface ActivePolicy {
-  readonly type: 'http' | 'tcp' | 'grpc';
+  readonly type: 'http' | 'https' | 'tcp' | 'grpc';
+  /** Whether probes over TLS verify the certificate; undefined: as the calls do. */
+  readonly verifyCertificate: boolean | undefined;
   readonly timeoutMs: number;
   readonly concurrency: number;
   /** `Host` of http probes; undefined: the endpoint's address. */

@@ -1,6 +1,7 @@
 // The runtime configuration: one immutable value, swapped whole. What didn't change between two snapshots is the same
 // object, so a diff is a comparison of references and work follows the update.
 import type { PortPolicy, Provenance } from './policy.ts';
+import type { ListenerTlsSpec, SecretSpec } from './tls.ts';
 
 /** Identity of a service port of an upstream, `namespace/service/port`: live state is kept under it. */
 export type PortKey = string;
@@ -39,6 +40,8 @@ export interface ListenerSpec {
   readonly address: string | undefined;
   readonly port: number;
   readonly protocols: 'auto' | 'http1' | 'http2';
+  /** Undefined: plaintext. */
+  readonly tls: ListenerTlsSpec | undefined;
   /** At least one. A target's port may be missing from the snapshot: then it has no endpoints yet. */
   readonly targets: readonly TargetSpec[];
 }
@@ -56,6 +59,13 @@ export interface Snapshot {
   readonly number: number;
   readonly listeners: ReadonlyMap<string, ListenerSpec>;
   readonly ports: ReadonlyMap<PortKey, UpstreamPort>;
+  /** By name, as far as the listeners and ports name them and they are here. */
+  readonly secrets: ReadonlyMap<string, SecretSpec>;
 }
 
-export const EMPTY_SNAPSHOT: Snapshot = { number: 0, listeners: new Map(), ports: new Map() };
+export const EMPTY_SNAPSHOT: Snapshot = {
+  number: 0,
+  listeners: new Map(),
+  ports: new Map(),
+  secrets: new Map(),
+};

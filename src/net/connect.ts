@@ -1,21 +1,30 @@
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { ErrorKind } from '../base/error.ts';
+import { handshakeProblem } from './handshake-problem.ts';
 import { READ_BUFFER, SocketTransport } from './socket-transport.ts';
+import { connectVerifyCode, tlsFacts } from './tls-facts.ts';
+import type { TlsConnector } from './tls.ts';
 import type { NetContext, Transport, TransportHandler } from './transport.ts';
 
 /** What became of a connect. Exactly one is called. */
 export interface ConnectHandler extends TransportHandler {
   onConnect(transport: Transport): void;
-  /** `code` is Node's error code (`ECONNREFUSED`…), `ETIMEDOUT` also for our own timeout. */
-  onConnectError(code: string): void;
+  /** `kind` is one of the kinds of failed connects; `detail` says what happened, Node's code (`ECONNREFUSED`) or words. */
+  onConnectError(kind: ErrorKind, detail: string): void;
 }
 
-/** Opens a connection; `cancel` gives it up silently while it is still opening. */
+/**
+ * Opens a connection, over TLS where there is a connector; `timeoutMs` includes the handshake. `cancel` gives it up
+ * silently while it is still opening.
+ */
 export function connect(
   address: string,
   port: number,
   timeoutMs: number,
   handler: ConnectHandler,
   context: NetContext,
+  connector?: TlsConnector,
 ): { cancel(): void } {
   let settled = false;
   let transport: SocketTransport | undefined;
@@ -26,33 +35,46 @@ export function connect(
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
     allowHalfOpen: true,
-    onread: {
-      buffer: READ_BUFFER,
-      callback: (length: number, bytes: Uint8Array) => {
-        transport!.read(bytes as Buffer, length);
-        return true;
-      },
-    },
+    ...(connector
+      ? {}
+      : {
+          onread: {
+            buffer: READ_BUFFER,
+            callback: (length: number, bytes: Uint8Array) => {
+              transport!.read(bytes as Buffer, length);
+              return true;
+            },
+          },
+        }),
   });
-  const fail = (code: string): void => {
+  const fail = (kind: ErrorKind, detail: string): void => {
     if (settled) return;
     settled = true;
     stopTimer();
     socket.destroy();
     context.clock.refresh();
-    handler.onConnectError(code);
+    handler.onConnectError(kind, detail);
   };
-  const onError = (error: NodeJS.ErrnoException): void => fail(error.code ?? error.message);
+  const onError = (error: NodeJS.ErrnoException): void => {
+    const code = error.code ?? error.message;
+    fail(code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failure', code);
+  };
   socket.on('error', onError);
-  const stopTimer = context.clock.after(timeoutMs, () => fail('ETIMEDOUT'));
-  socket.once('connect', () => {
-    if (settled) return;
+  const stopTimer = context.clock.after(timeoutMs, () => fail('connect_timeout', 'ETIMEDOUT'));
+  const succeed = (made: SocketTransport): void => {
     settled = true;
     stopTimer();
     socket.removeListener('error', onError);
     context.clock.refresh();
-    transport = new SocketTransport(socket, handler, context);
-    handler.onConnect(transport);
+    handler.onConnect(made);
+  };
+  socket.once('connect', () => {
+    if (settled) return;
+    if (connector) {
+      socket.removeListener('error', onError);
+      socket.on('error', () => undefined); // the TLS socket tells
+      handshake(socket, connector, context, handler, fail, succeed);
+    } else succeed((transport = new SocketTransport(socket, handler, context)));
   });
   return {
     cancel() {
@@ -61,4 +83,41 @@ export function connect(
       socket.destroy();
     },
   };
+}
+
+function handshake(
+  raw: Socket,
+  connector: TlsConnector,
+  context: NetContext,
+  handler: TransportHandler,
+  fail: (kind: ErrorKind, detail: string) => void,
+  succeed: (made: SocketTransport) => void,
+): void {
+  const socket = connectTls({
+    socket: raw,
+    secureContext: connector.context,
+    servername: connector.serverName,
+    ALPNProtocols: [...connector.alpn],
+    session: connector.session,
+    // The connector judges, with more to go by than a name.
+    rejectUnauthorized: false,
+    checkServerIdentity: () => undefined,
+  });
+  const onError = (error: NodeJS.ErrnoException): void =>
+    fail('upstream_tls_failure', handshakeProblem(error, 'client'));
+  const onClose = (): void => fail('upstream_tls_failure', 'the connection was closed during the handshake');
+  socket.on('error', onError);
+  socket.once('close', onClose);
+  socket.on('session', (session: Buffer) => connector.keepSession(session));
+  socket.once('secureConnect', () => {
+    const facts = tlsFacts(socket);
+    const refusal = connector.refusal(facts, connectVerifyCode(socket));
+    if (refusal) return fail(refusal.kind, refusal.detail);
+    socket.removeListener('error', onError);
+    socket.removeListener('close', onClose);
+    const transport = new SocketTransport(socket, handler, context, { raw, facts });
+    // Read from the next turn on, as without TLS: the new handler is set by then.
+    socket.on('data', (bytes: Buffer) => transport.read(bytes, bytes.length));
+    succeed(transport);
+  });
 }

@@ -2,7 +2,9 @@
 // is made anew around its handle; that isn't a documented way, so it is tried once at start-up and `data` events are the
 // fall-back. Worth 1.5 µs a request (bench h1-small).
 import { createServer, Socket, type Server } from 'node:net';
+import { acceptTls, type HandshakeHandler } from './accept-tls.ts';
 import { READ_BUFFER, SocketTransport } from './socket-transport.ts';
+import type { TlsAcceptor } from './tls.ts';
 import type { NetContext, Transport, TransportHandler } from './transport.ts';
 
 /** A bound port. */
@@ -14,10 +16,21 @@ export interface BoundListener {
   close(): void;
 }
 
-/** Makes the handler of a new connection; it gets its transport through `attach`. */
-export interface AcceptHandler extends TransportHandler {
-  attach(transport: Transport): void;
+/** The handler of a new connection; it gets its transport through `attach`. */
+export interface AcceptHandler extends HandshakeHandler {
+  /** There will be a transport once the TLS handshake is done; `abort` gives it up, and onClose follows. */
+  onHandshake(abort: () => void): void;
 }
+
+/** TLS for the connections of a listener; asked for each, so that it may change while the port is bound. */
+export interface ListenTls {
+  /** Undefined: plaintext. */
+  readonly acceptor: TlsAcceptor | undefined;
+  /** Longest handshake, ms. */
+  readonly handshakeMs: number;
+}
+
+const PLAINTEXT: ListenTls = { acceptor: undefined, handshakeMs: 0 };
 
 /**
  * Binds `address`:`port` (0: a free one). `accept` is called for each connection. Rejects with Node's error when the
@@ -28,13 +41,16 @@ export function listen(
   port: number,
   accept: () => AcceptHandler,
   context: NetContext,
+  tls: ListenTls = PLAINTEXT,
 ): Promise<BoundListener> {
   return new Promise((resolve, reject) => {
     const server: Server = createServer(
       { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000, pauseOnConnect: true },
       (accepted) => {
         const handler = accept();
-        handler.attach(adopt(accepted, handler, context));
+        const { acceptor, handshakeMs } = tls;
+        if (acceptor) handler.onHandshake(acceptTls(accepted, acceptor, handshakeMs, handler, context));
+        else handler.attach(adopt(accepted, handler, context));
       },
     );
     server.once('error', reject);

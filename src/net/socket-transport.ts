@@ -2,7 +2,13 @@
 // buffer that leaves in one write per turn of the event loop. Guarded by test/bench (h1-small, grpc-unary).
 import type { Socket } from 'node:net';
 import type { Cancel } from '../base/clock.ts';
-import { HIGH_PENDING_BYTES, type NetContext, type Transport, type TransportHandler } from './transport.ts';
+import {
+  HIGH_PENDING_BYTES,
+  type NetContext,
+  type TlsFacts,
+  type Transport,
+  type TransportHandler,
+} from './transport.ts';
 
 /** Bytes read at once; one buffer for all connections, since each read is consumed before the next. */
 export const READ_BUFFER_BYTES = 64 * 1024;
@@ -25,6 +31,13 @@ function flushAll(): void {
   for (const transport of batch) transport.flushTurn();
 }
 
+/** A socket that speaks TLS over another, and what its handshake settled. */
+export interface TlsLayer {
+  /** The TCP socket below. */
+  readonly raw: Socket;
+  readonly facts: TlsFacts;
+}
+
 /** Made by net/listen.ts and net/connect.ts. */
 export class SocketTransport implements Transport {
   buffer: Buffer = NO_BUFFER;
@@ -38,7 +51,11 @@ export class SocketTransport implements Transport {
   /** Monotonic ms at which the kernel last took bytes. */
   lastSentMs: number;
 
+  readonly tls: TlsFacts | undefined;
+
   private readonly socket: Socket;
+  /** The TCP socket: `socket` itself, or the one below it. */
+  private readonly raw: Socket;
   private readonly context: NetContext;
   private queued = false; // stands in `dirty`
   private highReached = false;
@@ -47,8 +64,10 @@ export class SocketTransport implements Transport {
   private queuedBytes = 0; // of the kernel's own queue when it was last looked at
   private cancelLinger: Cancel | undefined = undefined;
 
-  constructor(socket: Socket, handler: TransportHandler, context: NetContext) {
+  constructor(socket: Socket, handler: TransportHandler, context: NetContext, tls?: TlsLayer) {
     this.socket = socket;
+    this.raw = tls?.raw ?? socket;
+    this.tls = tls?.facts;
     this.handler = handler;
     this.context = context;
     this.lastSentMs = context.clock.nowMs;
@@ -87,7 +106,7 @@ export class SocketTransport implements Transport {
   get stalledSinceMs(): number {
     if (this.socket.writableLength === 0) return -1;
     // A write that the kernel takes bit by bit is no event of Node's, but its queue can be looked at.
-    const queuedBytes = queueSize(this.socket);
+    const queuedBytes = queueSize(this.raw);
     if (queuedBytes !== this.queuedBytes) {
       this.queuedBytes = queuedBytes;
       this.lastSentMs = this.context.clock.nowMs;
@@ -140,17 +159,15 @@ export class SocketTransport implements Transport {
     this.flushCount++;
     this.socket.write(length === buffer.length ? buffer : buffer.subarray(0, length));
     this.length = 0;
-    if (this.socket.writableLength === 0) {
-      // The kernel took it all at once, so the buffer is free again.
-      this.lastSentMs = this.context.clock.nowMs;
-      this.buffer = NO_BUFFER;
-      if (buffer.length === GATHER_BYTES && spare.length < MAX_SPARE) spare.push(buffer);
-    } else {
-      this.buffer = NO_BUFFER; // still read by the kernel: it belongs to the pending write now
-      if (!wasPending) this.lastSentMs = this.context.clock.nowMs;
-      this.queuedBytes = queueSize(this.socket);
-      if (this.pendingBytes >= HIGH_PENDING_BYTES) this.highReached = true;
-    }
+    this.buffer = NO_BUFFER;
+    const isTaken = this.socket.writableLength === 0;
+    // The buffer is free again where the kernel took it all at once, or where TLS has encrypted it elsewhere, which it
+    // does within the call unless an earlier write is pending. Else it belongs to the pending write now.
+    if (isTaken || (this.tls !== undefined && !wasPending)) recycle(buffer);
+    if (isTaken || !wasPending) this.lastSentMs = this.context.clock.nowMs;
+    if (isTaken) return;
+    this.queuedBytes = queueSize(this.raw);
+    if (this.pendingBytes >= HIGH_PENDING_BYTES) this.highReached = true;
   }
 
   /** Stops reading: the kernel's buffer fills and the peer slows down. */
@@ -208,7 +225,7 @@ export class SocketTransport implements Transport {
   /** Closes at once with a TCP reset, so that the peer can't take what it has for a clean end. */
   reset(): void {
     this.dropBuffer();
-    if (!this.closed) this.socket.resetAndDestroy();
+    if (!this.closed) this.raw.resetAndDestroy();
   }
 
   /** Called with each read; a throw in the handler is a bug and costs this connection only. */
@@ -241,7 +258,7 @@ export class SocketTransport implements Transport {
         ? (spare.pop() ?? Buffer.allocUnsafeSlow(GATHER_BYTES))
         : Buffer.allocUnsafeSlow(Math.max(need, Math.min(this.buffer.length * 2, 1 << 20)));
     if (this.length > 0) this.buffer.copy(larger, 0, 0, this.length);
-    if (this.buffer.length === GATHER_BYTES && spare.length < MAX_SPARE) spare.push(this.buffer);
+    recycle(this.buffer);
     this.buffer = larger;
   }
 
@@ -249,6 +266,10 @@ export class SocketTransport implements Transport {
     this.length = 0;
     this.buffer = NO_BUFFER;
   }
+}
+
+function recycle(buffer: Buffer): void {
+  if (buffer.length === GATHER_BYTES && spare.length < MAX_SPARE) spare.push(buffer);
 }
 
 /** Bytes that libuv still holds; 0 where Node doesn't say, which only makes a slow write look like a stalled one. */

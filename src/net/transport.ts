@@ -1,5 +1,6 @@
 // One connection as sessions and channels see it. net/socket-transport.ts is the real one, test/support/memory-transport.ts
 // the scripted one of tests.
+import type { X509Certificate } from 'node:crypto';
 import type { ByteSink } from '../base/byte-sink.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
@@ -22,6 +23,18 @@ export interface TransportHandler {
   onClose(error: string | undefined): void;
 }
 
+/** What a TLS handshake settled. */
+export interface TlsFacts {
+  /** Protocol chosen by ALPN; empty where none was. */
+  readonly alpn: string;
+  /** `TLSv1.3` or `TLSv1.2`. */
+  readonly version: string;
+  /** An earlier session was resumed. */
+  readonly resumed: boolean;
+  /** The peer's certificate; undefined where it showed none. */
+  readonly certificate: X509Certificate | undefined;
+}
+
 /** A writer should stop at this many pending bytes. */
 export const HIGH_PENDING_BYTES = 64 * 1024;
 
@@ -34,6 +47,8 @@ export interface Transport extends ByteSink {
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localPort: number;
+  /** What the TLS handshake settled; undefined: plaintext. */
+  readonly tls: TlsFacts | undefined;
   /** Bytes written but not yet taken by the kernel. */
   readonly pendingBytes: number;
   /** How often gathered bytes were handed to the kernel: what was written since the last time hasn't left at all. */

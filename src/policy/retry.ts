@@ -107,6 +107,11 @@ export function mayRetry(
 const FAILURES: Readonly<Partial<Record<ErrorKind, 'connect' | 'lost' | 'timeout'>>> = {
   connect_failure: 'connect',
   connect_timeout: 'connect',
+  secret_missing: 'connect',
+  upstream_tls_failure: 'connect',
+  upstream_certificate_untrusted: 'connect',
+  upstream_certificate_expired: 'connect',
+  upstream_certificate_name_mismatch: 'connect',
   upstream_reset: 'lost',
   upstream_refused: 'lost',
   upstream_truncated: 'lost',

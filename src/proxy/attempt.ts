@@ -4,7 +4,7 @@ import type { Fields, RequestSender, ResponseHead, ResponseReceiver } from '../c
 import { findField } from '../codec/fields.ts';
 import type { Channel } from '../upstream/channel.ts';
 import type { LiveEndpoint } from '../upstream/endpoint.ts';
-import type { LeaseWaiter } from '../upstream/pool.ts';
+import type { EndpointPool, LeaseWaiter } from '../upstream/pool.ts';
 import type { ProxyRequest } from './handle.ts';
 import type { AttemptRecord } from './record.ts';
 
@@ -18,6 +18,9 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   /** Monotonic ms at which it began. */
   readonly startMs: number;
   readonly fresh: boolean;
+  /** Host sent to the endpoint. */
+  private host = '';
+  private pool: EndpointPool | undefined = undefined;
   private sender: RequestSender | undefined = undefined;
   private over = false;
   private grpcStatus = -1;
@@ -52,14 +55,18 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   /** picked -> connected. */
   start(): void {
     this.endpoint.beginAttempt();
-    this.endpoint.pool.lease(this);
+    this.host = this.request.hostFor(this.endpoint);
+    const pool = this.endpoint.pools.forHost(this.host);
+    if ('kind' in pool) return this.onLeaseFailed(pool.kind, pool.detail);
+    this.pool = pool;
+    pool.lease(this);
   }
 
   // connected -> sent
   onLease(channel: Channel): void {
     const request = this.request;
     request.lowerDeadline();
-    if (request.isHostless) request.head.authority = this.endpoint.id;
+    request.addressTo(this.host);
     const held = request.held;
     const trailers = request.requestComplete ? request.trailers : undefined;
     const endNow = request.requestComplete && trailers === undefined;
@@ -165,7 +172,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
 
   private stop(): void {
     if (this.sender) this.sender.abort();
-    else this.endpoint.pool.cancel(this);
+    else this.pool?.cancel(this);
   }
 
   private end(success: boolean | undefined): void {

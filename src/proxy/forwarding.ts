@@ -23,7 +23,7 @@ export interface Forwarded {
 /**
  * Adds the forwarding fields to `head.fields`, in place. X-Forwarded-For grows by the caller's address. The other
  * X-Forwarded-* and X-Real-IP are set, except that a caller on this machine (the application) may have set them
- * itself and is believed. x-request-id and traceparent are kept if there.
+ * itself and is believed; from others X-Forwarded-Client-Cert is dropped too. x-request-id and traceparent are kept if there.
  */
 export function addForwardingFields(
   head: RequestHead,
@@ -80,6 +80,10 @@ export function addForwardingFields(
       case 'x-forwarded-port':
         port = keepOrDrop(fields, i, trusted);
         if (!port) i -= 2;
+        break;
+      case 'x-forwarded-client-cert':
+        // Whose certificate a caller showed is for a proxy to say that the endpoint trusts, never for the caller.
+        if (!keepOrDrop(fields, i, trusted)) i -= 2;
         break;
       case 'x-real-ip':
         realIp = keepOrDrop(fields, i, trusted);

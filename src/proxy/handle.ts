@@ -22,10 +22,12 @@ import { isGrpcContentType } from '../codec/grpc/status.ts';
 import { formatGrpcTimeout, parseGrpcTimeout } from '../codec/grpc/timeout.ts';
 import { REPLAY_BYTES } from '../model/defaults.ts';
 import { PortCell } from '../model/cells.ts';
+import { isGrpcScheme, isSecureScheme } from '../model/policy.ts';
 import { TriedSlots } from '../balance/tried-slots.ts';
 import { isIdempotent, mayRetry, type RetryFacts } from '../policy/retry.ts';
 import type { PortKey } from '../model/snapshot.ts';
 import type { Cluster } from '../upstream/cluster.ts';
+import type { LiveEndpoint } from '../upstream/endpoint.ts';
 import { Attempt } from './attempt.ts';
 import { addForwardingFields, type ForwardingContext } from './forwarding.ts';
 import type { AttemptRecord, RequestRecord } from './record.ts';
@@ -64,8 +66,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   readonly context: ProxyContext;
   readonly head: RequestHead;
   readonly isGrpc: boolean;
-  /** An HTTP/1.0 request without `Host`: each endpoint is asked by its own address. */
-  readonly isHostless: boolean;
+  /** `Host` or `:authority` as it came; empty for an HTTP/1.0 request without one. */
+  private readonly authority: string;
   /** The caller has sent its whole request. */
   requestComplete: boolean;
   /** Request trailers, kept for the attempt. */
@@ -101,7 +103,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   constructor(context: ProxyContext, head: RequestHead, endStream: boolean, sender: ResponseSender) {
     this.context = context;
     this.head = head;
-    this.isHostless = head.authority === '';
+    this.authority = head.authority;
     this.requestComplete = endStream;
     this.sender = sender;
     this.startMs = this.lastReadMs = context.clock.nowMs;
@@ -134,8 +136,9 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.cluster = cluster;
     cluster.beginRequest(context.clock.nowMs);
     if (this.isGrpc) {
-      if (cluster.port.policy.scheme !== 'grpc') {
-        return this.fail('unsupported_bridge', `a gRPC call came to ${cluster.port.key}, whose scheme is http`);
+      const { scheme } = cluster.port.policy;
+      if (!isGrpcScheme(scheme)) {
+        return this.fail('unsupported_bridge', `a gRPC call came to ${cluster.port.key}, whose scheme is ${scheme}`);
       }
       if (findField(head.fields, 'te') === undefined) head.fields.push('te', 'trailers');
       if (!this.startDeadline()) return;
@@ -374,6 +377,17 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     return true;
   }
 
+  /** The host that the endpoint is to see. */
+  hostFor(endpoint: LiveEndpoint): string {
+    return this.cluster!.hostFor(endpoint, this.authority);
+  }
+
+  /** Makes the head one for an endpoint; called as each attempt is sent. */
+  addressTo(host: string): void {
+    this.head.authority = host;
+    this.head.scheme = isSecureScheme(this.cluster!.port.policy.scheme) ? 'https' : 'http';
+  }
+
   /** Lowers grpc-timeout by the time already spent; called as each attempt is sent. */
   lowerDeadline(): void {
     if (this.deadlineField < 0) return;
@@ -398,6 +412,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     wheel.stop(this.ioTimer);
     if (this.deadlineTimer) wheel.stop(this.deadlineTimer);
     this.held = [];
+    this.head.authority = this.authority;
     const cluster = this.cluster;
     if (cluster) {
       const ok = error === undefined && (grpcStatus >= 0 ? grpcStatus === 0 : this.status < 500);

@@ -1,5 +1,6 @@
 // The live objects behind a snapshot: clusters and listeners. `apply` goes from one snapshot to the next, adding before
 // use and removing after it, and touches only what changed (unchanged parts of two snapshots are the same objects).
+import { isDeepStrictEqual } from 'node:util';
 import type { Cancel, Clock } from '../base/clock.ts';
 import { backoffMs, type BackoffPolicy } from '../base/backoff.ts';
 import type { Logger } from '../base/log.ts';
@@ -13,6 +14,8 @@ import {
   type UpstreamPort,
 } from '../model/snapshot.ts';
 import type { Listener } from '../downstream/listener.ts';
+import type { ServerTls } from '../identity/server-tls.ts';
+import type { Credentials } from '../identity/credentials.ts';
 import { createAuthorityTable } from '../route/authority.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { LiveRoute } from '../proxy/handle.ts';
@@ -21,7 +24,10 @@ import type { LiveRoute } from '../proxy/handle.ts';
 const BIND_RETRY: BackoffPolicy = { initialMs: 200, maxMs: 30_000, multiplier: 2, jitter: 0.2 };
 
 /** A bound listener, as much of it as is needed here. */
-export type ServingListener = Pick<Listener, 'address' | 'port' | 'connectionCount' | 'active' | 'drain' | 'destroy'>;
+export type ServingListener = Pick<
+  Listener,
+  'address' | 'port' | 'connectionCount' | 'active' | 'drain' | 'destroy' | 'setTls'
+>;
 
 /** What the live objects are made with. */
 export interface LiveConfigContext {
@@ -33,12 +39,17 @@ export interface LiveConfigContext {
   /** Give every listener a free port instead of its own. */
   readonly ephemeralPorts: boolean;
   readonly createCluster: (port: UpstreamPort) => Cluster;
+  /** Told of the Secrets of each snapshot. */
+  readonly credentials: Pick<Credentials, 'setSecrets'>;
+  /** TLS of a listener; undefined where its spec has none. */
+  readonly createTls: (spec: ListenerSpec) => ServerTls | undefined;
   readonly createHandler: (route: () => LiveRoute) => RequestHandler;
   readonly bindListener: (
     address: string,
     port: number,
     protocols: ListenerSpec['protocols'],
     handle: RequestHandler,
+    tls: ServerTls | undefined,
   ) => Promise<ServingListener>;
   readonly describeBindError: (error: unknown, address: string, port: number) => string;
 }
@@ -49,8 +60,10 @@ export class LiveListener {
   route: LiveRoute;
   /** What serves now: bound for `spec`, or still for the spec before it while `spec` can't be bound. */
   bound: ServingListener | undefined = undefined;
+  /** TLS as `spec` says; undefined: plaintext. */
+  private tls: ServerTls | undefined;
   /** Why `spec` isn't bound; empty while it is, or before the first try has ended. */
-  error = '';
+  bindError = '';
   readonly handle: RequestHandler;
   /** Settles after the first try to bind, whatever came of it. */
   tried: Promise<void> = Promise.resolve();
@@ -76,6 +89,12 @@ export class LiveListener {
     this.context = context;
     this.leave = leave;
     this.handle = context.createHandler(() => this.route);
+    this.tls = context.createTls(spec);
+  }
+
+  /** Why it isn't bound, or why it is and no handshake succeeds; empty if all is well. */
+  get error(): string {
+    return this.bindError !== '' ? this.bindError : (this.tls?.error ?? '');
   }
 
   get address(): string {
@@ -94,13 +113,15 @@ export class LiveListener {
   /** Takes a changed spec. True where it wants another socket, so that `bind` must follow. */
   change(spec: ListenerSpec): boolean {
     const moves = !wantSameSocket(this.spec, spec);
+    const newTls = !isDeepStrictEqual(this.spec.tls, spec.tls) || this.spec.protocols !== spec.protocols;
     this.spec = spec;
+    if (newTls) this.changeTls();
     if (!moves || this.removed) return false;
     this.cancelRetry?.();
     this.failures = 0;
     this.epoch++;
     if (!this.boundFor || !wantSameSocket(this.boundFor, spec)) return true;
-    this.error = ''; // back to what has been serving all the while
+    this.bindError = ''; // back to what has been serving all the while
     return false;
   }
 
@@ -121,7 +142,15 @@ export class LiveListener {
     this.removed = true;
     this.epoch++;
     this.cancelRetry?.();
+    this.tls?.stop();
     if (this.bound) this.leave(this.bound);
+  }
+
+  /** New connections get the new TLS on whatever socket serves; open ones keep what they have. */
+  private changeTls(): void {
+    this.tls?.stop();
+    this.tls = this.context.createTls(this.spec);
+    this.bound?.setTls(this.tls);
   }
 
   private get wantedPort(): number {
@@ -132,7 +161,7 @@ export class LiveListener {
     const { context, spec } = this;
     const address = spec.address ?? context.bind;
     try {
-      const bound = await context.bindListener(address, this.wantedPort, spec.protocols, this.handle);
+      const bound = await context.bindListener(address, this.wantedPort, spec.protocols, this.handle, this.tls);
       if (this.epoch !== epoch) {
         this.leave(bound);
         return;
@@ -140,15 +169,20 @@ export class LiveListener {
       this.release();
       this.bound = bound;
       this.boundFor = spec;
-      this.error = '';
+      bound.setTls(this.tls); // it may have changed meanwhile
+      this.bindError = '';
       this.failures = 0;
       context.logger.log('info', { listener: spec.name, address: bound.address, port: bound.port }, 'listening');
     } catch (cause) {
       if (this.epoch !== epoch) return;
-      this.error = context.describeBindError(cause, address, this.wantedPort);
+      this.bindError = context.describeBindError(cause, address, this.wantedPort);
       this.failures++;
       const delayMs = backoffMs(BIND_RETRY, this.failures, context.rng);
-      context.logger.log('error', { listener: spec.name, retryMs: Math.round(delayMs) }, `can't listen: ${this.error}`);
+      context.logger.log(
+        'error',
+        { listener: spec.name, retryMs: Math.round(delayMs) },
+        `can't listen: ${this.bindError}`,
+      );
       this.cancelRetry = context.clock.after(delayMs, () => this.bind());
     }
   }
@@ -176,6 +210,7 @@ export class LiveConfig {
   async apply(next: Snapshot): Promise<void> {
     const previous = this.snapshot;
     this.snapshot = next;
+    this.context.credentials.setSecrets(next.secrets);
     // Clusters before the listeners that use them.
     const addedPorts = new Set<PortKey>();
     for (const [key, port] of next.ports) {

@@ -41,6 +41,14 @@ export const CounterCell = {
   UpstreamOpened: 22,
   UpstreamClosed: 23,
   UpstreamConnectFailed: 24,
+  /** TLS handshakes with callers: complete ones that were full, that resumed a session, and those that failed. */
+  DownstreamHandshakes: 25,
+  DownstreamHandshakesResumed: 26,
+  DownstreamHandshakesFailed: 27,
+  /** The same with endpoints. */
+  UpstreamHandshakes: 28,
+  UpstreamHandshakesResumed: 29,
+  UpstreamHandshakesFailed: 30,
 } as const;
 
 const FIRST_LOCAL_REPLY = 32;

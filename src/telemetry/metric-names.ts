@@ -74,6 +74,24 @@ export const PROCESS_COUNTERS: readonly [
     'Upstream connections that could not be opened.',
     [[{}, CounterCell.UpstreamConnectFailed]],
   ],
+  [
+    'outrigger_downstream_tls_handshakes_total',
+    'TLS handshakes with callers by result.',
+    [
+      [{ result: 'full' }, CounterCell.DownstreamHandshakes],
+      [{ result: 'resumed' }, CounterCell.DownstreamHandshakesResumed],
+      [{ result: 'failed' }, CounterCell.DownstreamHandshakesFailed],
+    ],
+  ],
+  [
+    'outrigger_upstream_tls_handshakes_total',
+    'TLS handshakes with endpoints by result.',
+    [
+      [{ result: 'full' }, CounterCell.UpstreamHandshakes],
+      [{ result: 'resumed' }, CounterCell.UpstreamHandshakesResumed],
+      [{ result: 'failed' }, CounterCell.UpstreamHandshakesFailed],
+    ],
+  ],
 ];
 
 /** Metrics of an upstream port: type, metric, help, field of PortMetrics. Labels: upstream, port. */

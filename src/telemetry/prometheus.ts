@@ -3,6 +3,7 @@
 // renders (its registry asks a metric for `get()` and nothing else), and brings the process's own metrics. It is
 // imported with the first scrape.
 import type { Metric, Registry } from 'prom-client';
+import { certificateSeries, type CertificateMetrics } from './certificate-series.ts';
 import { CounterCell, type Counters } from './counters.ts';
 import { BUCKET_BOUNDS_US, type LatencyHistogram } from './histogram.ts';
 import { ENDPOINT_METRICS, PORT_METRICS, PROCESS_COUNTERS, type Labels } from './metric-names.ts';
@@ -30,6 +31,8 @@ export interface PortMetrics {
   readonly failures: number;
   readonly retries: number;
   readonly retriesRefused: number;
+  /** Whether its endpoints' certificates are verified; undefined without TLS. */
+  readonly tlsVerified: boolean | undefined;
   /** Undefined while the port had no traffic. */
   readonly latency: LatencyHistogram | undefined;
   endpoints(): Iterable<EndpointMetrics>;
@@ -39,21 +42,28 @@ export interface PortMetrics {
 export interface MetricsSource {
   readonly counters: Counters;
   ports(): Iterable<PortMetrics>;
+  /** The certificates and authorities in use. */
+  certificates(): Iterable<CertificateMetrics>;
   snapshotNumber(): number;
   /** Whether the stream to the control plane is up; undefined without a control plane. */
   controlConnected(): boolean | undefined;
   ready(): { readonly ready: boolean };
 }
 
-/** Bounds of the exposition. Beyond them ports are summed as upstream="other", endpoints as endpoint="other" of their port. */
+/**
+ * Bounds of the exposition. Beyond them ports are summed as upstream="other", endpoints as endpoint="other" of their
+ * port, and of certificates the earliest time stands as name="other".
+ */
 export interface SeriesCaps {
   /** Default 2,000. */
   readonly ports: number;
   /** Of all ports together. Default 2,000. */
   readonly endpoints: number;
+  /** Default 1,000. */
+  readonly certificates: number;
 }
 
-export const DEFAULT_SERIES_CAPS: SeriesCaps = { ports: 2000, endpoints: 2000 };
+export const DEFAULT_SERIES_CAPS: SeriesCaps = { ports: 2000, endpoints: 2000, certificates: 1000 };
 
 /** Text of a scrape. */
 export interface Exposition {
@@ -116,7 +126,7 @@ export async function createExposition(
 }
 
 function collect(source: MetricsSource, caps: SeriesCaps): Family[] {
-  return [...processFamilies(source), ...portFamilies(source, caps)];
+  return [...processFamilies(source), certificateFamily(source, caps), ...portFamilies(source, caps)];
 }
 
 function processFamilies(source: MetricsSource): Family[] {
@@ -146,6 +156,18 @@ function processFamilies(source: MetricsSource): Family[] {
   return families;
 }
 
+function certificateFamily(source: MetricsSource, caps: SeriesCaps): Family {
+  const family = new Family(
+    'gauge',
+    'outrigger_certificate_not_after_timestamp_seconds',
+    'When a certificate in use expires, s since 1970 (of "other": the first of them).',
+  );
+  for (const { name, kind, notAfterMs } of certificateSeries(source.certificates(), caps.certificates)) {
+    family.add({ name, kind }, notAfterMs / 1000);
+  }
+  return family;
+}
+
 const OTHER_PORT: Labels = { upstream: 'other', port: '' };
 
 function portFamilies(source: MetricsSource, caps: SeriesCaps): Family[] {
@@ -155,8 +177,13 @@ function portFamilies(source: MetricsSource, caps: SeriesCaps): Family[] {
     'outrigger_upstream_request_duration_seconds',
     'From the request to the end of the answer.',
   );
+  const unverified = new Family(
+    'gauge',
+    'outrigger_upstream_tls_unverified',
+    'Whether certificates of endpoints are not verified (1; of "other": how many ports). Only ports with TLS.',
+  );
   const endpoints = ENDPOINT_METRICS.map(([type, name, help]) => new Family(type, name, help));
-  const beyondPorts = { numbers: new Sum(), latency: new Sum(), endpoints: new Sum() };
+  const beyondPorts = { numbers: new Sum(), latency: new Sum(), unverified: new Sum(), endpoints: new Sum() };
   let portCount = 0;
   let endpointCount = 0;
   for (const port of source.ports()) {
@@ -170,6 +197,11 @@ function portFamilies(source: MetricsSource, caps: SeriesCaps): Family[] {
       if (own) addHistogram(latency, labels, counts);
       else beyondPorts.latency.add(counts);
     }
+    if (port.tlsVerified !== undefined) {
+      const flag = port.tlsVerified ? 0 : 1;
+      if (own) unverified.add(labels, flag);
+      else beyondPorts.unverified.add([flag]);
+    }
     const beyondEndpoints = own ? new Sum() : beyondPorts.endpoints;
     for (const endpoint of port.endpoints()) {
       const values = ENDPOINT_METRICS.map(([, , , key]) => Number(endpoint[key]));
@@ -182,10 +214,11 @@ function portFamilies(source: MetricsSource, caps: SeriesCaps): Family[] {
   }
   if (beyondPorts.numbers.numbers) addNumbers(ports, OTHER_PORT, beyondPorts.numbers.numbers);
   if (beyondPorts.latency.numbers) addHistogram(latency, OTHER_PORT, beyondPorts.latency.numbers);
+  if (beyondPorts.unverified.numbers) addNumbers([unverified], OTHER_PORT, beyondPorts.unverified.numbers);
   if (beyondPorts.endpoints.numbers) {
     addNumbers(endpoints, { ...OTHER_PORT, endpoint: 'other' }, beyondPorts.endpoints.numbers);
   }
-  return [...ports, latency, ...endpoints];
+  return [...ports, latency, unverified, ...endpoints];
 }
 
 /** Sums, position by position, what has no series of its own. */

@@ -1,5 +1,7 @@
 // A service port as it lives: its endpoints with their pools and numbers, who of them may be used, and the pick. Health
 // decides what is usable, balance/ chooses among it; neither knows the other.
+import { isDeepStrictEqual } from 'node:util';
+import type { ErrorKind } from '../base/error.ts';
 import type { TimerWheel } from '../base/timer-wheel.ts';
 import type { Balancer, LiveNumbers, PickHints } from '../balance/balancer.ts';
 import { createRoundRobin, seedCursor } from '../balance/round-robin.ts';
@@ -7,7 +9,11 @@ import type { TriedSlots } from '../balance/tried-slots.ts';
 import type { WireLimits } from '../codec/limits.ts';
 import { isUp } from '../health/machine.ts';
 import { EndpointCell, PortCell, type Cells } from '../model/cells.ts';
+import { ClientTls, type SessionSlot } from '../identity/client-tls.ts';
+import type { Credentials } from '../identity/credentials.ts';
+import { isGrpcScheme, isSecureScheme, type PortPolicy } from '../model/policy.ts';
 import type { EndpointSpec, UpstreamPort } from '../model/snapshot.ts';
+import type { TlsConnector, TlsRefusal } from '../net/tls.ts';
 import type { Transport } from '../net/transport.ts';
 import { attemptLimit, mayTryAgain } from '../policy/attempts.ts';
 import { RetryBudget } from '../policy/retry-budget.ts';
@@ -18,13 +24,15 @@ import { endpointId, LiveEndpoint } from './endpoint.ts';
 import { createH1Channel } from './h1-channel.ts';
 import { createH2Channel } from './h2-channel.ts';
 import { PortHealth, type AttemptOutcome, type HealthContext } from './health.ts';
+import { PoolSet } from './pool-set.ts';
 import { EndpointPool, type PoolOptions } from './pool.ts';
 
 /** Streams that a new HTTP/2 connection is expected to take; its SETTINGS say the truth later. */
 const EXPECTED_STREAMS = 100;
 
 /** What clusters need from outside; one for the process. */
-export interface ClusterContext extends Omit<HealthContext, 'probeChannels'> {
+export interface ClusterContext extends Omit<HealthContext, 'probeChannels' | 'probeConnector'> {
+  readonly credentials: Credentials;
   readonly wheel: TimerWheel;
   readonly limits: WireLimits;
   readonly portCells: Cells;
@@ -34,6 +42,8 @@ export interface ClusterContext extends Omit<HealthContext, 'probeChannels'> {
     cluster: Cluster,
     endpoint: LiveEndpoint,
   ) => void;
+  /** A connection to an endpoint couldn't be had. */
+  readonly onConnectFailed: (cluster: Cluster, endpointId: string, kind: ErrorKind, detail: string) => void;
 }
 
 /** A live upstream port. */
@@ -44,6 +54,8 @@ export class Cluster {
   private readonly generation: number;
   private readonly cells: Cells;
   readonly budget = new RetryBudget();
+  /** TLS towards the endpoints; undefined where neither calls nor probes speak it. */
+  tls: ClientTls | undefined;
   /** Times of complete requests; undefined before the first. */
   latency: LatencyHistogram | undefined = undefined;
 
@@ -63,11 +75,13 @@ export class Cluster {
     this.generation = context.portCells.generation(this.slot);
     this.live = { endpoints: context.endpointCells, ports: context.portCells, portSlot: this.slot };
     seedCursor(context.portCells, this.slot, context.rng);
+    this.tls = this.createTls();
     const probeChannels = {
-      createHttp1: (transport: Transport, owner: ChannelOwner) => this.createChannel('http', transport, owner),
-      createHttp2: (transport: Transport, owner: ChannelOwner) => this.createChannel('grpc', transport, owner),
+      createHttp1: (transport: Transport, owner: ChannelOwner) => this.createChannel(false, transport, owner),
+      createHttp2: (transport: Transport, owner: ChannelOwner) => this.createChannel(true, transport, owner),
     };
-    this.health = new PortHealth({ ...context, probeChannels }, (endpoint, useChanged) => {
+    const probeConnector = (spec: EndpointSpec): TlsConnector | TlsRefusal | undefined => this.probeConnector(spec);
+    this.health = new PortHealth({ ...context, probeChannels, probeConnector }, (endpoint, useChanged) => {
       if (useChanged) this.refreshUsable();
       context.onEndpointChange('updated', this, endpoint);
     });
@@ -124,7 +138,7 @@ export class Cluster {
 
   /** Closes connections that have been idle for too long. Called about once a second. */
   closeIdle(): void {
-    for (const endpoint of this.endpoints.values()) endpoint.pool.closeIdle(this.context.clock.nowMs);
+    for (const endpoint of this.endpoints.values()) endpoint.pools.closeIdle(this.context.clock.nowMs);
   }
 
   /** The port is gone: nothing new starts; attempts in flight finish. */
@@ -136,13 +150,15 @@ export class Cluster {
     }
     this.endpoints.clear();
     this.usable = [];
+    this.tls?.stop();
     this.cells.release(this.slot); // requests still in flight no longer count
   }
 
   /** Closes every connection at once. */
   destroy(): void {
     this.health.stop();
-    for (const endpoint of this.endpoints.values()) endpoint.pool.destroy();
+    this.tls?.stop();
+    for (const endpoint of this.endpoints.values()) endpoint.pools.destroy();
   }
 
   /** The endpoint for the next attempt; undefined where none is left. */
@@ -157,6 +173,16 @@ export class Cluster {
     const endpoint = usable[index]!;
     this.context.endpointCells.count(endpoint.slot, EndpointCell.Picks);
     return endpoint;
+  }
+
+  /** The host sent to an endpoint for a request that came with `authority` (APISIX `pass_host`). */
+  hostFor(endpoint: LiveEndpoint, authority: string): string {
+    const { host, scheme } = this.port.policy;
+    if (host.passHost === 'rewrite') return host.upstreamHost;
+    if (host.passHost === 'pass') return authority === '' ? endpoint.id : authority;
+    const { address, port } = endpoint.spec;
+    if (port !== (isSecureScheme(scheme) ? 443 : 80)) return endpoint.id;
+    return address.includes(':') ? `[${address}]` : address;
   }
 
   /** Attempts that a request may have. */
@@ -174,11 +200,18 @@ export class Cluster {
   }
 
   reportAttempt(endpoint: LiveEndpoint, outcome: AttemptOutcome): void {
+    // A name that the caller chose says nothing of the endpoint: else a caller could take endpoints out.
+    if (outcome.error === 'upstream_certificate_name_mismatch' && this.isNamedByCaller) return;
     this.health.reportAttempt(endpoint, outcome);
+  }
+
+  private get isNamedByCaller(): boolean {
+    return this.port.policy.host.passHost === 'pass' && this.tls?.policy.serverName === undefined;
   }
 
   private setEndpoints(before: UpstreamPort | undefined): void {
     const { context, port } = this;
+    const identityChanged = before !== undefined && this.changeIdentity(before.policy);
     const wanted = new Map<string, EndpointSpec>();
     for (const spec of port.endpoints) wanted.set(endpointId(spec.address, spec.port), spec);
     for (const [id, endpoint] of this.endpoints) {
@@ -192,14 +225,15 @@ export class Cluster {
     for (const [id, spec] of wanted) {
       const endpoint = this.endpoints.get(id);
       if (!endpoint) {
-        const created = new LiveEndpoint(spec, this.createPool(spec), context.endpointCells, context.clock.wallMs());
+        const created = new LiveEndpoint(spec, this.createPools(spec), context.endpointCells, context.clock.wallMs());
         this.endpoints.set(id, created);
         added.push(created);
         continue;
       }
       if (endpoint.spec !== spec) changed.push(endpoint);
       endpoint.spec = spec;
-      if (before && before.policy !== port.policy) this.updatePool(endpoint, before);
+      if (identityChanged) this.replacePools(endpoint);
+      else if (before && before.policy !== port.policy) this.updatePools(endpoint);
     }
     this.health.update(port.policy.checks, port.policy.scheme, this.endpoints.values());
     this.refreshUsable();
@@ -219,34 +253,90 @@ export class Cluster {
     this.balancer.update(this.usable.map(({ slot, spec }) => ({ slot, weight: spec.weight })));
   }
 
-  private createPool(spec: EndpointSpec): EndpointPool {
-    return new EndpointPool(this.poolOptions(spec), this.context, this.context.counters);
+  // --- connections
+
+  /** Takes the scheme and the TLS identity of a new policy; true where connections of the old one may not be used. */
+  private changeIdentity(before: PortPolicy): boolean {
+    const { scheme, tls } = this.port.policy;
+    const sameTls = isDeepStrictEqual(before.tls, tls);
+    if (before.scheme === scheme && sameTls) return false;
+    this.tls?.stop();
+    this.tls = this.createTls();
+    return true;
   }
 
-  private updatePool(endpoint: LiveEndpoint, before: UpstreamPort): void {
-    if (before.policy.scheme === this.port.policy.scheme) {
-      endpoint.pool.options = this.poolOptions(endpoint.spec);
-      return;
-    }
-    endpoint.pool.drain();
-    endpoint.pool = this.createPool(endpoint.spec);
+  private createTls(): ClientTls | undefined {
+    const { policy, upstream } = this.port;
+    if (!policy.tls) return undefined;
+    return new ClientTls(policy.tls, {
+      credentials: this.context.credentials,
+      clock: this.context.clock,
+      usedBy: `Upstream ${upstream}`,
+      alpn: isGrpcScheme(policy.scheme) ? ['h2'] : ['h2', 'http/1.1'],
+      onChange: () => {
+        for (const endpoint of this.endpoints.values()) this.replacePools(endpoint);
+      },
+    });
   }
 
-  private poolOptions(spec: EndpointSpec): PoolOptions {
+  /** TLS for a probe; undefined: it goes over plaintext. */
+  private probeConnector({ address }: EndpointSpec): TlsConnector | TlsRefusal | undefined {
+    const { tls } = this;
+    const { scheme, host, checks } = this.port.policy;
+    const active = checks?.active;
+    if (!tls || !active || active.type === 'tcp') return undefined;
+    if (!isSecureScheme(scheme) && active.type !== 'https') return undefined;
+    const sent = active.host ?? (host.passHost === 'rewrite' ? host.upstreamHost : address);
+    return tls.connector(tls.nameOf(sent), { session: undefined }, active.verifyCertificate);
+  }
+
+  private createPools(spec: EndpointSpec): PoolSet {
+    const tls = isSecureScheme(this.port.policy.scheme) ? this.tls : undefined;
+    const byHost = tls !== undefined && tls.policy.serverName === undefined;
+    return new PoolSet(byHost ? (host) => tls.nameOf(host) : undefined, (name) => {
+      const slot: SessionSlot = { session: undefined };
+      const connector = tls && (() => tls.connector(tls.policy.serverName ?? name, slot));
+      return new EndpointPool(this.poolOptions(spec, connector), this.context, this.context.counters);
+    });
+  }
+
+  /** Connections of the old kind finish what they have. */
+  private replacePools(endpoint: LiveEndpoint): void {
+    endpoint.pools.drain();
+    endpoint.pools = this.createPools(endpoint.spec);
+  }
+
+  private updatePools(endpoint: LiveEndpoint): void {
+    for (const pool of endpoint.pools.all()) pool.options = this.poolOptions(endpoint.spec, pool.options.connector);
+  }
+
+  private poolOptions(spec: EndpointSpec, connector: PoolOptions['connector']): PoolOptions {
     const { scheme, timeout, keepalivePool } = this.port.policy;
+    const id = endpointId(spec.address, spec.port);
     return {
       address: spec.address,
       port: spec.port,
       connectTimeoutMs: timeout.connectMs,
       keepalive: keepalivePool,
-      createChannel: (transport, owner) => this.createChannel(scheme, transport, owner),
-      expectedCapacity: scheme === 'grpc' ? EXPECTED_STREAMS : 1,
+      createChannel: (transport, owner) =>
+        this.createChannel(isGrpcScheme(scheme) || transport.tls?.alpn === 'h2', transport, owner),
+      // An endpoint that chooses its version is hoped to choose HTTP/2: one connection tells, and others follow if not.
+      expectedCapacity: scheme === 'http' ? 1 : EXPECTED_STREAMS,
+      connector,
+      onSecured: (facts) => {
+        const endpoint = this.endpoints.get(id);
+        if (!endpoint) return;
+        // A resumed session shows no certificate again.
+        const certificate = facts.certificate ?? endpoint.lastHandshake?.certificate;
+        endpoint.lastHandshake = { ...facts, certificate };
+      },
+      onConnectFailed: (kind, detail) => this.context.onConnectFailed(this, id, kind, detail),
     };
   }
 
-  private createChannel(scheme: 'http' | 'grpc', transport: Transport, owner: ChannelOwner): Channel {
+  private createChannel(http2: boolean, transport: Transport, owner: ChannelOwner): Channel {
     const { clock, wheel, logger, limits } = this.context;
     const options = { clock, wheel, logger, limits, maxRequests: this.port.policy.keepalivePool.requests };
-    return scheme === 'grpc' ? createH2Channel(transport, owner, options) : createH1Channel(transport, owner, options);
+    return http2 ? createH2Channel(transport, owner, options) : createH1Channel(transport, owner, options);
   }
 }

@@ -1,6 +1,7 @@
 import { EndpointCell, type Cells } from '../model/cells.ts';
 import type { EndpointSpec } from '../model/snapshot.ts';
-import type { EndpointPool } from './pool.ts';
+import type { TlsFacts } from '../net/transport.ts';
+import type { PoolSet } from './pool-set.ts';
 
 /** What keeps an endpoint apart from others of its port. */
 export function endpointId(address: string, port: number): string {
@@ -18,20 +19,22 @@ export class LiveEndpoint {
   readonly slot: number;
   readonly generation: number;
   spec: EndpointSpec;
-  pool: EndpointPool;
+  pools: PoolSet;
   /** What led to the health state, for people. */
   cause = '';
   /** Wall time since when the health state holds, ms. */
   sinceWallMs: number;
   /** Whether the balancer picks it now; upstream/cluster.ts keeps it. */
   usable = false;
+  /** What the last TLS handshake with it settled. */
+  lastHandshake: TlsFacts | undefined = undefined;
 
   private readonly cells: Cells;
 
-  constructor(spec: EndpointSpec, pool: EndpointPool, cells: Cells, nowWallMs: number) {
+  constructor(spec: EndpointSpec, pools: PoolSet, cells: Cells, nowWallMs: number) {
     this.id = endpointId(spec.address, spec.port);
     this.spec = spec;
-    this.pool = pool;
+    this.pools = pools;
     this.cells = cells;
     this.slot = cells.allocate();
     this.generation = cells.generation(this.slot);
@@ -59,6 +62,6 @@ export class LiveEndpoint {
   /** The endpoint was removed: its row goes back, its connections finish. */
   remove(): void {
     this.cells.release(this.slot);
-    this.pool.drain();
+    this.pools.drain();
   }
 }

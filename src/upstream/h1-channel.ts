@@ -13,6 +13,7 @@ import { CHUNKED } from '../codec/h1/framing.ts';
 import { isWritable, requestFraming, writeRequestHead } from '../codec/h1/head-writer.ts';
 import { type ResponseEvents, ResponseParser } from '../codec/h1/response-parser.ts';
 import type { WireLimits } from '../codec/limits.ts';
+import { lateCertificateAlert } from '../net/handshake-problem.ts';
 import type { Transport, TransportHandler } from '../net/transport.ts';
 import type { Channel, ChannelOwner } from './channel.ts';
 import { H1RequestStream, type RequestStreamOwner } from './h1-request-stream.ts';
@@ -153,7 +154,9 @@ class H1Channel implements Channel, TransportHandler, ResponseEvents, RequestStr
     this.context.wheel.stop(this.hintTimer);
     this.draining = true;
     const stream = this.stream;
-    if (stream) this.loseStream(...this.ending(stream, error ?? 'the connection was closed'));
+    const alert = this.served === 1 && !stream?.answered ? lateCertificateAlert(error) : undefined;
+    if (alert !== undefined) this.loseStream('upstream_tls_failure', alert);
+    else if (stream) this.loseStream(...this.ending(stream, error ?? 'the connection was closed'));
     if (this.closed) return;
     this.closed = true;
     this.owner.onClosed(this);

@@ -20,6 +20,7 @@ import * as setting from '../codec/h2/settings.ts';
 import type { H2Stream } from '../codec/h2/stream.ts';
 import { readTrailers } from '../codec/h2/trailers.ts';
 import type { WireLimits } from '../codec/limits.ts';
+import { lateCertificateAlert } from '../net/handshake-problem.ts';
 import type { Transport, TransportHandler } from '../net/transport.ts';
 import type { Channel, ChannelOwner } from './channel.ts';
 import { UpstreamH2Stream } from './h2-stream.ts';
@@ -154,7 +155,9 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
   }
 
   onClose(error: string | undefined): void {
-    this.fail('upstream_reset', error ?? 'the connection closed');
+    const alert = this.streamLimit < 0 ? lateCertificateAlert(error) : undefined;
+    if (alert !== undefined) this.fail('upstream_tls_failure', alert);
+    else this.fail('upstream_reset', error ?? 'the connection closed');
   }
 
   onTimer(_what: number, nowMs: number): void {

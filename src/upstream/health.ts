@@ -17,6 +17,8 @@ import { healthCount, isUp, report, resetHealth, startTrial } from '../health/ma
 import { TimedReturn } from '../health/timed-return.ts';
 import { EndpointCell, type Cells } from '../model/cells.ts';
 import type { ChecksPolicy, Scheme } from '../model/policy.ts';
+import type { EndpointSpec } from '../model/snapshot.ts';
+import type { TlsConnector, TlsRefusal } from '../net/tls.ts';
 import type { NetContext } from '../net/transport.ts';
 import type { LiveEndpoint } from './endpoint.ts';
 import { probe, type ProbeChannels } from './prober.ts';
@@ -36,6 +38,8 @@ export interface HealthContext extends NetContext {
   readonly rng: Rng;
   readonly endpointCells: Cells;
   readonly probeChannels: ProbeChannels;
+  /** TLS for a probe, or why there can be none; undefined: the probe goes over plaintext. */
+  readonly probeConnector: (spec: EndpointSpec) => TlsConnector | TlsRefusal | undefined;
 }
 
 /** Health of the endpoints of one port. */
@@ -152,7 +156,13 @@ export class PortHealth {
     const active = this.checks?.active;
     if (!active) return;
     const { generation, slot, spec } = endpoint;
-    const target = { address: spec.address, port: spec.port, scheme: this.scheme };
+    const connector = this.context.probeConnector(spec);
+    if (connector && 'kind' in connector) {
+      // Nothing of the endpoint's doing: it keeps its state, and is asked again when it is due.
+      this.schedule?.finish(slot, generation);
+      return;
+    }
+    const target = { address: spec.address, port: spec.port, scheme: this.scheme, connector };
     const cancel = probe(target, active, this.context.probeChannels, this.context, (outcome) => {
       this.probes.delete(endpoint);
       this.schedule?.finish(slot, generation);

@@ -3,7 +3,8 @@
 import type { ErrorKind } from '../base/error.ts';
 import type { KeepalivePolicy } from '../model/policy.ts';
 import { connect } from '../net/connect.ts';
-import type { NetContext, Transport } from '../net/transport.ts';
+import type { TlsConnector, TlsRefusal } from '../net/tls.ts';
+import type { NetContext, TlsFacts, Transport } from '../net/transport.ts';
 import { CounterCell, type Counters } from '../telemetry/counters.ts';
 import type { Channel, ChannelFactory, ChannelOwner } from './channel.ts';
 
@@ -25,8 +26,20 @@ export interface PoolOptions {
   readonly createChannel: ChannelFactory;
   /** Leases that one connection can be expected to serve at once, before it is open and says so itself. */
   readonly expectedCapacity: number;
+  /** TLS for a new connection, or why there can be none; undefined: plaintext. */
+  readonly connector?: (() => TlsConnector | TlsRefusal) | undefined;
+  /** A handshake was done. */
+  readonly onSecured?: ((tls: TlsFacts) => void) | undefined;
+  /** A connect failed. */
+  readonly onConnectFailed?: ((kind: ErrorKind, detail: string) => void) | undefined;
 }
 
+const TLS_FAILURES: ReadonlySet<ErrorKind> = new Set([
+  'upstream_tls_failure',
+  'upstream_certificate_untrusted',
+  'upstream_certificate_expired',
+  'upstream_certificate_name_mismatch',
+]);
 const CLOSING = 'the sidecar is closing';
 
 /** The pool of one endpoint. */
@@ -57,13 +70,19 @@ export class EndpointPool implements ChannelOwner {
     return this.open.length + this.leaving.size + this.opening.size;
   }
 
+  /** Whether nothing is open, opening or waited for. */
+  get isUnused(): boolean {
+    return this.connections === 0 && this.waiting.length === 0;
+  }
+
   /** Hands a channel to `waiter`: at once where one has capacity, else when one opens. */
   lease(waiter: LeaseWaiter): void {
-    // Over HTTP/2 a connection carries others at the same time, which tells that it lives.
-    const skipIdle = waiter.fresh === true && this.options.expectedCapacity === 1;
-    for (let i = skipIdle ? -1 : this.open.length - 1; i >= 0; i--) {
+    for (let i = this.open.length - 1; i >= 0; i--) {
       const channel = this.open[i]!;
-      if (channel.capacity > 0) return waiter.onLease(channel);
+      if (channel.capacity === 0) continue;
+      // Over HTTP/2 a connection carries others at the same time, which tells that it lives.
+      if (waiter.fresh === true && channel.streamLimit === undefined) continue;
+      return waiter.onLease(channel);
     }
     if (this.destroyed) return waiter.onLeaseFailed('connect_failure', CLOSING);
     this.waiting.push(waiter);
@@ -164,6 +183,11 @@ export class EndpointPool implements ChannelOwner {
   }
 
   private openOne(): void {
+    const connector = this.options.connector?.();
+    if (connector && 'kind' in connector) {
+      this.onConnectError(connector.kind, connector.detail);
+      return;
+    }
     // Bytes may come before the channel is made its transport's handler, which happens in onConnect at once.
     const attempt = connect(
       this.options.address,
@@ -174,9 +198,9 @@ export class EndpointPool implements ChannelOwner {
           this.opening.delete(attempt);
           this.onConnected(transport);
         },
-        onConnectError: (code) => {
+        onConnectError: (kind, detail) => {
           this.opening.delete(attempt);
-          this.onConnectError(code);
+          this.onConnectError(kind, detail);
         },
         onRead: () => undefined,
         onEnd: () => undefined,
@@ -184,21 +208,31 @@ export class EndpointPool implements ChannelOwner {
         onClose: () => undefined,
       },
       this.net,
+      connector,
     );
     this.opening.add(attempt);
   }
 
   private onConnected(transport: Transport): void {
     this.counters.count(CounterCell.UpstreamOpened);
+    const { tls } = transport;
+    if (tls) {
+      this.counters.count(tls.resumed ? CounterCell.UpstreamHandshakesResumed : CounterCell.UpstreamHandshakes);
+      this.options.onSecured?.(tls);
+    }
     const channel = this.options.createChannel(transport, this);
     this.open.push(channel);
+    // The endpoint may have chosen HTTP/1 where many streams were hoped for.
+    if (channel.streamLimit === undefined) this.learnedCapacity = 1;
     this.onAvailable(channel);
+    if (this.waiting.length > 0) this.openForWaiting();
   }
 
-  private onConnectError(code: string): void {
+  private onConnectError(kind: ErrorKind, detail: string): void {
     this.counters.count(CounterCell.UpstreamConnectFailed);
-    const kind: ErrorKind = code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failure';
-    this.failSurplus(kind, code);
+    if (TLS_FAILURES.has(kind)) this.counters.count(CounterCell.UpstreamHandshakesFailed);
+    this.options.onConnectFailed?.(kind, detail);
+    this.failSurplus(kind, detail);
   }
 
   /** Fails the waiters that no other connection is being opened for: the oldest ones. */

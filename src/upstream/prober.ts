@@ -5,17 +5,21 @@ import type { Fields, RequestHead, ResponseReceiver } from '../codec/exchange.ts
 import { findField } from '../codec/fields.ts';
 import { parseGrpcStatus } from '../codec/grpc/status.ts';
 import type { ProbeOutcome } from '../health/evidence.ts';
-import type { ActivePolicy, Scheme } from '../model/policy.ts';
+import { isGrpcScheme, type ActivePolicy, type Scheme } from '../model/policy.ts';
 import { connect } from '../net/connect.ts';
+import type { TlsConnector } from '../net/tls.ts';
 import type { NetContext, Transport } from '../net/transport.ts';
 import type { Channel, ChannelOwner } from './channel.ts';
 import { endpointId } from './endpoint.ts';
+import { probeHttps } from './https-probe.ts';
 
 /** What is probed. */
 export interface ProbeTarget {
   readonly address: string;
   readonly port: number;
   readonly scheme: Scheme;
+  /** Undefined: plaintext. */
+  readonly connector: TlsConnector | undefined;
 }
 
 /** Makes channels for probes. */
@@ -38,6 +42,10 @@ export function probe(
   net: NetContext,
   done: (outcome: ProbeOutcome) => void,
 ): Cancel {
+  const { connector } = target;
+  if (connector && (policy.type === 'http' || policy.type === 'https')) {
+    return probeHttps(target, policy, connector, net, done);
+  }
   let over = false;
   let close: () => void = () => undefined;
   const finish = (outcome: ProbeOutcome): void => {
@@ -56,19 +64,20 @@ export function probe(
       onConnect: (transport) => {
         close = () => transport.destroy();
         if (policy.type === 'tcp') return finish({ kind: 'connected' });
-        const http2 = policy.type === 'grpc' || target.scheme === 'grpc';
+        const http2 = policy.type === 'grpc' || isGrpcScheme(target.scheme);
         const channel = http2 ? channels.createHttp2(transport, NO_OWNER) : channels.createHttp1(transport, NO_OWNER);
         close = () => channel.destroy();
         if (policy.type === 'grpc') askHealth(channel, target, policy, finish);
         else askHttp(channel, target, policy, finish);
       },
-      onConnectError: (code) => finish({ kind: code === 'ETIMEDOUT' ? 'timeout' : 'failed' }),
+      onConnectError: (kind) => finish({ kind: kind === 'connect_timeout' ? 'timeout' : 'failed' }),
       onRead: () => undefined,
       onEnd: () => undefined,
       onDrain: () => undefined,
       onClose: () => finish({ kind: 'failed' }),
     },
     net,
+    connector,
   );
   close = () => opening.cancel();
   return () => {
@@ -88,7 +97,7 @@ function askHttp(
   const fields: Fields = [...policy.requestFields];
   if (findField(fields, 'user-agent') === undefined) fields.push('user-agent', 'outrigger-health-check');
   const authority = policy.host ?? endpointId(target.address, policy.port ?? target.port);
-  channel.start(head(policy.httpMethod, policy.httpPath, authority, fields), true, {
+  channel.start(head(target, policy.httpMethod, policy.httpPath, authority, fields), true, {
     ...IGNORE,
     onHead: ({ status }) => finish({ kind: 'answered', status }),
     onAbort: (kind) => finish({ kind: kind === 'upstream_protocol_error' ? 'malformed' : 'failed' }),
@@ -108,7 +117,7 @@ function askHealth(
     const ok = status !== undefined && parseGrpcStatus(status) === 0;
     finish({ kind: 'health', serving: ok && body.subarray(5).equals(SERVING) });
   };
-  const sender = channel.start(head('POST', '/grpc.health.v1.Health/Check', authority, fields), false, {
+  const sender = channel.start(head(target, 'POST', '/grpc.health.v1.Health/Check', authority, fields), false, {
     ...IGNORE,
     onHead: (answer, endStream) => {
       if (endStream) judge(findField(answer.fields, 'grpc-status'));
@@ -154,10 +163,16 @@ const IGNORE: ResponseReceiver = {
   onDrain: () => undefined,
 };
 
-function head(method: string, path: string, authority: string, fields: Fields): RequestHead {
+function head(
+  { connector }: ProbeTarget,
+  method: string,
+  path: string,
+  authority: string,
+  fields: Fields,
+): RequestHead {
   return {
     method,
-    scheme: 'http',
+    scheme: connector ? 'https' : 'http',
     authority,
     path,
     protocol: '',

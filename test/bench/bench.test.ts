@@ -1,16 +1,35 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
+import { writeCertificate } from './certificate.ts';
+import { checkAnswer } from './check-answer.ts';
+import { Children } from './child.ts';
 import { formatComparison } from './compare.ts';
 import { parseCoreList } from './cores.ts';
 import { parseProcessStat, readUsage } from './cpu.ts';
+import { connectionsTool, holdConnections } from './load/connections.ts';
 import { parseH2loadResult } from './load/h2load.ts';
 import { parseWrkResult } from './load/wrk.ts';
-import { parseOptions } from './options.ts';
+import { parseOptions, USAGE } from './options.ts';
 import { formatResult, formatTable } from './report.ts';
 import { parseBenchResult } from './result.ts';
 import type { BenchResult, Round } from './result.ts';
-import { chooseScenarios, SCENARIOS } from './scenario.ts';
+import { chooseScenarios, DEFAULT_SCENARIOS, SCENARIOS } from './scenario.ts';
+import type { Scenario } from './scenario.ts';
 import { pairedRatio, spreadOf } from './statistics.ts';
+import type { Workbench } from './workbench.ts';
+
+function scenarioNamed(name: string): Scenario {
+  const [scenario] = chooseScenarios([name]);
+  assert.ok(scenario);
+  return scenario;
+}
 
 describe('statistics', () => {
   it('gives median and range', () => {
@@ -87,7 +106,94 @@ describe('command line', () => {
     assert.throws(() => parseOptions(['compare', 'a']), /two files/);
     assert.throws(() => parseOptions(['--rouns', '3']), /--rouns/);
     assert.throws(() => chooseScenarios(['h2']), /no scenario h2; there are: h1-small, grpc-unary/);
-    assert.deepEqual(chooseScenarios([]), SCENARIOS);
+    assert.deepEqual(chooseScenarios([]), DEFAULT_SCENARIOS);
+    assert.deepEqual(chooseScenarios(['all']), SCENARIOS);
+    assert.deepEqual(chooseScenarios(['tls-h2']), [scenarioNamed('tls-h2')]);
+  });
+
+  it('lists every scenario in its help', () => {
+    for (const { name, summary } of SCENARIOS) assert.match(USAGE, new RegExp(`^  ${name} +${summary}$`, 'm'));
+    assert.match(USAGE, /without a name h1-small and grpc-unary:/);
+  });
+});
+
+describe('TLS', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'outrigger-bench-test-'));
+  const cores = { proxy: 0, others: 0, pinned: false };
+  const handshakes = scenarioNamed('tls-handshakes');
+  const closers: (() => void)[] = [];
+  let bench: Workbench;
+  let shown: TlsOptions;
+
+  before(async () => {
+    const certificate = await writeCertificate(folder);
+    bench = { children: new Children(cores), folder, node: process.execPath, certificate };
+    shown = await loadShown(certificate);
+  });
+
+  after(() => {
+    for (const close of closers) close();
+    rmSync(folder, { recursive: true });
+  });
+
+  async function loadShown(files: { certificate: string; key: string }): Promise<TlsOptions> {
+    return { cert: await readFile(files.certificate), key: await readFile(files.key) };
+  }
+
+  /** An HTTPS server with the body of the scenario; gives its port. */
+  async function serve(options: TlsOptions): Promise<number> {
+    const server = createHttpsServer(options, (_, response) => response.end(handshakes.responseBody));
+    closers.push(() => server.close().closeAllConnections());
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    return (server.address() as AddressInfo).port;
+  }
+
+  it('takes only TLS 1.3 with the certificate of the run', async () => {
+    await checkAnswer(bench, handshakes, await serve(shown));
+    const older = await serve({ ...shown, maxVersion: 'TLSv1.2' });
+    await assert.rejects(checkAnswer(bench, handshakes, older), /speaks TLSv1.2, not TLSv1.3/);
+    const otherFolder = mkdtempSync(join(folder, 'other-'));
+    const other = await serve(await loadShown(await writeCertificate(otherFolder)));
+    await assert.rejects(checkAnswer(bench, handshakes, other), /unable to verify/);
+  });
+
+  it('counts connections, each with a full handshake and one request', async () => {
+    let requests = 0;
+    let handshakesMade = 0;
+    const server = createHttpsServer(shown, (_, response) => {
+      requests++;
+      response.end(handshakes.responseBody);
+    });
+    server.on('secureConnection', (socket) => {
+      assert.ok(!socket.isSessionReused());
+      handshakesMade++;
+    });
+    closers.push(() => server.close().closeAllConnections());
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const { answered, trouble } = await connectionsTool().run(
+      bench,
+      handshakes,
+      (server.address() as AddressInfo).port,
+      1,
+    );
+    assert.equal(trouble, '');
+    assert.ok(
+      answered > 0 && answered <= requests && requests <= handshakesMade,
+      `${answered} ${requests} ${handshakesMade}`,
+    );
+    assert.ok(handshakesMade - answered <= handshakes.connections);
+  });
+
+  it('says when idle connections do not stay', async () => {
+    const head = `HTTP/1.1 200 OK\r\ncontent-length: 64\r\n\r\n${'x'.repeat(64)}`;
+    const server = createTlsServer(shown, (socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', () => socket.end(head));
+    });
+    closers.push(() => server.close());
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+    const { port } = server.address() as AddressInfo;
+    await assert.rejects(holdConnections(bench, scenarioNamed('tls-idle'), port), /closed connection/);
   });
 });
 
@@ -111,6 +217,7 @@ describe('reports', () => {
       {
         scenario: 'h1-small',
         summary: 'small',
+        unit: 'request',
         load: 'wrk',
         backend: 'nginx',
         directRequestsPerSecond: 90_000,
@@ -139,6 +246,31 @@ describe('reports', () => {
     assert.match(text, /outrigger .*11\.00 \(10\.00–12\.00\).* 99 % .*0\.50×/);
     assert.match(text, /nginx .*2\.00×/);
     assert.match(text, /skipped haproxy: haproxy is not installed/);
+  });
+
+  it('judges connections by their own figure', () => {
+    const of = (unit: 'handshake' | 'idle connection', kib: number): BenchResult => {
+      const made = result(10, 12, 11);
+      const scenarios = made.scenarios.map((scenario) => ({
+        ...scenario,
+        unit,
+        peers: scenario.peers.map((peer, index) => ({
+          ...peer,
+          rounds: peer.rounds.map((round) => ({ ...round, bytesPerConnection: kib * 1024 * (index + 1) })),
+        })),
+      }));
+      return { ...made, scenarios };
+    };
+    assert.match(
+      formatResult(of('handshake', 9)),
+      /µs CPU\/handshake +connections\/s [^]*outrigger .*11\.00 \(10\.00–12\.00\)/,
+    );
+    const idle = formatResult(of('idle connection', 9));
+    assert.match(idle, /KiB\/connection +connections\/s [^]*outrigger .* 9\.00 \(9\.00–9\.00\).*0\.50×/);
+    assert.match(
+      formatComparison(of('idle connection', 9), of('idle connection', 18)),
+      /KiB\/connection .*\+100\.0 %\n/,
+    );
   });
 
   it('compares two runs and says where the ranges meet', () => {

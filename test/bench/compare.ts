@@ -1,15 +1,10 @@
-import { column, formatSpread, formatTable } from './report.ts';
-import type { BenchResult, PeerResult, Round } from './result.ts';
+import { column, costOf, formatSpread, formatTable } from './report.ts';
+import type { Measure } from './report.ts';
+import type { BenchResult, PeerResult } from './result.ts';
 import { spreadOf } from './statistics.ts';
 
-interface Measure {
-  readonly title: string;
-  readonly digits: number;
-  pick(round: Round): number;
-}
-
+/** Besides the figure that the scenario is judged by. */
 const MEASURES: readonly Measure[] = [
-  { title: 'µs CPU/request', digits: 2, pick: (round) => round.cpuUsPerRequest },
   { title: 'requests/s', digits: 0, pick: (round) => round.requestsPerSecond },
   { title: 'MiB loaded', digits: 1, pick: (round) => round.rssBytes / (1024 * 1024) },
 ];
@@ -32,7 +27,8 @@ export function formatComparison(before: BenchResult, after: BenchResult): strin
     const rows = [['', '', 'before', 'after', 'change']];
     for (const old of then.peers) {
       const fresh = now.peers.find(({ peer }) => peer === old.peer);
-      if (fresh !== undefined) rows.push(...MEASURES.map((measure) => compareMeasure(measure, old, fresh)));
+      if (fresh !== undefined)
+        rows.push(...[costOf(then), ...MEASURES].map((measure) => compareMeasure(measure, old, fresh)));
     }
     lines.push('', `${then.scenario}: ${then.summary}`, formatTable(rows));
   }

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeCertificate } from './certificate.ts';
 import { Children } from './child.ts';
 import { formatComparison } from './compare.ts';
 import { chooseCores } from './cores.ts';
@@ -60,7 +61,7 @@ async function run(command: RunCommand, scenarios: readonly Scenario[], peers: r
   const children = new Children(cores);
   const folder = mkdtempSync(join(tmpdir(), 'outrigger-bench-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  const bench = { children, folder, node: command.node };
+  const bench = { children, folder, node: command.node, certificate: await writeCertificate(folder) };
   const plan = { rounds: command.rounds, seconds: command.seconds, warmUpSeconds: WARM_UP_SECONDS };
   const startedAt = new Date().toISOString();
   const results: ScenarioResult[] = [];

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { DEFAULT_SCENARIOS, SCENARIOS } from './scenario.ts';
 
 /** What the command line asks for. */
 export type Command = RunCommand | CompareCommand | { readonly kind: 'help' };
@@ -31,6 +32,10 @@ export const USAGE = `usage: npm run bench -- [SCENARIO…] [options]
        npm run bench -- compare BEFORE.json AFTER.json
 
 Measures proxies side by side on this machine: CPU per request, requests a second, memory.
+
+Scenarios; without a name ${DEFAULT_SCENARIOS.map(({ name }) => name).join(' and ')}:
+
+${SCENARIOS.map(({ name, summary }) => `  ${name.padEnd(15)}${summary}\n`).join('')}  ${'all'.padEnd(15)}every one
 
   --rounds N     rounds per peer, 1 to 100 (default 3)
   --seconds N    measured seconds of a round, 1 to 60, after one second of warm-up (default 3)

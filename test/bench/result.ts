@@ -1,4 +1,6 @@
-/** One round of one peer. */
+import type { Unit } from './scenario.ts';
+
+/** One round of one peer. Of scenarios that count connections, a connection with its request stands for a request. */
 export interface Round {
   /** User and system time of the proxy's processes by requests answered. */
   readonly cpuUsPerRequest: number;
@@ -7,6 +9,8 @@ export interface Round {
   readonly coreShare: number;
   /** Resident memory right after the load. */
   readonly rssBytes: number;
+  /** By how much it grew for each idle connection; undefined where that isn't measured. */
+  readonly bytesPerConnection?: number | undefined;
 }
 
 /** What one peer did in one scenario. */
@@ -28,6 +32,8 @@ export interface Absence {
 export interface ScenarioResult {
   readonly scenario: string;
   readonly summary: string;
+  /** Undefined in files of earlier versions: requests. */
+  readonly unit?: Unit | undefined;
   readonly load: string;
   readonly backend: string;
   /** Requests a second without any proxy between: what backend and load manage on their core. */

@@ -4,6 +4,7 @@ import { startBackend } from './backends/backend.ts';
 import { checkAnswer } from './check-answer.ts';
 import { readUsage } from './cpu.ts';
 import { chooseLoadTool } from './load/choose.ts';
+import { holdConnections } from './load/connections.ts';
 import type { LoadOutcome, LoadTool } from './load/load.ts';
 import type { Peer } from './peers/peer.ts';
 import type { Absence, Round, ScenarioResult } from './result.ts';
@@ -36,7 +37,7 @@ export async function runScenario(
   plan: Plan,
   progress: (step: string) => void,
 ): Promise<ScenarioResult> {
-  const load = chooseLoadTool(scenario.protocol);
+  const load = chooseLoadTool(scenario);
   const skipped: Absence[] = [];
   const failed: Absence[] = [];
   const fail = (peer: Peer, error: unknown, running?: Running): void => {
@@ -47,9 +48,10 @@ export async function runScenario(
   const backend = await startBackend(bench, scenario);
   let runners: Runner[] = [];
   try {
-    await checkAnswer(scenario, backend.port);
+    const plain = { ...scenario, tls: false };
+    await checkAnswer(bench, plain, backend.port);
     progress('direct');
-    const direct = await loadWithoutTrouble(load, bench, scenario, backend.port, 1);
+    const direct = await loadWithoutTrouble(load, bench, plain, backend.port, 1);
     for (const peer of peers) {
       const found = peer.probe(bench);
       if ('missing' in found) {
@@ -60,7 +62,7 @@ export async function runScenario(
         const running = await peer.start(bench, scenario, backend.port);
         const { rssBytes } = readUsage(running.pid);
         runners.push({ peer, version: found.version, running, restRssBytes: rssBytes, rounds: [] });
-        await checkAnswer(scenario, running.port);
+        await checkAnswer(bench, scenario, running.port);
       } catch (error) {
         fail(peer, error);
       }
@@ -71,7 +73,11 @@ export async function runScenario(
         if (runner === undefined || failed.some(({ peer }) => peer === runner.peer.name)) continue;
         progress(`round ${round + 1} of ${plan.rounds}: ${runner.peer.name}`);
         try {
-          runner.rounds.push(await measure(load, bench, scenario, runner.running, plan));
+          const round =
+            scenario.unit === 'idle connection'
+              ? await measureIdle(bench, scenario, runner.peer, backend.port)
+              : await measure(load, bench, scenario, runner.running, plan);
+          runner.rounds.push(round);
         } catch (error) {
           fail(runner.peer, error, runner.running);
         }
@@ -81,6 +87,7 @@ export async function runScenario(
     return {
       scenario: scenario.name,
       summary: scenario.summary,
+      unit: scenario.unit,
       load: load.title,
       backend: backend.title,
       directRequestsPerSecond: direct.answered / direct.seconds,
@@ -96,6 +103,28 @@ export async function runScenario(
   } finally {
     await Promise.all([...runners.map(({ running }) => running.stop()), backend.stop()]);
     runners = [];
+  }
+}
+
+/** Starts the peer anew: memory that a process once had says nothing about what its connections need. */
+async function measureIdle(bench: Workbench, scenario: Scenario, peer: Peer, backendPort: number): Promise<Round> {
+  const running = await peer.start(bench, scenario, backendPort);
+  try {
+    await checkAnswer(bench, scenario, running.port);
+    const before = readUsage(running.pid);
+    const held = await holdConnections(bench, scenario, running.port);
+    const after = readUsage(running.pid);
+    await held.release();
+    const cpuUs = after.cpuUs - before.cpuUs;
+    return {
+      cpuUsPerRequest: cpuUs / held.answered,
+      requestsPerSecond: held.answered / held.seconds,
+      coreShare: cpuUs / (held.seconds * 1e6),
+      rssBytes: after.rssBytes,
+      bytesPerConnection: (after.rssBytes - before.rssBytes) / held.answered,
+    };
+  } finally {
+    await running.stop();
   }
 }
 

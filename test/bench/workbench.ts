@@ -1,3 +1,4 @@
+import type { CertificateFiles } from './certificate.ts';
 import type { Child, Children } from './child.ts';
 
 /** What peers, backends and load tools need to run. */
@@ -7,6 +8,8 @@ export interface Workbench {
   readonly folder: string;
   /** The Node that runs proxies written for Node. */
   readonly node: string;
+  /** What peers show over TLS. */
+  readonly certificate: CertificateFiles;
 }
 
 /** A server that is up. */

@@ -1,20 +1,27 @@
 // The real data plane on real sockets, configured by hand: a listener on a free port in front of given endpoints.
+import type { ErrorKind } from '../../src/base/error.ts';
+import type { Credentials } from '../../src/identity/credentials.ts';
+import { createCredentials } from '../../src/identity/live-credentials.ts';
+import { ServerTls } from '../../src/identity/server-tls.ts';
+import type { ListenerTlsSpec } from '../../src/model/tls.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { seededRng } from '../../src/base/rng.ts';
 import { TimerWheel } from '../../src/base/timer-wheel.ts';
-import { DEFAULT_LIMITS } from '../../src/codec/limits.ts';
+import { DEFAULT_LIMITS, type WireLimits } from '../../src/codec/limits.ts';
 import { Listener } from '../../src/downstream/listener.ts';
 import { Cells } from '../../src/model/cells.ts';
 import { DEFAULT_KEEPALIVE, DEFAULT_TIMEOUT } from '../../src/model/defaults.ts';
 import type { PortPolicy } from '../../src/model/policy.ts';
-import { portKey, type EndpointSpec, type Snapshot } from '../../src/model/snapshot.ts';
+import { portKey, type EndpointSpec, type ListenerSpec, type Snapshot } from '../../src/model/snapshot.ts';
 import { describeBindError } from '../../src/net/listen.ts';
 import { createRequestHandler } from '../../src/proxy/handle.ts';
 import type { RequestRecord } from '../../src/proxy/record.ts';
 import { LiveConfig } from '../../src/runtime/live-config.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
 import { Cluster } from '../../src/upstream/cluster.ts';
+
+const ALPN = { auto: ['h2', 'http/1.1'], http1: ['http/1.1'], http2: ['h2'] } as const;
 
 export interface TestDataPlane {
   /** Port of the only listener. */
@@ -23,6 +30,10 @@ export interface TestDataPlane {
   /** Finished requests. */
   readonly records: RequestRecord[];
   readonly cluster: Cluster;
+  /** Requests and connections that a session or a handshake refused: kind, detail, remote address. */
+  readonly refusals: readonly [ErrorKind, string, string][];
+  readonly credentials: Credentials;
+  readonly counters: Counters;
   /** New endpoints or policy for the same upstream port. */
   update(endpoints: readonly number[], policy?: Partial<PortPolicy>): Promise<void>;
   close(): void;
@@ -35,6 +46,8 @@ export function testPolicy(overrides: Partial<PortPolicy> = {}): PortPolicy {
     attempts: { maxAttempts: undefined },
     timeout: DEFAULT_TIMEOUT,
     keepalivePool: DEFAULT_KEEPALIVE,
+    host: { passHost: 'pass', upstreamHost: '' },
+    tls: undefined,
     checks: undefined,
     ...overrides,
   };
@@ -44,16 +57,33 @@ export function endpointAt(port: number, overrides: Partial<EndpointSpec> = {}):
   return { address: '127.0.0.1', port, weight: 1, priority: 0, draining: false, labels: new Map(), ...overrides };
 }
 
+/** What is seldom said. */
+export interface TestDataPlaneOptions {
+  readonly protocols?: ListenerSpec['protocols'];
+  readonly limits?: Partial<WireLimits>;
+}
+
 /** Starts one; `endpoints` are ports of loopback. */
 export async function startDataPlane(
   endpoints: readonly (number | EndpointSpec)[],
   policy: Partial<PortPolicy> = {},
+  listenerTls?: ListenerTlsSpec,
+  { protocols = 'auto', limits = {} }: TestDataPlaneOptions = {},
 ): Promise<TestDataPlane> {
   const clock = systemClock();
   const wheel = new TimerWheel(clock);
   const rng = seededRng(7);
   const records: RequestRecord[] = [];
-  const shared = { clock, wheel, rng, logger: silentLogger, limits: DEFAULT_LIMITS, counters: new Counters() };
+  const refusals: [ErrorKind, string, string][] = [];
+  const shared = {
+    clock,
+    wheel,
+    rng,
+    logger: silentLogger,
+    limits: { ...DEFAULT_LIMITS, ...limits },
+    counters: new Counters(),
+  };
+  const credentials = createCredentials({ clock, logger: silentLogger });
   const cells = { endpointCells: new Cells(), portCells: new Cells() };
   const config = new LiveConfig({
     clock,
@@ -61,14 +91,31 @@ export async function startDataPlane(
     logger: silentLogger,
     bind: '127.0.0.1',
     ephemeralPorts: true,
-    createCluster: (port) => new Cluster(port, { ...shared, ...cells, onEndpointChange: () => undefined }),
+    createCluster: (port) =>
+      new Cluster(port, {
+        ...shared,
+        ...cells,
+        credentials,
+        onEndpointChange: () => undefined,
+        onConnectFailed: () => undefined,
+      }),
     createHandler: (route) =>
       createRequestHandler(
         { ...shared, pseudonym: 'outrigger-test', onFinished: (record) => records.push(record) },
         route,
       ),
-    bindListener: (address, port, protocols, handle) =>
-      Listener.bind(address, port, protocols, handle, { ...shared, onRefused: () => undefined }),
+    credentials,
+    createTls: ({ name, tls }) =>
+      tls && new ServerTls(tls, { ...shared, credentials, usedBy: name, alpn: ALPN[protocols] }),
+    bindListener: (address, port, protocols, handle, tls) =>
+      Listener.bind(
+        address,
+        port,
+        protocols,
+        handle,
+        { ...shared, onRefused: (...refused) => refusals.push(refused) },
+        tls,
+      ),
     describeBindError: (error, address, port) => describeBindError(error as NodeJS.ErrnoException, address, port),
   });
   const key = portKey('test/upstream', 80);
@@ -80,7 +127,8 @@ export async function startDataPlane(
         name: 'outbound/80',
         address: undefined,
         port: 0,
-        protocols: 'auto' as const,
+        protocols,
+        tls: listenerTls,
         targets: [{ port: key, authorities: [] }],
       },
     ],
@@ -95,7 +143,7 @@ export async function startDataPlane(
       provenance: new Map(),
       endpoints: list,
     };
-    const snapshot: Snapshot = { number: ++number, listeners, ports: new Map([[key, port]]) };
+    const snapshot: Snapshot = { number: ++number, listeners, ports: new Map([[key, port]]), secrets: new Map() };
     await config.apply(snapshot);
   };
   let current = testPolicy(policy);
@@ -107,8 +155,14 @@ export async function startDataPlane(
     port: listener.port,
     config,
     records,
+    refusals,
+    credentials,
+    counters: shared.counters,
     cluster,
     update: (next, overrides) => apply(next, (current = overrides ? testPolicy({ ...policy, ...overrides }) : current)),
-    close: () => config.destroy(),
+    close: () => {
+      config.destroy();
+      credentials.stop();
+    },
   };
 }

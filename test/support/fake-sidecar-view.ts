@@ -1,6 +1,7 @@
 import type { Cancel } from '../../src/base/clock.ts';
 import type { LogLevel } from '../../src/base/log.ts';
 import type {
+  CertificateView,
   ControlView,
   EndpointChange,
   EndpointView,
@@ -32,6 +33,25 @@ export function endpointView(over: Partial<EndpointView> = {}): EndpointView {
     failures: 0,
     connections: 0,
     labels: new Map(),
+    tls: undefined,
+    ...over,
+  };
+}
+
+/** A certificate in use; a test states what it is about. */
+export function certificateView(over: Partial<CertificateView> = {}): CertificateView {
+  return {
+    name: 'Secret shop/tls',
+    kind: 'certificate',
+    usedBy: ['Listener outbound/80'],
+    info: {
+      subject: 'CN=cart',
+      names: { dns: ['cart.shop'], uris: ['spiffe://shop/cart'], ips: ['10.0.0.1'] },
+      notBeforeMs: SINCE_WALL_MS,
+      notAfterMs: SINCE_WALL_MS + 86_400_000,
+      fingerprint: 'ab'.repeat(32),
+    },
+    error: '',
     ...over,
   };
 }
@@ -49,6 +69,7 @@ export function portView(over: Partial<PortView> = {}, endpoints: readonly Endpo
     failures: 0,
     retries: 0,
     retriesRefused: 0,
+    tlsVerified: undefined,
     latency: undefined,
     endpoints: () => endpoints,
     ...over,
@@ -80,6 +101,7 @@ export class FakeSidecarView implements SidecarView {
   portList: PortView[] = [];
   resourceList: ResourceView[] = [];
   listenerList: ListenerView[] = [];
+  certificateList: CertificateView[] = [];
   readiness: Readiness = { ready: true, reason: 'ready' };
   isLive = true;
   level: LogLevel = 'info';
@@ -102,6 +124,10 @@ export class FakeSidecarView implements SidecarView {
 
   listeners(): readonly ListenerView[] {
     return this.listenerList;
+  }
+
+  certificates(): readonly CertificateView[] {
+    return this.certificateList;
   }
 
   ports(): Iterable<PortView> {

@@ -4,6 +4,8 @@ import {
   loadPackageDefinition,
   Server,
   ServerCredentials,
+  type ChannelCredentials,
+  type ChannelOptions,
   type ClientDuplexStream,
   type ClientReadableStream,
   type ClientWritableStream,
@@ -34,24 +36,28 @@ const greeter = (
   ((loadPackageDefinition(definition)['outrigger'] as GrpcObject)['demo'] as GrpcObject)['v1'] as GrpcObject
 )['GreeterService'] as ServiceClientConstructor;
 
-/** Starts a server on a free port (or `port`). */
+/** Starts a server on a free port (or `port`); plaintext unless `serverCredentials` say otherwise. */
 export async function startGreeter(
   implementation: UntypedServiceImplementation,
   port = 0,
+  serverCredentials = ServerCredentials.createInsecure(),
 ): Promise<{ port: number; server: Server }> {
   const server = new Server();
   server.addService(greeter.service, implementation);
   const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
-      error ? reject(error) : resolve(at),
-    );
+    server.bindAsync(`127.0.0.1:${port}`, serverCredentials, (error, at) => (error ? reject(error) : resolve(at)));
   });
   return { port: bound, server };
 }
 
 /** A client without retries of its own. */
-export function greeterClient(port: number): GreeterClient {
-  return new greeter(`127.0.0.1:${port}`, credentials.createInsecure(), {
+export function greeterClient(
+  port: number,
+  channelCredentials: ChannelCredentials = credentials.createInsecure(),
+  options: ChannelOptions = {},
+): GreeterClient {
+  return new greeter(`127.0.0.1:${port}`, channelCredentials, {
     'grpc.enable_retries': 0,
+    ...options,
   }) as unknown as GreeterClient;
 }

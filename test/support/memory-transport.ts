@@ -14,6 +14,7 @@ export class MemoryTransport extends MemorySink implements Transport {
   handler: TransportHandler = NOBODY;
   readonly remoteAddress = '192.0.2.1';
   readonly remotePort = 40000;
+  readonly tls = undefined;
   readonly localPort = 8080;
   isClosed = false;
   /** Counts the takes, and the feeds: what answers what was written must have seen it. */

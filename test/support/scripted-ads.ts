@@ -224,8 +224,8 @@ export class ScriptedAds {
     this.waiting = waiting;
   }
 
-  /** Listens on loopback; port 0 takes a free one. */
-  static async start(port = 0): Promise<ScriptedAds> {
+  /** Listens on loopback; port 0 takes a free one. Without credentials in plaintext. */
+  static async start(port = 0, credentials = ServerCredentials.createInsecure()): Promise<ScriptedAds> {
     const arrived: ScriptedStream[] = [];
     const waiting: ((stream: ScriptedStream) => void)[] = [];
     const accept =
@@ -242,9 +242,7 @@ export class ScriptedAds {
       StreamAggregatedResources: accept('sotw'),
     });
     const bound = await new Promise<number>((resolve, reject) => {
-      server.bindAsync(`127.0.0.1:${port}`, ServerCredentials.createInsecure(), (error, at) =>
-        error ? reject(error) : resolve(at),
-      );
+      server.bindAsync(`127.0.0.1:${port}`, credentials, (error, at) => (error ? reject(error) : resolve(at)));
     });
     return new ScriptedAds(server, bound, arrived, waiting);
   }

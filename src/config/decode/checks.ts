@@ -2,7 +2,7 @@ import type { ActiveCheck, Checks, PassiveCheck } from '../../gen/outrigger/conf
 import { entry, member, type ProblemList, quote } from '../problem-list.ts';
 import { checkLeast, checkPort, checkRange, checkSeconds, checkStatuses, checkWord, refuse } from './values.ts';
 
-const ACTIVE_TYPES = ['http', 'tcp', 'grpc'];
+const ACTIVE_TYPES = ['http', 'https', 'tcp', 'grpc'];
 const PASSIVE_TYPES = ['http', 'https', 'tcp'];
 /** APISIX `http_method`. CONNECT would open a tunnel, which is no probe here. */
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS', 'TRACE', 'PURGE'];
@@ -34,7 +34,7 @@ export function checkChecks(checks: Checks | undefined, problems: ProblemList, p
 
 function checkActive(active: ActiveCheck, problems: ProblemList, path: string): void {
   const at = (name: string): string => member(path, name);
-  checkWord(problems, at('type'), active.type, ACTIVE_TYPES, ['https']);
+  checkWord(problems, at('type'), active.type, ACTIVE_TYPES);
   checkSeconds(problems, at('timeout'), active.timeout, { above: 0 });
   checkLeast(problems, at('concurrency'), active.concurrency, 1);
   if (active.host !== undefined && !/^[A-Za-z0-9._:[\]-]*$/.test(active.host)) {
@@ -53,7 +53,6 @@ function checkActive(active: ActiveCheck, problems: ProblemList, path: string): 
     const reason = fieldLineProblem(line);
     if (reason !== undefined) problems.add(entry(at('req_headers'), i), reason);
   }
-  refuse(problems, at('https_verify_certificate'), active.httpsVerifyCertificate === false);
   const healthy = at('healthy');
   checkSeconds(problems, member(healthy, 'interval'), active.healthy?.interval, { least: 1 });
   checkStatuses(problems, member(healthy, 'http_statuses'), active.healthy?.httpStatuses ?? []);

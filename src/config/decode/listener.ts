@@ -3,7 +3,8 @@ import type { Listener } from '../../gen/outrigger/config/v1/listener.ts';
 import { normalAuthority, targetAuthorities } from '../authorities.ts';
 import { canonicalIp } from '../ip-address.ts';
 import { entry, member, type ProblemList, quote } from '../problem-list.ts';
-import { checkIp, checkPort, checkRange, checkWord, nameProblem, refuse } from './values.ts';
+import { checkListenerTls } from './tls.ts';
+import { checkIp, checkPort, checkRange, checkWord, nameProblem } from './values.ts';
 
 const PROTOCOLS = ['auto', 'http1', 'http2'];
 
@@ -13,7 +14,7 @@ export function checkListener(message: Listener, problems: ProblemList): void {
   if (message.port === undefined) problems.add('port', 'required; 0 takes a free one');
   else checkRange(problems, 'port', message.port, 0, 65535);
   checkWord(problems, 'protocols', message.protocols, PROTOCOLS);
-  refuse(problems, 'tls', message.tls !== undefined);
+  checkListenerTls(message.tls, problems, 'tls');
   if (message.targets.length === 0) problems.add('targets', 'required: at least one');
   checkTargets(message, problems);
 }

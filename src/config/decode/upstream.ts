@@ -1,7 +1,9 @@
 import { MAX_WEIGHT } from '../../model/defaults.ts';
 import type { Node, OutlierDetection, PortLevelSettings, Upstream } from '../../gen/outrigger/config/v1/upstream.ts';
+import { parseHostPort } from '../host-port.ts';
 import { entry, member, type ProblemList } from '../problem-list.ts';
 import { checkChecks } from './checks.ts';
+import { checkUpstreamTls } from './tls.ts';
 import {
   checkIp,
   checkLabels,
@@ -21,10 +23,9 @@ const TYPES = ['roundrobin'];
 const PLANNED_TYPES = ['chash', 'ewma', 'least_conn'];
 const HASH_ON = ['vars'];
 const PLANNED_HASH_ON = ['header', 'cookie', 'consumer', 'vars_combinations'];
-const SCHEMES = ['http', 'grpc'];
-const PLANNED_SCHEMES = ['https', 'grpcs', 'tcp', 'tls', 'udp', 'kafka'];
-const PASS_HOST = ['pass'];
-const PLANNED_PASS_HOST = ['node', 'rewrite'];
+const SCHEMES = ['http', 'https', 'grpc', 'grpcs'];
+const PLANNED_SCHEMES = ['tcp', 'tls', 'udp', 'kafka'];
+const PASS_HOST = ['pass', 'node', 'rewrite'];
 
 /** Checks an Upstream: its inline nodes, its policy, and each port level setting. */
 export function checkUpstream(message: Upstream, problems: ProblemList): void {
@@ -78,15 +79,24 @@ function checkPolicy(policy: PolicyFields, problems: ProblemList, path: string):
   checkLeast(problems, member(pool, 'size'), policy.keepalivePool?.size, 1);
   checkSeconds(problems, member(pool, 'idle_timeout'), policy.keepalivePool?.idleTimeout, { least: 0 });
   checkLeast(problems, member(pool, 'requests'), policy.keepalivePool?.requests, 1);
-  checkWord(problems, at('pass_host'), policy.passHost, PASS_HOST, PLANNED_PASS_HOST);
-  refuse(problems, at('upstream_host'), isText(policy.upstreamHost));
+  checkWord(problems, at('pass_host'), policy.passHost, PASS_HOST);
+  checkUpstreamHost(policy, problems, at('upstream_host'));
   checkChecks(policy.checks, problems, at('checks'));
   refuse(problems, at('outlier_detection'), asksForDetection(policy.outlierDetection));
-  const { clientCert, clientKey, clientCertId, verify } = policy.tls ?? {};
-  refuse(problems, at('tls'), isText(clientCert) || isText(clientKey) || isText(clientCertId) || verify === true);
+  checkUpstreamTls(policy.tls, problems, at('tls'));
   refuse(problems, at('service_name'), isText(policy.serviceName));
   refuse(problems, at('discovery_type'), isText(policy.discoveryType));
   refuse(problems, at('discovery_args'), Object.keys(policy.discoveryArgs).length > 0);
+}
+
+/** A host with or without a port (APISIX `upstream_host`, but for the leading `*` that it lets through). */
+function checkUpstreamHost({ passHost, upstreamHost }: PolicyFields, problems: ProblemList, path: string): void {
+  if (upstreamHost === undefined || upstreamHost === '') {
+    if (passHost === 'rewrite') problems.add(path, 'required with pass_host: rewrite');
+    return;
+  }
+  const host = parseHostPort(upstreamHost, { defaultHost: undefined, defaultPort: 0, minPort: 1 });
+  if (!host.ok) problems.add(path, host.reason);
 }
 
 function isText(value: string | undefined): boolean {

@@ -4,8 +4,9 @@ import { Upstream, PortLevelSettings } from '../../gen/outrigger/config/v1/upstr
 import type { Node } from '../../gen/outrigger/config/v1/upstream.ts';
 import type { Origin } from '../finding.ts';
 import type { ApisixUpstreamObject } from '../source.ts';
-import { POLICY_FIELDS, readPolicy } from './policy.ts';
+import { POLICY_FIELDS, type PolicyValues, readPolicy } from './policy.ts';
 import type { ObjectHeader } from './object.ts';
+import { readTlsAnnotations, withAnnotations, type TlsAnnotations } from './tls-annotations.ts';
 import type { Value } from './value.ts';
 
 const SPEC_FIELDS = ['ingressClassName', 'externalNodes', 'portLevelSettings', ...POLICY_FIELDS] as const;
@@ -21,8 +22,10 @@ const EXTERNAL_NODE_WEIGHT = 100;
 export function readApisixUpstream(header: ObjectHeader): ApisixUpstreamObject {
   const { namespace, name, origin, spec } = header;
   const members = spec === undefined || spec.isEmpty ? undefined : spec.members(SPEC_FIELDS);
-  const policy = readPolicy(members ?? new Map(), { hasOuterActive: false });
-  const ports = readPorts(members?.get('portLevelSettings'), policy.checks?.active !== undefined);
+  const annotations = readTlsAnnotations(header.members.get('metadata'));
+  const written = readPolicy(members ?? new Map(), { hasOuterActive: false });
+  const policy = { ...written, tls: withAnnotations(written.tls, annotations, true) };
+  const ports = readPorts(members?.get('portLevelSettings'), policy.checks?.active !== undefined, annotations);
   members?.get('ingressClassName')?.note('is not looked at: every ApisixUpstream that is read here is in force');
   const upstream = Upstream.fromPartial({
     ...policy,
@@ -33,24 +36,54 @@ export function readApisixUpstream(header: ObjectHeader): ApisixUpstreamObject {
     maxAttempts: policy.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
   });
   const portOrigins = new Map(ports.map(({ settings, origin: place }) => [settings.port, place]));
-  return { kind: 'ApisixUpstream', namespace, name, origin, upstream, portOrigins };
+  const tlsSecrets = [
+    tlsSecret(members?.get('tlsSecret'), policy),
+    ...ports.map((port) => port.tlsSecret),
+    annotations.caSecret && reference(annotations.caSecret.name, 'ca', annotations.caSecret.value),
+  ];
+  return {
+    kind: 'ApisixUpstream',
+    namespace,
+    name,
+    origin,
+    upstream,
+    portOrigins,
+    tlsSecrets: tlsSecrets.filter((one) => one !== undefined),
+  };
 }
 
-function readPorts(
-  list: Value | undefined,
-  hasOuterActive: boolean,
-): { settings: PortLevelSettings; origin: Origin }[] {
-  const read = new Map<number, { settings: PortLevelSettings; origin: Origin }>();
+type TlsSecret = ApisixUpstreamObject['tlsSecrets'][number];
+
+function tlsSecret(value: Value | undefined, { tls }: PolicyValues): TlsSecret | undefined {
+  const name = tls?.clientCertId;
+  return value === undefined || name === undefined ? undefined : reference(name, 'certificate', value);
+}
+
+function reference(name: string, part: TlsSecret['part'], { path, origin }: Value): TlsSecret {
+  return { name, part, path, origin };
+}
+
+interface ReadPort {
+  readonly settings: PortLevelSettings;
+  readonly origin: Origin;
+  readonly tlsSecret: TlsSecret | undefined;
+}
+
+function readPorts(list: Value | undefined, hasOuterActive: boolean, annotations: TlsAnnotations): ReadPort[] {
+  const read = new Map<number, ReadPort>();
   for (const item of list?.list() ?? []) {
     const members = item.members(PORT_FIELDS);
     if (members === undefined) continue;
     const value = members.get('port');
     if (value === undefined) item.error('port is missing', 'name the Service port (its number, not the targetPort)');
     const port = value?.integer(1, 65_535);
-    const policy = readPolicy(members, { hasOuterActive });
+    const written = readPolicy(members, { hasOuterActive });
+    // A port with TLS of its own is a group of its own, which the annotations are for as well.
+    const policy = { ...written, tls: withAnnotations(written.tls, annotations, false) };
     if (port === undefined) continue;
     if (read.has(port)) value?.error(`port ${port} stands here twice`, 'put its settings into one entry');
-    read.set(port, { settings: PortLevelSettings.fromPartial({ ...policy, port }), origin: item.origin });
+    const settings = PortLevelSettings.fromPartial({ ...policy, port });
+    read.set(port, { settings, origin: item.origin, tlsSecret: tlsSecret(members.get('tlsSecret'), policy) });
   }
   return [...read.values()].sort((a, b) => a.settings.port - b.settings.port);
 }

@@ -17,7 +17,10 @@ export interface ObjectHeader {
 
 /** How an object is to be read. */
 export type ReadAs =
-  | { readonly as: 'ApisixUpstream' | 'Service' | 'EndpointSlice' | 'native' | 'List'; readonly kind: string }
+  | {
+      readonly as: 'ApisixUpstream' | 'Service' | 'EndpointSlice' | 'Secret' | 'native' | 'List';
+      readonly kind: string;
+    }
   | { readonly as: 'nothing' };
 
 const APISIX_GROUP = 'apisix.apache.org/';
@@ -25,17 +28,21 @@ const APISIX_VERSIONS = ['v1', 'v2beta3', 'v2'];
 const NATIVE_VERSION = 'outrigger.config/v1';
 /** Native kinds whose name Kubernetes doesn't have. */
 const ONLY_NATIVE_KINDS: readonly string[] = ['Sidecar', 'Listener', 'Upstream'] satisfies Kind[];
-const KINDS_READ = ['ApisixUpstream', 'Service', 'EndpointSlice', 'List'] as const;
+const KINDS_READ = ['ApisixUpstream', 'Service', 'EndpointSlice', 'Secret', 'List'] as const;
 const VERSION_OF: Readonly<Record<(typeof KINDS_READ)[number], string>> = {
   ApisixUpstream: 'apisix.apache.org/v2',
   Service: 'v1',
   EndpointSlice: 'discovery.k8s.io/v1',
+  Secret: 'v1',
   List: 'v1',
 };
 /** Kinds that stand in many directories beside ours: their names are near to ours, but nobody mistyped them. */
 const OTHER_KINDS = [
   'Ingress',
   'ServiceAccount',
+  'SealedSecret',
+  'ExternalSecret',
+  'SecretStore',
   'Endpoints',
   'ApisixRoute',
   'ApisixTls',

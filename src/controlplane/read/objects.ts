@@ -8,8 +8,10 @@ import { readAliases } from './aliases.ts';
 import { readApisixUpstream } from './apisix-upstream.ts';
 import { readEndpointSlice } from './endpoint-slice.ts';
 import { locate } from './locate.ts';
-import { listItems, readHeader, recognise } from './object.ts';
+import { listItems, type ObjectHeader, readHeader, recognise } from './object.ts';
+import { readSecret } from './secret.ts';
 import { readService } from './service.ts';
+import { failureMessage, mayHoldSecrets, syntaxMessage } from './syntax-message.ts';
 import { ObjectReport, Value } from './value.ts';
 
 /** What a file holds. */
@@ -27,7 +29,8 @@ export function readObjects(text: string, file: string): FileContent {
   try {
     reader.read(text);
   } catch (error) {
-    const message = `can't be read: ${inWords((error as Error).message)}`;
+    const why = failureMessage(error as Error, mayHoldSecrets(text));
+    const message = `can't be read: ${why}`;
     reader.findings.push({ severity: 'error', file, line: 1, column: 1, object: '', path: '', message });
   }
   const failed = reader.findings.some((finding) => finding.severity === 'error');
@@ -37,21 +40,25 @@ export function readObjects(text: string, file: string): FileContent {
 /** Syntax errors told of one document; after the first the parser mostly guesses. */
 const MAX_SYNTAX_ERRORS = 5;
 
-/** The parser recurses: a file of a hundred thousand brackets ends its stack. */
-function inWords(message: string): string {
-  return message.startsWith('Maximum call stack') ? 'it is nested too deeply' : message;
-}
+const READERS = {
+  ApisixUpstream: readApisixUpstream,
+  Service: readService,
+  EndpointSlice: readEndpointSlice,
+  Secret: readSecret,
+} satisfies Readonly<Record<string, (header: ObjectHeader) => ConfigObject | undefined>>;
 
 class FileReader {
   readonly objects: ConfigObject[] = [];
   readonly findings: Finding[] = [];
   private readonly file: string;
+  private hidesText = false;
 
   constructor(file: string) {
     this.file = file;
   }
 
   read(text: string): void {
+    this.hidesText = mayHoldSecrets(text);
     const lines = new LineCounter();
     const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true });
     if ('empty' in documents) return;
@@ -62,14 +69,17 @@ class FileReader {
     const { targets, problem } = readAliases(document.contents);
     const report = new ObjectReport(this.file, lines, targets);
     for (const error of document.errors.slice(0, MAX_SYNTAX_ERRORS))
-      report.add('error', report.originAt(error.pos[0]), '', inWords(error.message), undefined);
+      report.add('error', report.originAt(error.pos[0]), '', syntaxMessage(error, this.hidesText), undefined);
     for (const warning of document.warnings) {
-      report.add('warning', report.originAt(warning.pos[0]), '', warning.message, undefined);
+      const message = syntaxMessage(warning, this.hidesText);
+      report.add('warning', report.originAt(warning.pos[0]), '', message, undefined);
     }
     // After an error of syntax the rest of the document is a guess.
     if (document.errors.length === 0 && problem !== undefined) {
-      const fix = 'write out what it stands for';
-      report.add('error', report.originAt(problem.alias.range?.[0] ?? 0), '', problem.message, fix);
+      const { message, fix } = this.hidesText
+        ? { message: 'an alias here stands for nothing', fix: 'put a text that begins with * in quotes' }
+        : { message: problem.message, fix: 'write out what it stands for' };
+      report.add('error', report.originAt(problem.alias.range?.[0] ?? 0), '', message, fix);
     } else if (document.errors.length === 0 && document.contents !== null) {
       const object = new Value(report, document.contents, '', document.contents.range[0]);
       if (!object.isEmpty) this.readObject(object, undefined, document);
@@ -86,11 +96,8 @@ class FileReader {
     if (found.as === 'native') return this.readNativeObject(object, members, found.kind, document);
     const header = readHeader(object, members, found.kind);
     if (header === undefined) return;
-    const read = { ApisixUpstream: readApisixUpstream, Service: readService, EndpointSlice: readEndpointSlice }[
-      found.as
-    ];
-    const result = read(header);
-    if (!object.report.failed) this.objects.push(result);
+    const result = READERS[found.as](header);
+    if (result !== undefined && !object.report.failed) this.objects.push(result);
   }
 
   /** Items of a typed list (`ServiceList`) don't repeat their kind. */

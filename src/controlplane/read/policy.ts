@@ -1,4 +1,5 @@
 // The policy fields that an ApisixUpstream has twice: for the whole Service and for one port.
+import { UpstreamTls } from '../../gen/outrigger/config/v1/tls.ts';
 import type { PortLevelSettings, Timeout } from '../../gen/outrigger/config/v1/upstream.ts';
 import { readDurationS } from './duration.ts';
 import { readHealthCheck } from './health-check.ts';
@@ -91,8 +92,7 @@ function readTlsSecret(value: Value | undefined): PolicyValues['tls'] {
   const namespace = members.get('namespace')?.text();
   if (!members.has('name') || !members.has('namespace')) value.error('needs name and namespace of the Secret');
   if (name === undefined || namespace === undefined) return undefined;
-  const off = undefined;
-  return { clientCert: undefined, clientKey: undefined, clientCertId: `${namespace}/${name}`, verify: undefined, off };
+  return UpstreamTls.fromPartial({ clientCertId: `${namespace}/${name}` });
 }
 
 function readDiscovery(value: Value | undefined): PolicyValues {

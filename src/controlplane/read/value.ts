@@ -238,9 +238,13 @@ export class Value {
 /** Longest text of a finding; what a file holds may be a megabyte of anything. */
 const MAX_MESSAGE_LENGTH = 500;
 
-/** Without line breaks and other control characters, cut where it is too long. */
+/** PEM text that is out of place may be a private key, so it is cut out of whatever is said about it. */
+const PEM = /-----BEGIN[^]*/;
+
+/** Without PEM text, line breaks and other control characters, cut where it is too long. */
 function oneLine(text: string): string {
   const plain = text
+    .replace(PEM, '[PEM text]')
     .slice(0, MAX_MESSAGE_LENGTH + 1)
     .replace(
       /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,

@@ -10,6 +10,7 @@ import type {
   ServiceObject,
 } from '../source.ts';
 import { versioned, type VersionedResource, versionedFromBytes } from '../versioned-resource.ts';
+import { referenceProblem, referencesOf, type SecretReference } from '../references.ts';
 import { joinEndpoints } from './endpoints.ts';
 import { makeUpstream } from './upstream.ts';
 
@@ -67,7 +68,7 @@ export class Translator {
     }
     this.services = kept;
     const natives = this.nativeResources(standing);
-    findings.push(...overruled(natives, kept));
+    findings.push(...overruled(natives, kept), ...uselessSecrets(natives, kept));
     others.push(...natives);
     services.sort((a, b) => (a.name < b.name ? -1 : 1));
     return { services, others, findings };
@@ -97,6 +98,29 @@ function overruled(
     const object = describe(decoration);
     return [{ severity: 'warning', ...decoration.origin, object, path: '', message, fix: 'remove one of the two' }];
   });
+}
+
+/** Names of Secrets that aren't there, or lack what they are named for. */
+function uselessSecrets(
+  natives: readonly VersionedResource[],
+  services: ReadonlyMap<string, { readonly inputs: Inputs }>,
+): Finding[] {
+  const secrets = new Map(natives.filter(({ kind }) => kind === 'Secret').map((secret) => [secret.name, secret]));
+  const warn = (origin: Origin, object: string, path: string, named: SecretReference): Finding[] => {
+    const problem = referenceProblem(named, secrets.get(named.name));
+    return problem === undefined ? [] : [{ severity: 'warning', ...origin, object, path, ...problem }];
+  };
+  const ofNatives = natives.flatMap((resource) =>
+    referencesOf(resource).secrets.flatMap((named) =>
+      warn(resource.origin, `${resource.kind} ${resource.name}`, `spec.${named.path}`, named),
+    ),
+  );
+  const ofDecorations = [...services.values()].flatMap(({ inputs: { decoration } }) =>
+    (decoration?.tlsSecrets ?? []).flatMap(({ name, part, path, origin }) =>
+      decoration === undefined ? [] : warn(origin, describe(decoration), path, { name, part, path }),
+    ),
+  );
+  return [...ofNatives, ...ofDecorations];
 }
 
 function lastOfEachName(objects: readonly ConfigObject[], findings: Finding[]): ConfigObject[] {

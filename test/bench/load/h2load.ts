@@ -18,7 +18,7 @@ export function h2loadTool(): LoadTool | undefined {
         args.push('-d', file);
       }
       if (scenario.protocol === 'grpc') args.push('-H', 'content-type: application/grpc', '-H', 'te: trailers');
-      args.push(`http://127.0.0.1:${port}${scenario.path}`);
+      args.push(`${scenario.tls ? 'https' : 'http'}://127.0.0.1:${port}${scenario.path}`);
       const { stdout } = await bench.children.run('others', program, args, seconds * 1000 + LATE_MS);
       return parseH2loadResult(stdout, seconds);
     },

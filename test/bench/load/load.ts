@@ -14,7 +14,7 @@ export interface LoadOutcome {
 export interface LoadTool {
   /** Name and version. */
   readonly title: string;
-  /** Sends requests to a port of 127.0.0.1 for some whole seconds. Rejects if the tool itself fails. */
+  /** Sends requests to a port of 127.0.0.1 for some whole seconds, over TLS if the scenario says so. Rejects if the tool itself fails. */
   run(bench: Workbench, scenario: Scenario, port: number, seconds: number): Promise<LoadOutcome>;
 }
 

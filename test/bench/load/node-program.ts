@@ -1,14 +1,16 @@
-// The process behind the built-in load client: SCENARIO PORT SECONDS. Prints a LoadOutcome as JSON. HTTP/1.1 goes over
+// The process behind the built-in load client: SCENARIO PORT SECONDS tls|plain. Prints a LoadOutcome as JSON. HTTP/1.1 goes over
 // bare sockets and takes only answers with a content-length, as the bench's backends give.
 import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { chooseScenarios } from '../scenario.ts';
 import type { Scenario } from '../scenario.ts';
 import type { LoadOutcome } from './load.ts';
 
-const [name = '', port, seconds] = process.argv.slice(2);
+const [name = '', port, seconds, security] = process.argv.slice(2);
 const [scenario] = chooseScenarios([name]);
 if (scenario === undefined) throw new Error('SCENARIO is missing');
+const secure = security === 'tls';
 
 let answered = 0;
 let over = false;
@@ -37,9 +39,11 @@ function note(what: string): void {
 
 function runHttp1({ path }: Scenario): void {
   const request = `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`;
-  const socket = connect({ host: '127.0.0.1', port: Number(port), noDelay: true });
+  const options = { host: '127.0.0.1', port: Number(port) };
+  const socket = secure ? connectTls({ ...options, rejectUnauthorized: false }) : connect(options);
+  socket.setNoDelay(true);
   let buffered = '';
-  socket.on('connect', () => socket.write(request, 'latin1'));
+  socket.on(secure ? 'secureConnect' : 'connect', () => socket.write(request, 'latin1'));
   socket.setEncoding('latin1').on('data', (text: string) => {
     buffered += text;
     const headEnd = buffered.indexOf('\r\n\r\n');
@@ -61,7 +65,7 @@ function runHttp1({ path }: Scenario): void {
 }
 
 function runHttp2({ path, streams, requestBody }: Scenario): void {
-  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  const session = connectHttp2(`${secure ? 'https' : 'http'}://127.0.0.1:${port}`, { rejectUnauthorized: false });
   session.on('error', (error) => note(error.message));
   const headers = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' };
   const call = (): void => {

@@ -12,7 +12,7 @@ export function nodeTool(): LoadTool {
   return {
     title: `built-in client on Node ${process.version}`,
     run: async (bench, scenario, port, seconds) => {
-      const args = [PROGRAM, scenario.name, String(port), String(seconds)];
+      const args = [PROGRAM, scenario.name, String(port), String(seconds), scenario.tls ? 'tls' : 'plain'];
       const { stdout } = await bench.children.run('others', process.execPath, args, seconds * 1000 + LATE_MS);
       return JSON.parse(stdout) as LoadOutcome;
     },

@@ -22,7 +22,7 @@ export function wrkTool(): LoadTool | undefined {
       const script = join(bench.folder, 'wrk.lua');
       writeFileSync(script, SCRIPT);
       const args = ['-t', '1', '-c', String(scenario.connections), '-d', `${seconds}s`, '-s', script];
-      const url = `http://127.0.0.1:${port}${scenario.path}`;
+      const url = `${scenario.tls ? 'https' : 'http'}://127.0.0.1:${port}${scenario.path}`;
       const { stdout } = await bench.children.run('others', program, [...args, url], seconds * 1000 + LATE_MS);
       return parseWrkResult(stdout);
     },

@@ -19,7 +19,10 @@ export const haproxyPeer: Peer = {
 
   start: async (bench, scenario, backendPort) => {
     const port = await freePort();
-    const protocol = scenario.protocol === 'grpc' ? ' proto h2' : '';
+    const isGrpc = scenario.protocol === 'grpc';
+    const protocol = isGrpc ? ' proto h2' : '';
+    const { both } = bench.certificate;
+    const secure = ` ssl crt ${both} ssl-min-ver TLSv1.3 alpn ${isGrpc ? 'h2' : 'http/1.1'}`;
     const file = join(bench.folder, 'haproxy.cfg');
     writeFileSync(
       file,
@@ -39,7 +42,7 @@ defaults
   http-reuse always
 
 frontend bench
-  bind 127.0.0.1:${port}${protocol}
+  bind 127.0.0.1:${port}${scenario.tls ? secure : protocol}
   default_backend origin
 
 backend origin

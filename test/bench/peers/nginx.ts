@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { awaitPort, freePort } from '../await-ready.ts';
 import { findProgram, readVersion } from '../installed.ts';
+import type { CertificateFiles } from '../certificate.ts';
 import type { Scenario } from '../scenario.ts';
 import { runningOn } from '../workbench.ts';
 import type { Peer } from './peer.ts';
@@ -40,7 +41,7 @@ export const nginxPeer: Peer = {
   start: async (bench, scenario, backendPort) => {
     const port = await freePort();
     const file = join(bench.folder, 'nginx-proxy.conf');
-    writeFileSync(file, proxyConfiguration(bench.folder, scenario, port, backendPort));
+    writeFileSync(file, proxyConfiguration(bench.folder, bench.certificate, scenario, port, backendPort));
     const program = findProgram('nginx') ?? 'nginx';
     const child = await bench.children.start('proxy', program, ['-e', 'stderr', '-p', bench.folder, '-c', file]);
     await awaitPort(child, 'nginx', port);
@@ -48,13 +49,24 @@ export const nginxPeer: Peer = {
   },
 };
 
-function proxyConfiguration(folder: string, scenario: Scenario, port: number, backendPort: number): string {
+function proxyConfiguration(
+  folder: string,
+  { certificate, key }: CertificateFiles,
+  scenario: Scenario,
+  port: number,
+  backendPort: number,
+): string {
+  const ssl = scenario.tls ? ' ssl' : '';
+  const secure = `ssl_certificate ${certificate};
+    ssl_certificate_key ${key};
+    ssl_protocols TLSv1.3;
+    `;
   const inFlight = scenario.connections * scenario.streams;
   const server =
     scenario.protocol === 'grpc'
-      ? `listen 127.0.0.1:${port} http2;
+      ? `listen 127.0.0.1:${port}${ssl} http2;
     location / { grpc_pass grpc://backend; grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }`
-      : `listen 127.0.0.1:${port};
+      : `listen 127.0.0.1:${port}${ssl};
     location / {
       proxy_pass http://backend;
       proxy_http_version 1.1;
@@ -70,7 +82,7 @@ function proxyConfiguration(folder: string, scenario: Scenario, port: number, ba
     keepalive_timeout 600s;
   }
   server {
-    ${server}
+    ${scenario.tls ? secure : ''}${server}
   }
 }
 `;

@@ -1,18 +1,26 @@
-// The process behind the peer node-http: PROTOCOL PORT BACKEND_PORT.
+// The process behind the peer node-http: PROTOCOL PORT BACKEND_PORT [CERTIFICATE KEY].
+import { readFileSync } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
-import { connect, createServer as createHttp2Server } from 'node:http2';
+import type { RequestListener } from 'node:http';
+import { connect, createSecureServer, createServer as createHttp2Server } from 'node:http2';
 import type { IncomingHttpHeaders } from 'node:http2';
+import { createServer as createHttpsServer } from 'node:https';
 
-const [protocol, port, backendPort] = process.argv.slice(2);
+const [protocol, port, backendPort, certificate, key] = process.argv.slice(2);
+const tls =
+  certificate === undefined || key === undefined
+    ? undefined
+    : { cert: readFileSync(certificate), key: readFileSync(key), minVersion: 'TLSv1.3' as const };
 
 if (protocol === 'grpc') proxyHttp2();
 else proxyHttp1();
 
 function proxyHttp1(): void {
   const agent = new Agent({ keepAlive: true, maxFreeSockets: 1024 });
-  createServer({ noDelay: true }, (incoming, outgoing) => {
+  const options = { noDelay: true, keepAliveTimeout: 600_000 };
+  const proxy: RequestListener = (incoming, outgoing) => {
     const headers = { ...incoming.headers, 'x-forwarded-for': incoming.socket.remoteAddress ?? '' };
-    const options = {
+    const target = {
       host: '127.0.0.1',
       port: backendPort,
       method: incoming.method,
@@ -20,18 +28,22 @@ function proxyHttp1(): void {
       headers,
       agent,
     };
-    const upstream = request(options, (answer) => {
+    const upstream = request(target, (answer) => {
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(outgoing);
     });
     upstream.on('error', () => outgoing.writeHead(502).end());
     incoming.pipe(upstream);
-  }).listen(Number(port), '127.0.0.1');
+  };
+  const server = tls ? createHttpsServer({ ...options, ...tls }, proxy) : createServer(options, proxy);
+  server.listen(Number(port), '127.0.0.1');
 }
 
 function proxyHttp2(): void {
   const session = connect(`http://127.0.0.1:${backendPort}`);
-  createHttp2Server({ settings: { maxConcurrentStreams: 1024 } })
+  const settings = { maxConcurrentStreams: 1024 };
+  const server = tls ? createSecureServer({ settings, ...tls }) : createHttp2Server({ settings });
+  server
     .on('stream', (incoming, headers) => {
       const upstream = session.request({ ...headers, 'x-forwarded-for': '127.0.0.1' });
       let trailers: IncomingHttpHeaders = {};

@@ -1,4 +1,5 @@
-// What one writes in TypeScript without codecs of one's own: node:http with an Agent, node:http2 on both sides.
+// What one writes in TypeScript without codecs of one's own: node:http or node:https with an Agent, node:http2 on both
+// sides.
 import { fileURLToPath } from 'node:url';
 import { awaitPort, freePort } from '../await-ready.ts';
 import { readVersion } from '../installed.ts';
@@ -16,6 +17,7 @@ export const nodeHttpPeer: Peer = {
   start: async (bench, scenario, backendPort) => {
     const port = await freePort();
     const args = [PROGRAM, scenario.protocol, String(port), String(backendPort)];
+    if (scenario.tls) args.push(bench.certificate.certificate, bench.certificate.key);
     const child = await bench.children.start('proxy', bench.node, args);
     await awaitPort(child, 'node-http', port);
     return runningOn(bench, child, port);

@@ -27,6 +27,7 @@ export function outriggerPeer(name: string, program: string): Peer {
         program,
         'run',
         ...['--listen', listen, '--to', `127.0.0.1:${backendPort}`, '--scheme', scheme],
+        ...(scenario.tls ? ['--tls-cert', bench.certificate.certificate, '--tls-key', bench.certificate.key] : []),
         ...['--admin', '127.0.0.1:0', '--health', '127.0.0.1:0'],
       ]);
       const port = listenerPort(await awaitReadyLine(child, name));

@@ -26,7 +26,14 @@ import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { Upstream } from '../../../src/gen/outrigger/config/v1/upstream.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { endpointView, FakeSidecarView, portView, resourceView } from '../../support/fake-sidecar-view.ts';
+import {
+  certificateView,
+  endpointView,
+  FakeSidecarView,
+  portView,
+  resourceView,
+  SINCE_WALL_MS,
+} from '../../support/fake-sidecar-view.ts';
 
 // oxlint-disable-next-line typescript/no-explicit-any -- answers of a client without types
 type Message = any;
@@ -135,7 +142,14 @@ before(async () => {
     }),
     resourceView({ kind: 'Sidecar', name: 'node-1' }),
   ];
-  view.listenerList = [{ name: 'outbound/80', address: '127.0.0.1:80', error: 'taken', connections: 2 }];
+  view.listenerList = [
+    { name: 'outbound/80', address: '127.0.0.1:80', error: 'taken', connections: 2, clientCertificate: undefined },
+    { name: 'outbound/81', address: '127.0.0.1:81', error: '', connections: 0, clientCertificate: 'required' },
+  ];
+  view.certificateList = [
+    certificateView({ usedBy: ['Listener outbound/81', 'Upstream shop/cart'] }),
+    certificateView({ name: 'ca.pem', kind: 'authorities', info: undefined, error: 'ca.pem: no such file' }),
+  ];
   server = createAdminServer({ address: '127.0.0.1', port: 0, view, logger: silentLogger, clock: systemClock() });
   port = (await server.start()).port;
 });
@@ -151,7 +165,24 @@ test('GetSnapshot: everything in order, bodies but for secrets, filters and page
   assert.equal(all.snapshot, 7);
   assert.equal(all.control.state, 'connected');
   assert.equal(all.control.since.seconds, 1_700_000_000);
-  assert.deepEqual(all.listeners, [{ name: 'outbound/80', address: '127.0.0.1:80', error: 'taken', connections: 2 }]);
+  assert.deepEqual(all.listeners, [
+    {
+      name: 'outbound/80',
+      address: '127.0.0.1:80',
+      error: 'taken',
+      connections: 2,
+      tls: false,
+      client_certificate: '',
+    },
+    {
+      name: 'outbound/81',
+      address: '127.0.0.1:81',
+      error: '',
+      connections: 0,
+      tls: true,
+      client_certificate: 'required',
+    },
+  ]);
   const names = all.resources.map((resource: Message) => `${resource.kind} ${resource.name}`);
   assert.deepEqual(names, ['Sidecar node-1', 'Upstream bank/ledger', 'Upstream shop/cart', 'Secret shop/tls']);
   const [, refused, cart, secret] = all.resources;
@@ -178,7 +209,8 @@ test('GetSnapshot: everything in order, bodies but for secrets, filters and page
   let token = '';
   do {
     const page = await call(ADMIN, 'GetSnapshot', { page_size: 1, page_token: token });
-    assert.equal(page.listeners.length, token === '' ? 1 : 0);
+    assert.equal(page.listeners.length, token === '' ? 2 : 0);
+    assert.equal(page.certificates.length, token === '' ? 2 : 0);
     paged.push(...page.resources.map((resource: Message) => `${resource.kind} ${resource.name}`));
     token = page.next_page_token;
   } while (token !== '');
@@ -192,6 +224,42 @@ test('GetSnapshot: everything in order, bodies but for secrets, filters and page
     call(ADMIN, 'GetSnapshot', { kind: 'Secret', page_token: first.next_page_token }),
     invalid('page_token'),
   );
+});
+
+test('GetSnapshot: certificates with their time, names and users, and why one is missing', async () => {
+  const [certificate, authorities] = (await call(ADMIN, 'GetSnapshot', { kind: 'Sidecar' })).certificates;
+  assert.equal(certificate.name, 'Secret shop/tls');
+  assert.deepEqual(certificate.used_by, ['Listener outbound/81', 'Upstream shop/cart']);
+  assert.deepEqual(certificate.names, ['DNS:cart.shop', 'URI:spiffe://shop/cart', 'IP:10.0.0.1']);
+  assert.equal(certificate.subject, 'CN=cart');
+  assert.equal(certificate.not_after.seconds, SINCE_WALL_MS / 1000 + 86_400);
+  assert.deepEqual(
+    [authorities.kind, authorities.error, authorities.not_after],
+    ['authorities', 'ca.pem: no such file', null],
+  );
+});
+
+test('GetSnapshot: many certificates leave fewer resources on the first page, and none is lost', async () => {
+  const [keptResources, keptCertificates] = [view.resourceList, view.certificateList];
+  const { info } = certificateView();
+  assert.ok(info);
+  view.resourceList = Array.from({ length: 20 }, (_, i) =>
+    resourceView({ name: `big/${String(i).padStart(2, '0')}`, bytes: Buffer.alloc(100_000) }),
+  );
+  view.certificateList = Array.from({ length: 1000 }, (_, i) =>
+    certificateView({ name: `Secret shop/${i}`, info: { ...info, subject: `CN=${'x'.repeat(1000)}` } }),
+  );
+  try {
+    const first = await call(ADMIN, 'GetSnapshot', {});
+    assert.equal(first.certificates.length, 1000);
+    assert.ok(first.resources.length > 0 && first.resources.length < 10, `${first.resources.length}`);
+    const rest = await call(ADMIN, 'GetSnapshot', { page_token: first.next_page_token });
+    assert.equal(first.resources.length + rest.resources.length, 20);
+    assert.deepEqual(rest.certificates, []);
+  } finally {
+    view.resourceList = keptResources;
+    view.certificateList = keptCertificates;
+  }
 });
 
 test('GetSnapshot: a page of large bodies stays below what clients take', async () => {
@@ -248,6 +316,43 @@ test('ListEndpoints: ordered, filtered, paged', async () => {
   assert.deepEqual((await call(ADMIN, 'ListEndpoints', { upstream: 'no/such' })).endpoints, []);
   await assert.rejects(call(ADMIN, 'ListEndpoints', { service_port: 70_000 }), invalid('service_port'));
   await assert.rejects(call(ADMIN, 'ListEndpoints', { page_token: 'e30' }), invalid('page_token'));
+});
+
+test('ListEndpoints and WatchEndpoints show TLS towards an endpoint; without TLS there is nothing', async () => {
+  const kept = view.portList;
+  const tls = { verified: true, error: '', peer: undefined, clientNotAfterMs: undefined };
+  const peer = { alpn: 'h2', version: 'TLSv1.3', subject: 'CN=cart', notAfterMs: SINCE_WALL_MS };
+  const secure = portView({ scheme: 'https', tlsVerified: true }, [
+    endpointView({ port: 1, tls }),
+    endpointView({ port: 2, tls: { ...tls, peer, clientNotAfterMs: SINCE_WALL_MS + 1000 } }),
+    endpointView({ port: 3, tls: { ...tls, verified: false, error: 'Secret shop/id is missing' } }),
+  ]);
+  view.portList = [secure, portView({ upstream: 'shop/plain' }, [endpointView()])];
+  try {
+    const { endpoints } = await call(ADMIN, 'ListEndpoints', {});
+    const [fresh, used, broken, plain] = endpoints.map((endpoint: Message) => endpoint.tls);
+    const none = { error: '', alpn: '', version: '', subject: '', not_after: null, client_not_after: null };
+    assert.deepEqual(fresh, { ...none, unverified: false });
+    assert.deepEqual([used.alpn, used.version, used.subject], ['h2', 'TLSv1.3', 'CN=cart']);
+    assert.equal(used.not_after.seconds, SINCE_WALL_MS / 1000);
+    assert.equal(used.client_not_after.seconds, SINCE_WALL_MS / 1000 + 1);
+    assert.deepEqual(broken, { ...none, unverified: true, error: 'Secret shop/id is missing' });
+    assert.equal(plain, null);
+
+    const watching = stream(ADMIN, 'WatchEndpoints', { upstream: 'shop/cart' });
+    const next = reader(watching);
+    const initial = [await next(), await next(), await next()];
+    assert.deepEqual(
+      initial.map(({ endpoint }) => endpoint.tls.unverified),
+      [false, false, true],
+    );
+    view.emit('updated', secure, endpointView({ port: 1, tls: { ...tls, peer } }));
+    assert.equal((await next()).endpoint.tls.alpn, 'h2');
+    watching.cancel();
+    while (view.endpointWatchers.size > 0) await call(HEALTH, 'Check', {});
+  } finally {
+    view.portList = kept;
+  }
 });
 
 test('WatchEndpoints: all, then changes, and the watch is given up with the stream', async () => {
@@ -379,7 +484,11 @@ test('grpcurl lists, describes with comments, and shows resources decoded', { sk
   const described = await grpcurl(target, 'describe', ADMIN);
   assert.match(described, /Starts the drain that SIGTERM starts/);
   assert.match(described, /rpc WatchEndpoints \( .*WatchEndpointsRequest \) returns \( stream /);
+  const certificate = await grpcurl(target, 'describe', 'outrigger.admin.v1.CertificateStatus');
+  assert.match(certificate, /Keys are never shown\.\nmessage CertificateStatus \{[^]*not_after = 7;/);
+  assert.match(await grpcurl(target, 'describe', 'outrigger.admin.v1.EndpointTls'), /bool unverified = 1;/);
   const snapshot = JSON.parse(await grpcurl(target, `${ADMIN}/GetSnapshot`));
+  assert.equal(snapshot.certificates[0].fingerprint, 'ab'.repeat(32));
   const cart = snapshot.resources.find((resource: Message) => resource.name === 'shop/cart');
   assert.deepEqual(cart.resource, {
     '@type': 'type.googleapis.com/outrigger.config.v1.Upstream',

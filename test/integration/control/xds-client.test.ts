@@ -162,13 +162,13 @@ describe('XdsClient over grpc-js', () => {
       {
         name: 'x/a',
         version: '2',
-        message: { scheme: 'gopher', port_level_settings: [{ port: 1, tls: { verify: true } }] },
+        message: { scheme: 'gopher', port_level_settings: [{ port: 1, tls: { client_cert_id: '' } }] },
       },
       upstream('x/b', 'two'),
       upstream('x/unasked', 'two'),
     ]);
     const { error } = await stream.expectNack('Upstream', nonce);
-    assert.match(error, /^Upstream x\/a: .*scheme: .*; ?.*port_level_settings\[0\]\.tls: not supported yet/);
+    assert.match(error, /^Upstream x\/a: .*scheme: .*; ?.*port_level_settings\[0\]\.tls\.client_cert_id: /);
     await me.update(/x\/a=one x\/b=two/);
     assert.equal(me.state('x/a'), 'NACKED');
     const bytes = { name: 'x/a', version: '3', bytes: Buffer.from('ffffff', 'hex') };

@@ -197,7 +197,15 @@ describe('outrigger run', () => {
       [['run', 'show'], /unexpected argument 'show'/],
       [['run', '--to', '127.0.0.1:1'], /^outrigger: --to belongs to the --listen before it/],
       [['run', '--admin', 'x'], /^outrigger: --admin: /],
-      [['run', '--listen', '0', '--to', '127.0.0.1:1', '--scheme', 'https'], /^outrigger: --scheme: 'https'/],
+      [['run', '--listen', '0', '--to', '127.0.0.1:1', '--scheme', 'tcp'], /^outrigger: --scheme: 'tcp'/],
+      [['run', '--tls-cert', 'c.pem'], /^outrigger: --tls-cert belongs to the --listen before it/],
+      [['run', '--listen', '0', '--to', '127.0.0.1:1', '--to-ca', 'c'], /^outrigger: --to-ca needs --scheme https or/],
+      [
+        ['run', '--listen', '0', '--to', '127.0.0.1:1', '--tls-cert', join(directory, 'no.pem'), '--tls-key', 'k'],
+        /^outrigger: --tls-cert \/.*\/no\.pem: does not exist; create it or correct the path\n$/,
+      ],
+      [['run', '--control-ca', 'c.pem'], /^outrigger: --control-ca: there is no control plane; add --control/],
+      [['run', '--control', '127.0.0.1:1', '--control-ca', file], /^outrigger: --control-ca .*bad\.yaml: .* not PEM/],
       [['run', '-c', file], /bad\.yaml: .*admin.*drian_timeout|bad\.yaml: .*drian_timeout.*/],
       [['run', '-c', broken], /broken\.yaml: .* line 2/],
       [['config', 'show', 'me'], /unexpected argument 'me'/],
@@ -265,14 +273,18 @@ describe('outrigger run', () => {
       runProgram(['control', '--dir', join(file, 'below')]),
       runProgram(['control', '--dir', directory], bad),
       runProgram(['control', '--dir', directory, '--ads', 'x'], bad),
+      runProgram(['control', '--dir', directory, '--ads-cert', 'c.pem']),
+      runProgram(['control', '--dir', directory, '--ads-cert', file, '--ads-key', join(directory, 'no.pem')]),
     ]);
     assert.deepEqual(
       results.map(({ status }) => status),
-      [2, 2, 2, 2],
+      [2, 2, 2, 2, 2, 2],
     );
     assert.match(results[0].log, /--dir .*file\.yaml: there is no such directory/);
     assert.match(results[2].log, /^outrigger: OUTRIGGER_ADS: port '99999'/);
     assert.match(results[3].log, /^outrigger: --ads: 'x'/);
+    assert.match(results[4].log, /^outrigger: --ads-cert: needs --ads-key\n$/);
+    assert.match(results[5].log, /^outrigger: --ads-key .*no\.pem: does not exist/);
   });
 
   it('--help and --version', async () => {

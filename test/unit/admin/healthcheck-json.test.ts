@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { healthcheckPage } from '../../../src/admin/healthcheck-json.ts';
-import { endpointView, FakeSidecarView, portView } from '../../support/fake-sidecar-view.ts';
+import { endpointView, FakeSidecarView, portView, SINCE_WALL_MS } from '../../support/fake-sidecar-view.ts';
 
 function read(view: FakeSidecarView, rest: string, html = false): { status: number; text: string } {
   const { status, body } = healthcheckPage(view, rest, html);
@@ -80,6 +80,31 @@ test('unknown ids are 404, unknown kinds 400, with the reason', () => {
     assert.equal(status, 400, path);
     assert.ok(JSON.parse(text).error_msg.length > 0);
   }
+});
+
+test('HTML marks what is not verified, and what is wrong with TLS', () => {
+  const view = new FakeSidecarView();
+  const peer = { alpn: 'h2', version: 'TLSv1.3', subject: 'CN=cart', notAfterMs: SINCE_WALL_MS };
+  const tls = { verified: true, error: '', peer: undefined, clientNotAfterMs: undefined };
+  view.portList = [
+    portView({ checks: { type: 'https', host: undefined } }, [
+      endpointView({ port: 1 }),
+      endpointView({ port: 2, tls }),
+      endpointView({ port: 3, tls: { ...tls, peer: { ...peer, alpn: '' } } }),
+      endpointView({ port: 4, tls: { ...tls, verified: false, peer } }),
+      endpointView({ port: 5, tls: { ...tls, error: '<Secret shop/ca is missing>' } }),
+    ]),
+  ];
+  const rows = read(view, '', true).text.split('\n').slice(2, 7);
+  const cells = rows.map((row) => /<td[^<]*<\/td>(?=<\/tr>)/.exec(row)?.[0]);
+  assert.deepEqual(cells, [
+    '<td></td>',
+    '<td>verified</td>',
+    '<td>verified, TLSv1.3, expires 2023-11-14T22:13:20.000Z</td>',
+    '<td class="unsafe">not verified, TLSv1.3, h2, expires 2023-11-14T22:13:20.000Z</td>',
+    '<td class="unsafe">verified, &#60;Secret shop/ca is missing&#62;</td>',
+  ]);
+  assert.equal(JSON.parse(read(view, '').text)[0].type, 'https');
 });
 
 test('HTML is escaped', () => {

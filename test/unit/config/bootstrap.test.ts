@@ -30,7 +30,25 @@ test('an empty file, and one that states everything', () => {
       log_level: 'debug',
       pod_ip: '10.0.0.9',
       services: ['shop/cart'],
-      listeners: [{ listen: '8080', to: ['10.0.0.5:80', 'localhost:81'], scheme: 'grpc' }],
+      listeners: [
+        {
+          listen: '8080',
+          to: ['10.0.0.5:80', 'localhost:81'],
+          scheme: 'grpcs',
+          tls: {
+            certificates: [{ certificate_file: '/etc/tls/web.pem', key_file: '/etc/tls/web-key.pem' }],
+            client_certificate: 'required',
+            client_ca: { file: '/etc/tls/ca.pem' },
+            client_names: [{ uri: 'spiffe://example.org/ns/a/sa/b' }],
+          },
+          to_tls: { ca: { file: '/etc/tls/ca.pem' }, server_names: [{ dns: 'b.example.org' }] },
+        },
+      ],
+      control_tls: {
+        ca_file: '/etc/tls/ca.pem',
+        certificate_file: '/etc/tls/node.pem',
+        key_file: '/etc/tls/node-key.pem',
+      },
     },
   });
   assert.ok(result.ok);
@@ -66,8 +84,35 @@ test('each value is checked, with its place', () => {
       "spec.listeners[0].to[0]: 'a.example' is a DNS name, and DNS is not supported yet: give an IP address",
     ],
     [
-      { listeners: [{ listen: '1', to: ['10.0.0.1:1'], scheme: 'https' }] },
-      "spec.listeners[0].scheme: 'https' is not supported yet",
+      { listeners: [{ listen: '1', to: ['10.0.0.1:1'], scheme: 'htps' }] },
+      "spec.listeners[0].scheme: 'htps' is none of http, https, grpc, grpcs: did you mean 'https'?",
+    ],
+    [{ control_tls: { ca_file: '' } }, 'spec.control_tls.ca_file: required: the path of a PEM file'],
+    [{ control_tls: { certificate_file: '/c' } }, 'spec.control_tls.key_file: required beside certificate_file'],
+    [{ control_tls: { key_file: '/k' } }, 'spec.control_tls.certificate_file: required beside key_file'],
+    [
+      { listeners: [{ listen: '1', to: ['10.0.0.1:1'], tls: {} }] },
+      'spec.listeners[0].tls.certificates: required: at least one',
+    ],
+    [
+      { listeners: [{ listen: '1', to: ['10.0.0.1:1'], tls: { certificates: [{ secret: 'a/b' }] } }] },
+      'spec.listeners[0].tls.certificates[0].secret: a static listener takes no Secret; give certificate_file and key_file instead',
+    ],
+    [
+      { listeners: [{ listen: '1', to: ['10.0.0.1:1'], to_tls: { server_name: 'a' } }] },
+      "spec.listeners[0].to_tls: needs scheme https or grpcs, not 'http'",
+    ],
+    [
+      { listeners: [{ listen: '1', to: ['10.0.0.1:1'], scheme: 'https', to_tls: { ca: { secret: 'a/b' } } }] },
+      'spec.listeners[0].to_tls.ca.secret: a static listener takes no Secret; give file instead',
+    ],
+    [
+      { listeners: [{ listen: '1', to: ['10.0.0.1:1'], scheme: 'https', to_tls: { client_cert_id: 'a' } }] },
+      'spec.listeners[0].to_tls.client_cert_id: a static listener takes no Secret; give client_certificate with certificate_file and key_file instead',
+    ],
+    [
+      { listeners: [{ listen: '1', to: ['10.0.0.1:1'], scheme: 'grpcs', to_tls: { server_name: '*.a' } }] },
+      "spec.listeners[0].to_tls.server_name: '*.a' is no DNS name and no IP address; wildcards stand in certificates only",
     ],
     [{ drain_timout: 1 }, "spec.drain_timout: unknown key: did you mean 'drain_timeout'?"],
   ];

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { EMPTY_SNAPSHOT, type Snapshot } from '../../../src/model/snapshot.ts';
 import { buildSnapshot } from '../../../src/config/builder.ts';
 import type { Resource } from '../../../src/config/resource.ts';
+import { issueAuthority, issueCertificate, type TestCertificate } from '../../support/certificates.ts';
 import { resource, ResourceStore } from '../../support/resources.ts';
 
 const CART = { upstream: 'shop/cart', servicePort: 80 };
@@ -39,6 +40,7 @@ test('a whole tree', () => {
         address: undefined,
         port: 80,
         protocols: 'auto',
+        tls: undefined,
         targets: [
           {
             port: 'shop/cart/80',
@@ -126,6 +128,124 @@ test('inline nodes stand instead of Endpoints, with port 80 by default', () => {
       ['::1', 81, 2],
     ],
   );
+});
+
+test('inline nodes without a port have the one of the scheme of their service port', () => {
+  const store = shop();
+  const listener = { port: 80, targets: [CART, { ...CART, servicePort: 81, authorities: ['secure.cart'] }] };
+  store.set(
+    resource('Listener', 'outbound/80', listener),
+    resource('Upstream', 'shop/cart', {
+      scheme: 'grpcs',
+      nodes: [{ host: '10.9.9.9' }, { host: '10.9.9.10', port: 81 }],
+      portLevelSettings: [{ port: 80, scheme: 'http' }],
+    }),
+  );
+  const ports = (key: string): unknown =>
+    build(store)
+      .ports.get(key)
+      ?.endpoints.map(({ port }) => port);
+  assert.deepEqual(ports('shop/cart/80'), [81, 80]);
+  assert.deepEqual(ports('shop/cart/81'), [81, 443]);
+});
+
+const authority = await issueAuthority();
+
+function secret(name: string, pair: TestCertificate): Resource {
+  return resource('Secret', name, {
+    certificate: Buffer.from(pair.certificatePem),
+    privateKey: Buffer.from(pair.keyPem),
+    ca: Buffer.from(authority.certificatePem),
+  });
+}
+
+test('tls of a listener', () => {
+  const store = shop();
+  const tls = {
+    certificates: [{ secret: 'shop/server' }, { certificateFile: 'cert.pem', keyFile: 'key.pem' }],
+    clientCertificate: 'required',
+    clientCa: { secret: 'shop/ca' },
+    clientNames: [{ uri: 'spiffe://example.org/a' }, { dns: 'a.example' }],
+  };
+  store.set(resource('Listener', 'outbound/80', { port: 80, targets: [CART], tls }));
+  const first = build(store);
+  assert.deepEqual(first.listeners.get('outbound/80')?.tls, {
+    certificates: [
+      { kind: 'secret', name: 'shop/server' },
+      { kind: 'files', certificateFile: 'cert.pem', keyFile: 'key.pem' },
+    ],
+    clientCertificate: 'required',
+    clientCa: { kind: 'secret', name: 'shop/ca' },
+    clientNames: [
+      { type: 'uri', value: 'spiffe://example.org/a' },
+      { type: 'dns', value: 'a.example' },
+    ],
+  });
+  store.set(resource('Listener', 'outbound/80', { port: 80, targets: [CART], tls }));
+  assert.equal(build(store, first), first);
+  const open = { certificates: [{ secret: 'shop/server' }] };
+  store.set(resource('Listener', 'outbound/80', { port: 80, targets: [CART], tls: open }));
+  const second = build(store, first);
+  assert.deepEqual(second.listeners.get('outbound/80')?.tls, {
+    certificates: [{ kind: 'secret', name: 'shop/server' }],
+    clientCertificate: 'none',
+    clientCa: undefined,
+    clientNames: [],
+  });
+});
+
+test('Secrets: those that the tree names and that are here, the same objects while they hold the same', async () => {
+  const pair = await issueCertificate(authority, { dns: ['cart.example'] });
+  const store = shop();
+  const tls = { certificates: [{ secret: 'shop/server' }] };
+  store.set(
+    resource('Listener', 'outbound/80', { port: 80, targets: [CART, BLOG], tls }),
+    resource('Upstream', 'blog/blog', { portLevelSettings: [{ port: 9, tls: { clientCertId: 'blog/client' } }] }),
+    secret('shop/server', pair),
+    secret('shop/other', pair),
+  );
+  const first = build(store);
+  assert.deepEqual([...first.secrets.keys()], ['shop/server']);
+  assert.deepEqual(first.secrets.get('shop/server')?.certificate?.info.names.dns, ['cart.example']);
+  assert.equal(first.secrets.get('shop/server')?.authorities?.pem.includes('CERTIFICATE'), true);
+  assert.equal(build(store, first), first);
+  // It came again: parsed again, found equal, and known from then on.
+  store.set(secret('shop/server', pair));
+  assert.equal(build(store, first), first);
+
+  store.set(secret('blog/client', pair));
+  const second = build(store, first);
+  assert.deepEqual([...second.secrets.keys()], ['shop/server', 'blog/client']);
+  assert.equal(second.secrets.get('shop/server'), first.secrets.get('shop/server'));
+  assert.equal(second.ports, first.ports);
+  assert.equal(second.listeners, first.listeners);
+
+  store.set(secret('shop/server', await issueCertificate(authority, { dns: ['cart.example'] })));
+  const third = build(store, second);
+  assert.equal(third.number, 3);
+  assert.notEqual(third.secrets.get('shop/server'), second.secrets.get('shop/server'));
+  assert.equal(third.secrets.get('blog/client'), second.secrets.get('blog/client'));
+
+  store.set(resource('Listener', 'outbound/80', { port: 80, targets: [CART, BLOG] }));
+  const fourth = build(store, third);
+  assert.deepEqual([...fourth.secrets.keys()], ['blog/client']);
+});
+
+test('an Upstream with an inline key that came again is the same port', async () => {
+  const pair = await issueCertificate(authority, { dns: ['client.example'] });
+  const withKey = ({ certificatePem, keyPem }: TestCertificate): Resource =>
+    resource('Upstream', 'shop/cart', {
+      scheme: 'https',
+      tls: { clientCert: certificatePem, clientKey: keyPem, caCerts: [authority.certificatePem] },
+    });
+  const store = shop();
+  store.set(withKey(pair));
+  const first = build(store);
+  store.set(withKey(pair));
+  assert.equal(build(store, first), first);
+  // Another key alone is another policy, though keys aren't shown.
+  store.set(withKey(await issueCertificate(authority, { dns: ['client.example'] })));
+  assert.notEqual(build(store, first).ports.get('shop/cart/80'), first.ports.get('shop/cart/80'));
 });
 
 test('targets: stated authorities stand above defaults, and the plain name goes to the first', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { inspect } from 'node:util';
 import fc from 'fast-check';
 import {
   DEFAULT_ACTIVE,
@@ -11,6 +12,7 @@ import {
 import type { PortPolicy } from '../../../src/model/policy.ts';
 import { effectivePolicy } from '../../../src/config/effective-policy.ts';
 import type { Messages } from '../../../src/config/resource.ts';
+import { issueAuthority, issueCertificate } from '../../support/certificates.ts';
 import { type DeepPartial, resource } from '../../support/resources.ts';
 
 type Partial = DeepPartial<Messages['Upstream']>;
@@ -40,9 +42,22 @@ test('defaults', () => {
     attempts: { maxAttempts: undefined },
     timeout: DEFAULT_TIMEOUT,
     keepalivePool: DEFAULT_KEEPALIVE,
+    host: { passHost: 'pass', upstreamHost: '' },
+    tls: undefined,
     checks: undefined,
   });
-  for (const path of ['type', 'scheme', 'retries', 'max_attempts', 'timeout.read', 'checks.active', 'checks.passive']) {
+  for (const path of [
+    'type',
+    'scheme',
+    'pass_host',
+    'upstream_host',
+    'tls',
+    'retries',
+    'max_attempts',
+    'timeout.read',
+    'checks.active',
+    'checks.passive',
+  ]) {
     assert.equal(from(path), 'default', path);
   }
 });
@@ -172,7 +187,7 @@ test('checks.active: every member reaches the policy', () => {
   const { policy } = effective({
     checks: {
       active: {
-        type: 'tcp',
+        type: 'https',
         timeout: 0.5,
         concurrency: 3,
         host: 'a.example',
@@ -181,13 +196,15 @@ test('checks.active: every member reaches the policy', () => {
         httpMethod: 'HEAD',
         reqHeaders: ['User-Agent:  probe ', 'X-A: b: c'],
         grpcService: 's',
+        httpsVerifyCertificate: false,
         healthy: { interval: 2, httpStatuses: [201], successes: 3 },
         unhealthy: { interval: 4, httpStatuses: [500], httpFailures: 6, tcpFailures: 7, timeouts: 8 },
       },
     },
   });
   assert.deepEqual(policy.checks?.active, {
-    type: 'tcp',
+    type: 'https',
+    verifyCertificate: false,
     timeoutMs: 500,
     concurrency: 3,
     host: 'a.example',
@@ -199,6 +216,137 @@ test('checks.active: every member reaches the policy', () => {
     healthy: { intervalMs: 2000, statuses: [201], successes: 3 },
     unhealthy: { intervalMs: 4000, statuses: [500], httpFailures: 6, tcpFailures: 7, timeouts: 8 },
   });
+});
+
+test('{pass_host, upstream_host} is one group', () => {
+  const rewrite = { passHost: 'rewrite', upstreamHost: 'a.example:8443' };
+  const inherited = effective(rewrite);
+  assert.deepEqual(inherited.policy.host, rewrite);
+  assert.deepEqual([inherited.from('pass_host'), inherited.from('upstream_host')], ['upstream', 'upstream']);
+  const node = effective(rewrite, { passHost: 'node' });
+  assert.deepEqual(node.policy.host, { passHost: 'node', upstreamHost: '' });
+  assert.deepEqual([node.from('pass_host'), node.from('upstream_host')], [AT_PORT, 'default']);
+  // A host without `rewrite` at its own level has no effect, and takes the group over.
+  const lone = effective(rewrite, { upstreamHost: 'b.example' });
+  assert.deepEqual(lone.policy.host, { passHost: 'pass', upstreamHost: '' });
+  assert.deepEqual([lone.from('pass_host'), lone.from('upstream_host')], ['default', AT_PORT]);
+});
+
+const authority = await issueAuthority();
+const second = await issueAuthority({ commonName: 'second authority' });
+const pair = await issueCertificate(authority, { dns: ['client.example'] });
+const DEFAULT_TLS = {
+  verify: true,
+  ca: { kind: 'system' },
+  clientCertificate: undefined,
+  serverName: undefined,
+  serverNames: [],
+};
+
+test('tls is there where the scheme or the active check speaks it', () => {
+  for (const scheme of ['https', 'grpcs']) {
+    assert.deepEqual(effective({ scheme }).policy.tls, DEFAULT_TLS);
+    assert.equal(effective({ scheme }).from('tls'), 'default');
+    assert.deepEqual(effective({}, { scheme }).policy.tls, DEFAULT_TLS);
+  }
+  assert.equal(effective({ scheme: 'https' }, { scheme: 'http' }).policy.tls, undefined);
+  assert.equal(effective({ scheme: 'grpc', tls: { verify: false } }).policy.tls, undefined);
+  assert.equal(effective({ scheme: 'grpc', tls: { verify: false } }).from('tls'), 'upstream');
+  const probed = effective({ tls: { verify: false }, checks: { active: { type: 'https' } } });
+  assert.deepEqual(probed.policy.tls, { ...DEFAULT_TLS, verify: false });
+  assert.equal(probed.policy.checks?.active?.type, 'https');
+  const off = { checks: { active: { off: true } } };
+  assert.equal(effective({ checks: { active: { type: 'https' } } }, off).policy.tls, undefined);
+});
+
+test('tls: every member reaches the policy', () => {
+  const byReference = effective({
+    scheme: 'https',
+    tls: {
+      clientCertificate: { certificateFile: 'cert.pem', keyFile: 'key.pem' },
+      verify: false,
+      ca: { file: 'ca.pem' },
+      serverName: 'a.example',
+      serverNames: [{ uri: 'spiffe://example.org/a' }, { dns: 'a' }],
+    },
+  });
+  assert.deepEqual(byReference.policy.tls, {
+    verify: false,
+    ca: { kind: 'file', file: 'ca.pem' },
+    clientCertificate: { kind: 'files', certificateFile: 'cert.pem', keyFile: 'key.pem' },
+    serverName: 'a.example',
+    serverNames: [
+      { type: 'uri', value: 'spiffe://example.org/a' },
+      { type: 'dns', value: 'a' },
+    ],
+  });
+  const sources = (tls: Partial['tls']): unknown => {
+    const { policy } = effective({ scheme: 'https', tls: tls ?? {} });
+    return [policy.tls?.clientCertificate, policy.tls?.ca];
+  };
+  assert.deepEqual(sources({ clientCertId: 'shop/client', ca: { secret: 'shop/ca' } }), [
+    { kind: 'secret', name: 'shop/client' },
+    { kind: 'secret', name: 'shop/ca' },
+  ]);
+  assert.deepEqual(sources({ clientCertificate: { secret: 'shop/client' } }), [
+    { kind: 'secret', name: 'shop/client' },
+    { kind: 'system' },
+  ]);
+  assert.deepEqual(sources({ clientCert: pair.certificatePem, clientKey: '[redacted]' }), [
+    { kind: 'secret', name: 'client_key of Upstream shop/cart' },
+    { kind: 'system' },
+  ]);
+});
+
+test('tls: what stands in the Upstream itself', () => {
+  const { policy } = effective({
+    scheme: 'https',
+    tls: {
+      clientCert: pair.certificatePem,
+      clientKey: pair.keyPem,
+      caCerts: [authority.certificatePem, second.certificatePem.trimEnd()],
+    },
+  });
+  const { clientCertificate, ca } = policy.tls ?? {};
+  assert.ok(clientCertificate?.kind === 'inline' && ca?.kind === 'inline');
+  assert.equal(clientCertificate.owner, 'Upstream shop/cart');
+  assert.deepEqual(clientCertificate.material.info.names.dns, ['client.example']);
+  assert.equal(clientCertificate.material.key.reveal().trim(), pair.keyPem.trim());
+  assert.equal(ca.owner, 'Upstream shop/cart');
+  assert.equal(ca.material.pem.split('-----BEGIN CERTIFICATE-----').length, 3);
+  // Nothing that prints a policy prints the key.
+  assert.doesNotMatch(JSON.stringify(policy), /PRIVATE KEY/);
+  assert.doesNotMatch(inspect(policy, { depth: 10, showHidden: true }), /PRIVATE KEY/);
+});
+
+test('tls is one group, and off at a port', () => {
+  const upstream = { scheme: 'https', tls: { verify: false, serverName: 'a.example', clientCertId: 'shop/client' } };
+  const port = effective(upstream, { tls: { serverName: 'b.example' } });
+  assert.deepEqual(port.policy.tls, { ...DEFAULT_TLS, serverName: 'b.example' });
+  assert.deepEqual(['tls', 'tls.server_name', 'tls.verify', 'tls.client_cert_id', 'tls.ca'].map(port.from), [
+    AT_PORT,
+    AT_PORT,
+    'default',
+    'default',
+    'default',
+  ]);
+  const inherited = effective(upstream);
+  assert.deepEqual(inherited.policy.tls, {
+    ...DEFAULT_TLS,
+    verify: false,
+    serverName: 'a.example',
+    clientCertificate: { kind: 'secret', name: 'shop/client' },
+  });
+  assert.deepEqual(['tls', 'tls.verify', 'tls.client_cert_id'].map(inherited.from), [
+    'upstream',
+    'upstream',
+    'upstream',
+  ]);
+  const off = effective(upstream, { tls: { off: true } });
+  assert.deepEqual(off.policy.tls, DEFAULT_TLS);
+  assert.deepEqual(['tls', 'tls.verify'].map(off.from), [AT_PORT, undefined]);
+  // An empty group is a group.
+  assert.deepEqual(effective(upstream, { tls: {} }).policy.tls, DEFAULT_TLS);
 });
 
 test('active without unhealthy is filled with its defaults', () => {

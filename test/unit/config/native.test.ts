@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { readNative, writeNative } from '../../../src/config/native.ts';
 import { describeProblems, type Resource } from '../../../src/config/resource.ts';
+import { issueAuthority, issueCertificate } from '../../support/certificates.ts';
 import { encode } from '../../support/resources.ts';
 
 const apiVersion = 'outrigger.config/v1';
@@ -187,10 +188,10 @@ test('wrong types', () => {
 });
 
 test('problems of values carry the place in the document, and come with those of shape', () => {
-  assert.deepEqual(problems(upstream({ retires: 1, timeout: { read: 0 }, scheme: 'https', type: 7 })), [
+  assert.deepEqual(problems(upstream({ retires: 1, timeout: { read: 0 }, scheme: 'udp', type: 7 })), [
     "spec.retires: unknown key: did you mean 'retries'?",
     'spec.type: must be a string, not a number; put it in quotes',
-    "spec.scheme: 'https' is not supported yet",
+    "spec.scheme: 'udp' is not supported yet",
     'spec.timeout.read: must be greater than 0',
   ]);
   const listener = (spec: unknown): string[] =>
@@ -201,13 +202,60 @@ test('problems of values carry the place in the document, and come with those of
     "spec.prot: unknown key: did you mean 'port'?",
     'spec.port: required; 0 takes a free one',
   ]);
-  assert.deepEqual(problems({ apiVersion, kind: 'Secret', metadata: { name: 'tls' }, spec: { private_key: 'AAAA' } }), [
-    'Secret: not supported yet',
+  const secret = (spec: unknown): string[] => problems({ apiVersion, kind: 'Secret', metadata: { name: 'tls' }, spec });
+  const notBytes = 'must be PEM text that starts with -----BEGIN, or a string of base64';
+  assert.deepEqual(secret({}), ['required: certificate with private_key, or ca, or all three']);
+  assert.deepEqual(secret({ private_key: 'AAAA' }), [
+    'spec.certificate: required beside private_key',
+    'spec.private_key: must be PEM text of 64 to 65536 bytes, not 3',
   ]);
-  assert.deepEqual(
-    problems({ apiVersion, kind: 'Secret', metadata: { name: 'tls' }, spec: { private_key: 'S E C' } }),
-    ['spec.private_key: must be a string of base64', 'Secret: not supported yet'],
+  // The key can't be read, so that it is missing is no news.
+  assert.deepEqual(secret({ certificate: 'A'.repeat(200), private_key: 'S E C' }), [`spec.private_key: ${notBytes}`]);
+  assert.deepEqual(secret({ ca: 7 }), [
+    `spec.ca: ${notBytes}`,
+    'required: certificate with private_key, or ca, or all three',
+  ]);
+});
+
+test('a Secret: PEM text and its base64 give the same bytes', async () => {
+  const authority = await issueAuthority();
+  const { certificatePem, keyPem } = await issueCertificate(authority, { dns: ['a.example'] });
+  const spec = { certificate: certificatePem, private_key: keyPem, ca: authority.certificatePem };
+  const secret = (one: object): Resource =>
+    read({ apiVersion, kind: 'Secret', metadata: { namespace: 'shop', name: 'tls' }, spec: one });
+  const base64 = Object.fromEntries(
+    Object.entries(spec).map(([key, pem]) => [key, Buffer.from(pem).toString('base64')]),
   );
+  const [asText, asBase64] = [secret(spec), secret(base64)];
+  assert.equal(asText.name, 'shop/tls');
+  assert.deepEqual(Buffer.from(asText.bytes), Buffer.from(asBase64.bytes));
+  assert.equal((asText as Resource<'Secret'>).message.privateKey.toString(), keyPem);
+});
+
+test('no problem of an Upstream shows a key, whatever is wrong around it', () => {
+  const key = `-----BEGIN PRIVATE KEY-----\n${'CANARY'.repeat(20)}\n-----END PRIVATE KEY-----\n`;
+  const wrong: readonly unknown[] = [
+    { tls: { client_key: key } },
+    { tls: { client_key: [key] } },
+    { tls: { client_key: { [key]: 1 } } },
+    { tls: { clientKey: key, client_key: key } },
+    { tls: { client_cert: key, client_key: key } },
+    { tls: key },
+    { tls: { [key]: key } },
+    { tls: { off: key, verify: key } },
+    { scheme: key, labels: { [key]: 'a b', a: `b ${key}` }, upstream_host: key, desc: key.repeat(5) },
+    { nodes: { [key]: 1 }, checks: { active: { host: key, http_path: key, req_headers: [key] } } },
+    { nodes: [{ host: key }], timeout: { read: key }, port_level_settings: [{ port: key, tls: { client_key: key } }] },
+  ];
+  for (const spec of wrong) {
+    const found = problems(upstream(spec));
+    assert.notEqual(found.length, 0);
+    assert.doesNotMatch(found.join(), /CANARY/);
+  }
+  assert.deepEqual(problems(upstream({ scheme: key })), ['spec.scheme: PEM text is none of http, https, grpc, grpcs']);
+  assert.deepEqual(problems(upstream({ nodes: { [key]: 1 } })), ['spec.nodes["PEM text"]: PEM text is not HOST:PORT']);
+  const named = problems({ apiVersion: key, kind: key, metadata: { name: key, namespace: `/${key}` }, spec: {} });
+  assert.doesNotMatch(named.join(), /CANARY/);
 });
 
 test('nodes as a map', () => {

@@ -4,18 +4,20 @@ import { parseArgs } from 'node:util';
 import { describe, it } from 'node:test';
 import { COMMANDS, flagOptions } from '../../../src/cli/usage.ts';
 import { readBootstrap } from '../../../src/config/bootstrap.ts';
+import { readListenFlags } from '../../../src/config/listen-flags.ts';
 import {
   parseDurationMs,
-  readListenFlags,
   resolveLogLevel,
   resolveSettings,
   settingNames,
   SettingsError,
   type Environment,
   type Origin,
+  type Resolved,
   type Settings,
-  type StaticListenerSetting,
+  type SimpleSetting,
 } from '../../../src/config/settings.ts';
+import type { TlsFiles } from '../../../src/config/tls-files.ts';
 import type { Bootstrap } from '../../../src/gen/outrigger/config/v1/bootstrap.ts';
 
 function bootstrap(spec: Record<string, unknown>): Bootstrap {
@@ -29,13 +31,13 @@ function resolve(
   args: readonly string[] = [],
   environment: Environment = {},
   file?: Record<string, unknown>,
-): { settings: Settings; origin: (name: keyof Settings) => Origin | undefined } {
+): Resolved & { origin: (name: keyof Settings) => Origin | undefined } {
   const command = COMMANDS['run'];
   assert.ok(command);
   const { values, tokens } = parseArgs({ args: [...args], options: flagOptions(command), tokens: true });
   const read = file && bootstrap(file);
-  const { settings, origins } = resolveSettings(values, environment, read, 'b.yaml', readListenFlags(tokens));
-  return { settings, origin: (name) => origins.get(name) };
+  const resolved = resolveSettings(values, environment, read, 'b.yaml', readListenFlags(tokens));
+  return { ...resolved, origin: (name) => resolved.origins.get(name) };
 }
 
 function failure(args: readonly string[], environment: Environment = {}, file?: Record<string, unknown>): string {
@@ -50,7 +52,7 @@ function failure(args: readonly string[], environment: Environment = {}, file?: 
 
 /** For each setting: a value as flag, as variable and in the file, and what they mean. */
 const CASES: Record<
-  Exclude<keyof Settings, 'listeners'>,
+  SimpleSetting,
   { flag: [string, unknown]; variable: [string, unknown]; file: [string, unknown, unknown]; fallback: unknown }
 > = {
   nodeId: { flag: ['f', 'f'], variable: ['v', 'v'], file: ['node_id', 'n', 'n'], fallback: hostname() },
@@ -129,7 +131,6 @@ describe('resolveSettings', () => {
       Object.keys(CASES),
     );
     for (const { name, flag, environment } of settingNames()) {
-      if (name === 'listeners') continue;
       const { flag: byFlag, variable, file, fallback } = CASES[name];
       const args = [`--${flag}`, byFlag[0]];
       const variables = { [environment]: variable[0] };
@@ -154,7 +155,7 @@ describe('resolveSettings', () => {
   });
 
   it('every bad value names its place, as flag and as variable', () => {
-    const bad: [name: keyof Settings, text: string, reason: RegExp][] = [
+    const bad: [name: SimpleSetting, text: string, reason: RegExp][] = [
       ['nodeId', 'a b', /blanks/],
       ['control', 'nowhere', /'nowhere' has no port: it must be HOST:PORT/],
       ['control', 'a:1,b:99999', /port '99999' must be between 1 and 65535/],
@@ -200,64 +201,119 @@ describe('resolveSettings', () => {
 });
 
 describe('listeners', () => {
-  const one = { listen: host('127.0.0.1', 80), to: [host('10.0.0.1', 1), host('10.0.0.2', 2)], scheme: 'grpc' };
-  const two = { listen: host('0.0.0.0', 81), to: [host('::1', 3)], scheme: 'http' };
-
-  function flags(...args: string[]): readonly StaticListenerSetting[] {
-    return resolve(args).settings.listeners;
-  }
-
-  it('what follows a --listen belongs to it', () => {
-    assert.deepEqual(
-      flags(
-        '--listen',
-        '80',
-        '--to',
-        '10.0.0.1:1,10.0.0.2:2',
-        '--scheme',
-        'grpc',
-        '--listen=0.0.0.0:81',
-        '--to=[::1]:3',
-      ),
-      [one, two],
-    );
-    assert.deepEqual(
-      flags('--listen', '80', '--scheme', 'grpc', '--to', '10.0.0.1:1', '--to', '10.0.0.2:2', '--admin', '0'),
-      [one],
-    );
-  });
-
-  it('--to and --scheme need a --listen before them, and a --listen needs a --to', () => {
-    assert.equal(failure(['--to', '10.0.0.1:1']), '--to belongs to the --listen before it, and there is none');
-    assert.match(failure(['--scheme', 'grpc', '--listen', '80', '--to', '10.0.0.1:1']), /^--scheme belongs to/);
-    assert.equal(
-      failure(['--listen', '80', '--listen', '81', '--to', '10.0.0.1:1']),
-      '--listen 80 needs --to HOST:PORT',
-    );
-  });
-
-  it('bad addresses and schemes name the flag', () => {
-    assert.match(failure(['--listen', 'x']), /^--listen: 'x'/);
-    assert.match(failure(['--listen', 'web:80', '--to', '10.0.0.1:1']), /^--listen: 'web' is a DNS name/);
-    assert.match(failure(['--listen', '80', '--to', '10.0.0.1']), /^--to: '10.0.0.1' has no port/);
-    assert.match(failure(['--listen', '80', '--to', '10.0.0.1:0']), /^--to: port '0' must be between 1 and 65535/);
-    assert.match(failure(['--listen', '80', '--to', 'web:80']), /^--to: 'web' is a DNS name/);
-    assert.match(failure(['--listen', '80', '--to', '1.1.1.1:1', '--scheme', 'grcp']), /^--scheme: 'grcp' .*'grpc'/);
-    assert.equal(
-      failure(['--listen', '80', '--to', '1.1.1.1:1', '--scheme', 'https']),
-      "--scheme: 'https' is not supported yet",
-    );
-  });
+  const plain = { tls: undefined, toTls: undefined };
+  const fromFile = { listen: host('0.0.0.0', 81), to: [host('::1', 3)], scheme: 'http', ...plain };
 
   it('those of the file are used where no flag gives any', () => {
     const file = { listeners: [{ listen: '0.0.0.0:81', to: ['[::1]:3'] }] };
-    const fromFile = resolve([], {}, file);
-    assert.deepEqual(fromFile.settings.listeners, [two]);
-    assert.equal(fromFile.origin('listeners'), 'file');
-    const fromFlags = resolve(['--listen', '80', '--to', '10.0.0.1:1,10.0.0.2:2', '--scheme', 'grpc'], {}, file);
-    assert.deepEqual(fromFlags.settings.listeners, [one]);
-    assert.equal(fromFlags.origin('listeners'), 'flag');
+    const byFile = resolve([], {}, file);
+    assert.deepEqual(byFile.settings.listeners, [fromFile]);
+    assert.equal(byFile.origin('listeners'), 'file');
+    const byFlag = resolve(['--listen', '80', '--to', '10.0.0.1:1'], {}, file);
+    assert.deepEqual(byFlag.settings.listeners, [
+      { listen: host('127.0.0.1', 80), to: [host('10.0.0.1', 1)], scheme: 'http', ...plain },
+    ]);
+    assert.equal(byFlag.origin('listeners'), 'flag');
     assert.equal(resolve().origin('listeners'), 'default');
+  });
+
+  it('of the file they carry their TLS; a flag does not add to it', () => {
+    const tls = { certificates: [{ certificate_file: '/c', key_file: '/k' }] };
+    const toTls = { ca: { file: '/ca' }, server_name: 'web' };
+    const file = { listeners: [{ listen: '81', to: ['[::1]:3'], scheme: 'grpcs', tls, to_tls: toTls }] };
+    const [listener] = resolve([], {}, file).settings.listeners;
+    assert.equal(listener?.scheme, 'grpcs');
+    assert.equal(listener.tls?.certificates[0]?.keyFile, '/k');
+    assert.equal(listener.toTls?.ca?.file, '/ca');
+    assert.equal(listener.toTls.serverName, 'web');
+    assert.equal(
+      failure(['--tls-cert', '/c'], {}, file),
+      '--tls-cert belongs to the --listen before it, and there is none',
+    );
+    const [plainOne] = resolve(['--listen', '80', '--to', '10.0.0.1:1'], {}, file).settings.listeners;
+    assert.equal(plainOne?.tls, undefined);
+  });
+});
+
+describe('TLS to the control planes', () => {
+  const CONTROL = ['--control', 'a:1'];
+  const file = { control: ['c:1'], control_tls: { ca_file: '/n/ca', certificate_file: '/n/c', key_file: '/n/k' } };
+  const files = (caFile?: string, certificateFile?: string, keyFile?: string): TlsFiles => ({
+    caFile,
+    certificateFile,
+    keyFile,
+  });
+
+  it('flag > environment > file > plaintext', () => {
+    const variables = { OUTRIGGER_CONTROL_CA: '/v/ca', OUTRIGGER_CONTROL_CERT: '/v/c', OUTRIGGER_CONTROL_KEY: '/v/k' };
+    const args = ['--control-ca', '/f/ca', '--control-cert=/f/c', '--control-key', '/f/k'];
+    for (const [from, resolved, expected] of [
+      ['flag', resolve(args, variables, file), files('/f/ca', '/f/c', '/f/k')],
+      ['environment', resolve([], variables, file), files('/v/ca', '/v/c', '/v/k')],
+      ['file', resolve([], { OUTRIGGER_CONTROL_CA: '' }, file), files('/n/ca', '/n/c', '/n/k')],
+      ['default', resolve(CONTROL), undefined],
+      ['default', resolve([], {}, { control: ['c:1'] }), undefined],
+      ['flag', resolve([...CONTROL, '--control-ca', '/f/ca']), files('/f/ca')],
+    ] as const) {
+      assert.deepEqual(resolved.settings.controlTls, expected, from);
+      assert.equal(resolved.origin('controlTls'), from);
+    }
+  });
+
+  it('the authorities are one setting, the certificate with its key another', () => {
+    const mixed = resolve(
+      ['--control-ca', '/f/ca'],
+      { OUTRIGGER_CONTROL_CERT: '/v/c', OUTRIGGER_CONTROL_KEY: '/v/k' },
+      file,
+    );
+    assert.deepEqual(mixed.settings.controlTls, files('/f/ca', '/v/c', '/v/k'));
+    assert.deepEqual(mixed.controlTlsPlaces, {
+      caFile: { origin: 'flag', place: '--control-ca' },
+      certificateFile: { origin: 'environment', place: 'OUTRIGGER_CONTROL_CERT' },
+      keyFile: { origin: 'environment', place: 'OUTRIGGER_CONTROL_KEY' },
+    });
+    const ofFile = resolve(['--control-ca', '/f/ca'], {}, file);
+    assert.deepEqual(ofFile.settings.controlTls, files('/f/ca', '/n/c', '/n/k'));
+    assert.equal(ofFile.controlTlsPlaces.keyFile.place, 'b.yaml: spec.control_tls.key_file');
+  });
+
+  it('a control_tls of the file that says nothing is TLS with the authorities of the system', () => {
+    const { settings, origin } = resolve([], {}, { control: ['c:1'], control_tls: {} });
+    assert.deepEqual(settings.controlTls, files());
+    assert.equal(origin('controlTls'), 'file');
+  });
+
+  it('half a pair, an empty path, a key in place of a path, and no control plane are refused', () => {
+    const key = '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBM';
+    const cases: [args: string[], environment: Environment, file: Record<string, unknown> | undefined, text: RegExp][] =
+      [
+        [[...CONTROL, '--control-cert', '/c'], {}, undefined, /^--control-cert: needs --control-key$/],
+        [[...CONTROL, '--control-key', '/k'], {}, undefined, /^--control-key: needs --control-cert$/],
+        [[...CONTROL, '--control-cert', '/c'], {}, file, /^--control-cert: needs --control-key$/],
+        [
+          [...CONTROL, '--control-cert', '/c'],
+          { OUTRIGGER_CONTROL_KEY: '/k' },
+          undefined,
+          /^--control-cert: needs --control-key$/,
+        ],
+        [CONTROL, { OUTRIGGER_CONTROL_KEY: '/k' }, undefined, /^OUTRIGGER_CONTROL_KEY: needs OUTRIGGER_CONTROL_CERT$/],
+        [[...CONTROL, '--control-ca='], {}, undefined, /^--control-ca: required: the path of a PEM file$/],
+        [
+          [...CONTROL, '--control-cert', '/c', `--control-key=${key}`],
+          {},
+          undefined,
+          /^--control-key: holds PEM text; give the path of a PEM file$/,
+        ],
+        [['--control-ca', '/ca'], {}, undefined, /^--control-ca: there is no control plane; add --control HOST:PORT$/],
+        [[], { OUTRIGGER_CONTROL_CA: '/ca' }, undefined, /^OUTRIGGER_CONTROL_CA: there is no control plane/],
+        [[], {}, { control_tls: { ca_file: '/c' } }, /^b\.yaml: spec\.control_tls\.ca_file: there is no control plane/],
+        [[], {}, { control_tls: {} }, /^b\.yaml: spec\.control_tls: there is no control plane/],
+      ];
+    for (const [args, environment, given, text] of cases) {
+      const message = failure(args, environment, given);
+      assert.match(message, text);
+      assert.doesNotMatch(message, /MIGH/);
+    }
   });
 });
 

@@ -4,6 +4,7 @@ import { EMPTY_SNAPSHOT } from '../../../src/model/snapshot.ts';
 import { buildSnapshot } from '../../../src/config/builder.ts';
 import { describeProblems, type Resource } from '../../../src/config/resource.ts';
 import { staticResources, type StaticListenerSpec } from '../../../src/config/static.ts';
+import { ListenerTls, UpstreamTls } from '../../../src/gen/outrigger/config/v1/tls.ts';
 import { ResourceStore } from '../../support/resources.ts';
 
 function resources(...listeners: StaticListenerSpec[]): readonly Resource[] {
@@ -50,6 +51,27 @@ test('static listeners make a snapshot', () => {
   assert.equal(snapshot.ports.get('static/listener-1/9')?.endpoints[0]?.address, '::1');
 });
 
+test('TLS of either side stands in the resources', () => {
+  const tls = ListenerTls.fromPartial({
+    certificates: [{ certificateFile: '/c', keyFile: '/k' }],
+    clientCertificate: 'required',
+    clientCa: { file: '/ca' },
+    clientNames: [{ uri: 'spiffe://example.org/a' }],
+  });
+  const toTls = UpstreamTls.fromPartial({ ca: { file: '/ca' }, serverNames: [{ dns: 'a.example' }] });
+  const to = [{ host: '10.0.0.6', port: 81 }];
+  const made = resources({ listen: listen(8443), to, scheme: 'grpcs', tls, toTls });
+  const snapshot = buildSnapshot('node-1', new ResourceStore(...made), EMPTY_SNAPSHOT);
+  const spec = snapshot.listeners.get('static/8443')?.tls;
+  assert.deepEqual(spec?.certificates, [{ kind: 'files', certificateFile: '/c', keyFile: '/k' }]);
+  assert.equal(spec.clientCertificate, 'required');
+  assert.deepEqual(spec.clientNames, [{ type: 'uri', value: 'spiffe://example.org/a' }]);
+  const policy = snapshot.ports.get('static/listener-0/8443')?.policy;
+  assert.equal(policy?.scheme, 'grpcs');
+  assert.deepEqual(policy.tls?.ca, { kind: 'file', file: '/ca' });
+  assert.deepEqual(policy.tls.serverNames, [{ type: 'dns', value: 'a.example' }]);
+});
+
 test('none is a sidecar without listeners', () => {
   assert.deepEqual(
     resources().map(({ kind, name }) => [kind, name]),
@@ -67,7 +89,9 @@ test('what is wrong is told with its place', () => {
           { host: 'b.example', port: 80 },
           { host: '10.0.0.1', port: 0 },
         ],
-        scheme: 'https',
+        scheme: 'tcp',
+        tls: ListenerTls.fromPartial({}),
+        toTls: UpstreamTls.fromPartial({ serverName: '*.a' }),
       },
     ],
     'node-1',
@@ -82,6 +106,8 @@ test('what is wrong is told with its place', () => {
       'listeners[1].to[0]',
       'listeners[1].to[1]',
       'listeners[1].scheme',
+      'listeners[1].tls.certificates',
+      'listeners[1].to_tls.server_name',
     ],
   );
   assert.equal(

@@ -40,6 +40,34 @@ test('the walk goes as far as resources are there', () => {
   assert.deepEqual(wanted(store)['Endpoints'], ['blog/blog/80']);
 });
 
+test('Secrets that listeners and upstreams name, also for single ports', () => {
+  const store = new ResourceStore(
+    resource('Sidecar', 'default', { listeners: ['outbound/80'] }),
+    resource('Listener', 'outbound/80', {
+      port: 80,
+      targets: [{ upstream: 'shop/cart', servicePort: 80 }],
+      tls: {
+        certificates: [{ secret: 'a/server' }, { certificateFile: 'c', keyFile: 'k' }, { secret: 'a/server-2' }],
+        clientCertificate: 'required',
+        clientCa: { secret: 'a/client-ca' },
+      },
+    }),
+    resource('Upstream', 'other/unwanted', { tls: { clientCertId: 'other/unwanted' } }),
+  );
+  assert.deepEqual(wanted(store)['Secret'], ['a/client-ca', 'a/server', 'a/server-2']);
+  store.set(
+    resource('Upstream', 'shop/cart', {
+      tls: { clientCertId: 'b/client', ca: { secret: 'a/client-ca' } },
+      portLevelSettings: [
+        { port: 1, tls: { clientCertificate: { secret: 'b/port' }, ca: { file: 'f' } } },
+        { port: 2, tls: { ca: { secret: 'b/ca' } } },
+        { port: 3 },
+      ],
+    }),
+  );
+  assert.deepEqual(wanted(store)['Secret'], ['a/client-ca', 'a/server', 'a/server-2', 'b/ca', 'b/client', 'b/port']);
+});
+
 test("the node's own sidecar stands above the default", () => {
   const store = new ResourceStore(
     resource('Sidecar', 'default', { listeners: ['a'] }),

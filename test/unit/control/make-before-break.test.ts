@@ -1,7 +1,7 @@
 // A property: whatever a change of the tree is, and in whatever order its parts arrive, what is handed on never names a
-// target without its Upstream or its Endpoints, never closes a Listener that both trees have, and ends at the new tree.
+// target without its Upstream or its Endpoints, nor a Secret that isn't there, never closes a Listener that both trees have, and ends at the new tree.
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { before as beforeAll, describe, it } from 'node:test';
 import fc from 'fast-check';
 import { silentLogger } from '../../../src/base/log.ts';
 import { seededRng } from '../../../src/base/rng.ts';
@@ -11,6 +11,7 @@ import { KINDS } from '../../../src/config/resource.ts';
 import { wantedNames } from '../../../src/config/tree.ts';
 import type { DeliveredResource } from '../../../src/control/subscription.ts';
 import { createXdsClient } from '../../../src/control/xds-client.ts';
+import { issueAuthority } from '../../support/certificates.ts';
 import type { FakeStream } from '../../support/fake-ads.ts';
 import { delivered, FakeAds } from '../../support/fake-ads.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -27,12 +28,24 @@ const trees = fc
       { minKeys: 1, noNullPrototype: true },
     ),
     inline: fc.subarray(UPSTREAMS),
+    secrets: fc.dictionary(
+      fc.constantFrom('l/1', 'l/2', 'l/3', ...UPSTREAMS),
+      fc.constantFrom('s/1', 's/2', 's/3', 's/4'),
+      { noNullPrototype: true },
+    ),
   })
-  .map(({ listeners, inline }) => ({ listeners: listeners as Tree, inline: new Set(inline) }));
+  .map(({ listeners, inline, secrets }) => ({ listeners: listeners as Tree, inline: new Set(inline), secrets }));
+
+let authorities = '';
+beforeAll(async () => {
+  authorities = (await issueAuthority()).certificatePem;
+});
 
 interface World {
   readonly listeners: Tree;
   readonly inline: ReadonlySet<string>;
+  /** Listener or Upstream to the Secret that it names. */
+  readonly secrets: Readonly<Record<string, string>>;
 }
 
 /** What a server has under a name, as of a tree. */
@@ -41,19 +54,27 @@ function resourceOf(kind: Kind, name: string, world: World, version: string): De
     return delivered('Sidecar', name, version, { listeners: Object.keys(world.listeners).sort() });
   }
   const targets = world.listeners[name];
+  const secret = world.secrets[name];
   if (kind === 'Listener' && targets !== undefined) {
     return delivered('Listener', name, version, {
       port: 7000 + Number(name.at(-1)),
       targets: targets.map((upstream) => ({ upstream, servicePort: 80 })),
+      ...(secret === undefined ? {} : { tls: { certificates: [{ secret }] } }),
     });
   }
   if (kind === 'Upstream') {
     const nodes = world.inline.has(name) ? [{ host: '10.0.0.1', port: 80 }] : [];
-    return delivered('Upstream', name, version, { desc: version, nodes });
+    return delivered('Upstream', name, version, {
+      desc: version,
+      nodes,
+      ...(secret === undefined ? {} : { scheme: 'https', tls: { ca: { secret } } }),
+    });
   }
   if (kind === 'Endpoints') {
     return delivered('Endpoints', name, version, { endpoints: [{ address: '10.0.0.2', port: 80 }] });
   }
+  // The content is new with each version, so that it is an update too.
+  if (kind === 'Secret') return delivered('Secret', name, version, { ca: Buffer.from(`${authorities}\n${version}\n`) });
   return undefined;
 }
 
@@ -112,7 +133,7 @@ describe('a change of the tree', () => {
         let isChanging = false;
         const faults: string[] = []; // collected: the client doesn't let what onUpdate throws through
         const client = createXdsClient({
-          servers: [{ host: 'cp', port: 1 }],
+          servers: [{ host: 'localhost', port: 1 }],
           flavour: 'delta',
           node: { id: 'me', podIp: undefined, services: [], version: '0' },
           clock,
@@ -123,6 +144,9 @@ describe('a change of the tree', () => {
           openStream: ads.open,
           onUpdate: (resources) => {
             last = serving(resources);
+            for (const name of wantedNames('me', resources).Secret) {
+              if (resources.get('Secret', name) === undefined) faults.push(`no Secret ${name}`);
+            }
             if (isChanging) for (const name of kept) if (!last.has(name)) faults.push(`${name} was closed`);
             for (const [name, targets] of last) {
               for (const target of targets) {

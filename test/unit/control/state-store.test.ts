@@ -7,15 +7,18 @@ import type { Logger } from '../../../src/base/log.ts';
 import { createStateStore, decodeState, encodeState, STATE_FILE } from '../../../src/control/state-store.ts';
 import type { SavedState, StateStore } from '../../../src/control/state-store.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { encode } from '../../support/resources.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'outrigger-state-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
+const encodedSidecar = Buffer.from(encode('Sidecar', { listeners: ['l/1'] }));
+const encodedUpstream = Buffer.from(encode('Upstream', { desc: 'é' }));
 const STATE: SavedState = {
   server: '127.0.0.1:15010',
   resources: [
-    { kind: 'Sidecar', name: 'default', version: '1', serverVersion: '1', bytes: Buffer.from('abc') },
-    { kind: 'Upstream', name: '__proto__', version: '2', serverVersion: '', bytes: Buffer.from([0, 255]) },
+    { kind: 'Sidecar', name: 'default', version: '1', serverVersion: '1', bytes: encodedSidecar },
+    { kind: 'Upstream', name: '__proto__', version: '2', serverVersion: '', bytes: encodedUpstream },
   ],
 };
 

@@ -3,106 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { silentLogger } from '../../../src/base/log.ts';
-import { seededRng } from '../../../src/base/rng.ts';
-import { decodeResource } from '../../../src/config/decode/decode.ts';
-import type { Kind, Resources, WantedNames } from '../../../src/config/resource.ts';
+import type { Resources, WantedNames } from '../../../src/config/resource.ts';
 import { wantedNames } from '../../../src/config/tree.ts';
-import type { DeliveredResource } from '../../../src/control/subscription.ts';
-import type { XdsClient, XdsClientOptions } from '../../../src/control/xds-client.ts';
-import { createXdsClient } from '../../../src/control/xds-client.ts';
-import type { FakeStream } from '../../support/fake-ads.ts';
-import { delivered, FakeAds, heartbeat } from '../../support/fake-ads.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { delivered, heartbeat } from '../../support/fake-ads.ts';
+import { endpoints, listener, ONE, serveTree, sidecar, start, TLS, TWO, upstream } from './client-harness.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'outrigger-client-'));
 after(() => rmSync(root, { recursive: true, force: true }));
-
-const ONE = { host: '10.0.0.1', port: 15010 };
-const TWO = { host: '10.0.0.2', port: 15010 };
-
-interface Update {
-  /** `Kind name=version-in-desc`, of everything reachable. */
-  readonly seen: string[];
-  readonly source: string;
-  readonly kinds: string[];
-}
-
-interface Harness {
-  readonly client: XdsClient;
-  readonly clock: FakeClock;
-  readonly ads: FakeAds;
-  readonly updates: Update[];
-  /** Lets what waits for the end of the turn happen. */
-  settle(): void;
-  state(kind: Kind, name: string): string | undefined;
-}
-
-function start(more: Partial<XdsClientOptions> = {}): Harness {
-  const clock = new FakeClock();
-  const ads = new FakeAds();
-  const updates: Update[] = [];
-  const wanted = more.wanted ?? ((resources: Resources): WantedNames => wantedNames('me', resources));
-  const client = createXdsClient({
-    servers: [ONE],
-    flavour: 'delta',
-    node: { id: 'me', podIp: undefined, services: [], version: '0' },
-    clock,
-    rng: seededRng(3),
-    logger: silentLogger,
-    decode: decodeResource,
-    wanted,
-    openStream: ads.open,
-    onUpdate: (resources, source, kinds) => {
-      updates.push({ seen: describeTree(resources, wanted(resources)), source, kinds: [...kinds].sort() });
-    },
-    ...more,
-  });
-  client.start();
-  return {
-    client,
-    clock,
-    ads,
-    updates,
-    settle: () => clock.advance(1),
-    state: (kind, name) => [...client.entries()].find((entry) => entry.kind === kind && entry.name === name)?.state,
-  };
-}
-
-function describeTree(resources: Resources, wanted: WantedNames): string[] {
-  const seen: string[] = [];
-  for (const name of wanted.Listener) if (resources.get('Listener', name)) seen.push(name);
-  for (const name of wanted.Upstream) seen.push(`${name}:${resources.get('Upstream', name)?.message.desc ?? '-'}`);
-  for (const name of wanted.Endpoints) {
-    const addresses = resources.get('Endpoints', name)?.message.endpoints.map(({ address }) => address);
-    seen.push(`${name}:${addresses?.join() ?? '-'}`);
-  }
-  return seen;
-}
-
-const sidecar = (version: string, ...listeners: string[]): DeliveredResource =>
-  delivered('Sidecar', 'default', version, { listeners });
-const listener = (name: string, version: string, ...upstreams: string[]): DeliveredResource =>
-  delivered('Listener', name, version, {
-    port: 7000,
-    targets: upstreams.map((upstream) => ({ upstream, servicePort: 80 })),
-  });
-const upstream = (name: string, version: string, desc = version): DeliveredResource =>
-  delivered('Upstream', name, version, { desc });
-const endpoints = (name: string, version: string, ...addresses: string[]): DeliveredResource =>
-  delivered('Endpoints', name, version, { endpoints: addresses.map((address) => ({ address, port: 80 })) });
-
-/** Answers for a tree with one Listener, level by level. */
-function serveTree({ settle }: Harness, stream: FakeStream, version = '1', address = '10.1.0.1'): void {
-  stream.connect();
-  stream.respond('Sidecar', [sidecar(version, 'l/1')], { removed: ['me'] });
-  settle();
-  stream.respond('Listener', [listener('l/1', version, 'x/a')]);
-  settle();
-  stream.respond('Upstream', [upstream('x/a', version)]);
-  stream.respond('Endpoints', [endpoints('x/a/80', version, address)]);
-  settle();
-}
 
 describe('XdsClient', () => {
   it('walks the tree by name, answers every response once, and hands the first configuration on whole', () => {
@@ -478,7 +385,7 @@ describe('XdsClient', () => {
       ...wantedNames('me', resources),
       Secret: new Set(resources.get('Listener', 'l/1') ? ['x/cert'] : []),
     });
-    const h = start({ wanted: withSecret });
+    const h = start({ wanted: withSecret, credentials: () => TLS });
     serveTree(h, h.ads.last());
     for (let i = 1; i <= 3; i++) {
       const stream = h.ads.last(i);

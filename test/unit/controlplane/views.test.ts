@@ -6,6 +6,8 @@ import { identify, Snapshot, type View } from '../../../src/controlplane/views.t
 import { Node } from '../../../src/gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../../../src/gen/outrigger/config/v1/listener.ts';
 import { Sidecar } from '../../../src/gen/outrigger/config/v1/sidecar.ts';
+import { withheldView } from '../../../src/controlplane/withheld-view.ts';
+import { issueAuthority, issueCertificate } from '../../support/certificates.ts';
 
 const service = (name: string, ...ports: number[]): string =>
   `{apiVersion: v1, kind: Service, metadata: {name: ${name}}, spec: {ports: [${ports.map((port) => `{name: p${port}, port: ${port}}`).join()}]}}`;
@@ -128,4 +130,76 @@ test('a snapshot takes from the one before what is alike', () => {
     'outbound/80: default/a default/b',
     'outbound/81: default/a default/c',
   ]);
+});
+
+const authority = await issueAuthority();
+const pair = await issueCertificate(authority);
+const secret = (name: string): string => {
+  const data = { 'tls.crt': btoa(pair.certificatePem), 'tls.key': btoa(pair.keyPem), 'ca.crt': btoa(pair.chain) };
+  return JSON.stringify({ apiVersion: 'v1', kind: 'Secret', metadata: { name }, data });
+};
+const apisix = (name: string, spec: string): string =>
+  `{apiVersion: apisix.apache.org/v2, kind: ApisixUpstream, metadata: {name: ${name}}, spec: ${spec}}`;
+const tlsSecret = (name: string): string => `tlsSecret: {name: ${name}, namespace: default}`;
+const SECRETS = [
+  ...BASE,
+  ...['of-a', 'of-a-81', 'of-b', 'of-listener', 'roots', 'of-none'].map(secret),
+  apisix('a', `{scheme: https, ${tlsSecret('of-a')}, portLevelSettings: [{port: 81, ${tlsSecret('of-a-81')}}]}`),
+  apisix('b', `{scheme: https, ${tlsSecret('of-b')}}`),
+  native(
+    'Listener',
+    'edge',
+    '{port: 8443, targets: [{upstream: default/b, service_port: 80}], tls: {certificates: [{secret: default/of-listener}], client_certificate: required, client_ca: {secret: default/roots}}}',
+  ),
+  native('Sidecar', 'edge', '{listeners: [edge]}'),
+  native('Sidecar', 'default', '{listeners: [outbound/80, outbound/81]}'),
+];
+const secretsOf = (view: View): string[] =>
+  view
+    .all('Secret')
+    .map(({ name }) => name.slice('default/'.length))
+    .sort();
+
+test('a sidecar sees the Secrets that its own Listeners and Upstreams name, and no others', () => {
+  const base = snapshot(...SECRETS);
+  assert.deepEqual(secretsOf(base.viewOf(node('n'))), ['of-a', 'of-a-81', 'of-b']);
+  assert.deepEqual(secretsOf(base.viewOf(node('edge'))), ['of-b', 'of-listener', 'roots']);
+  const some = base.viewOf(node('n', { services: ['default/a'] }));
+  // The Listener names b's Upstream no more, so that one's Secret isn't seen although the native Listener shows b.
+  assert.deepEqual(secretsOf(some), ['of-a', 'of-a-81']);
+  assert.equal(some.get('Secret', 'default/of-b'), undefined);
+  assert.equal(some.get('Secret', 'default/of-none'), undefined);
+  assert.equal(some.get('Secret', 'default/of-a')?.kind, 'Secret');
+});
+
+test('what a Secret is named by, it is seen by: a later snapshot without the name shows it no more', () => {
+  const before = snapshot(...SECRETS);
+  assert.ok(before.viewOf(node('n')).get('Secret', 'default/of-b'));
+  const after = snapshot(...SECRETS.filter((text) => !text.includes('of-b}') && !text.includes('name: of-b,')));
+  assert.equal(after.viewOf(node('n')).get('Secret', 'default/of-b'), undefined);
+});
+
+test('a view over plaintext lacks Secrets and whatever else holds a private key', () => {
+  const inline = JSON.stringify({
+    apiVersion: 'outrigger.config/v1',
+    kind: 'Upstream',
+    metadata: { name: 'b' },
+    spec: { scheme: 'https', tls: { client_cert: pair.certificatePem, client_key: pair.keyPem } },
+  });
+  const full = snapshot(...SECRETS, inline).viewOf(node('n'));
+  const withheld: string[] = [];
+  const view = withheldView(full, ({ kind, name }) => withheld.push(`${kind} ${name}`));
+  assert.deepEqual(secretsOf(view), []);
+  assert.deepEqual(withheld, ['Secret default/of-a', 'Secret default/of-a-81']);
+  assert.equal(view.get('Secret', 'default/of-a'), undefined);
+  assert.equal(view.get('Upstream', 'default/b'), undefined);
+  assert.equal(full.get('Upstream', 'default/b')?.name, 'default/b');
+  assert.deepEqual(withheld.slice(2), ['Secret default/of-a', 'Upstream default/b']);
+  assert.deepEqual(
+    view.all('Upstream').map(({ name }) => name),
+    ['default/a'],
+  );
+  assert.ok(view.get('Listener', 'outbound/80'));
+  assert.equal(view.get('Secret', 'default/nowhere'), undefined);
+  assert.equal(withheld.length, 5);
 });

@@ -51,6 +51,8 @@ function open(protocols: 'auto' | 'http1' | 'http2' = 'auto', answer = true): Fi
     {
       onSession: ({ isHttp2 }) => told.push(isHttp2 ? 'http2' : 'http1'),
       onClosed: () => told.push('closed'),
+      onSecured: ({ alpn }) => told.push(`secured ${alpn}`),
+      onHandshakeRefused: ({ kind }) => told.push(kind),
     },
   );
   transport.handler = connection;
@@ -116,18 +118,25 @@ describe('sniffing', () => {
     assert.match(transport.take().toString('latin1'), /^HTTP\/1\.1 (400|505) /);
   });
 
-  it('a listener of one version does not ask', () => {
+  it('a listener of one version takes whatever comes for it, but a TLS handshake', () => {
     const only2 = open('http2');
-    assert.deepEqual(only2.told, ['http2']);
     only2.transport.feed(HTTP1);
+    assert.deepEqual(only2.told, ['http2']);
     assert.equal(only2.heads.length, 0);
     const words = new H2Peer(only2.transport).takeWords();
     assert.equal(words.at(-1), 'GOAWAY 0 1');
     const only1 = open('http1');
-    assert.deepEqual(only1.told, ['http1']);
     only1.transport.feed(HTTP2);
+    assert.deepEqual(only1.told, ['http1']);
     assert.equal(only1.heads.length, 0);
     assert.match(only1.transport.take().toString('latin1'), /^HTTP\/1\.1 (400|505) /);
+    for (const protocols of ['auto', 'http1', 'http2'] as const) {
+      const { transport, told, refused } = open(protocols);
+      transport.feed(Buffer.from([0x16, 3, 1, 2, 0, 1]));
+      assert.deepEqual(told, []);
+      assert.match(transport.take().toString('latin1'), /^HTTP\/1\.1 400 [^]*x-outrigger-reason: tls_to_plaintext/);
+      assert.equal(refused.length, 1);
+    }
   });
 
   it('who says nothing, or half a preface, is closed in time', () => {

@@ -51,6 +51,10 @@ test('calls: every kind of failure', () => {
   const passive = createPassiveEvidence(DEFAULT_PASSIVE);
   const expected: Partial<Record<ErrorKind, string>> = {
     connect_failure: 'tcp',
+    upstream_tls_failure: 'tcp',
+    upstream_certificate_untrusted: 'tcp',
+    upstream_certificate_expired: 'tcp',
+    upstream_certificate_name_mismatch: 'tcp',
     upstream_reset: 'tcp',
     upstream_truncated: 'tcp',
     upstream_protocol_error: 'tcp',

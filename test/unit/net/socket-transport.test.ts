@@ -18,6 +18,9 @@ after(() => {
 
 /** Remembers what it hears. */
 class Ear implements TransportHandler {
+  onHandshake = (): void => undefined;
+  attachPlaintext = (): void => undefined;
+  onHandshakeRefused = (): void => undefined;
   readonly heard: string[] = [];
   readonly closed: Promise<void>;
   error: string | undefined = undefined;

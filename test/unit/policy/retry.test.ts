@@ -9,7 +9,15 @@ import type { RetryFacts } from '../../../src/policy/retry.ts';
 import { MAX_REPLAYS, isIdempotent, mayRetry } from '../../../src/policy/retry.ts';
 
 const KINDS = Object.keys(ERROR_TABLE) as ErrorKind[];
-const CONNECT: ErrorKind[] = ['connect_failure', 'connect_timeout'];
+const CONNECT: ErrorKind[] = [
+  'connect_failure',
+  'connect_timeout',
+  'secret_missing',
+  'upstream_tls_failure',
+  'upstream_certificate_untrusted',
+  'upstream_certificate_expired',
+  'upstream_certificate_name_mismatch',
+];
 const LOST: ErrorKind[] = ['upstream_reset', 'upstream_refused', 'upstream_truncated', 'upstream_protocol_error'];
 const TIMEOUT: ErrorKind[] = ['send_timeout', 'read_timeout'];
 const RETRYABLE = [...CONNECT, ...LOST, ...TIMEOUT];

@@ -66,7 +66,7 @@ describe('forwarding fields', () => {
   it('the application on this machine is believed, any other caller is not', () => {
     const claimed = [
       ...['X-Forwarded-Proto', 'https', 'X-Forwarded-Host', 'shop.example', 'x-forwarded-host', 'twice'],
-      ...['X-Forwarded-Port', '443', 'X-Real-IP', '198.51.100.7'],
+      ...['X-Forwarded-Port', '443', 'X-Real-IP', '198.51.100.7', 'X-Forwarded-Client-Cert', 'By=x'],
     ];
     for (const from of ['127.0.0.1', '127.8.8.8', '::1']) {
       const { values } = forward(claimed, { from });
@@ -74,12 +74,14 @@ describe('forwarding fields', () => {
       assert.deepEqual(values('x-forwarded-host'), ['shop.example', 'twice']);
       assert.deepEqual(values('x-forwarded-port'), ['443']);
       assert.deepEqual(values('x-real-ip'), ['198.51.100.7']);
+      assert.deepEqual(values('x-forwarded-client-cert'), ['By=x']);
     }
     const { values, fields } = forward(['q', '1', ...claimed, 'z', '2'], { from: '192.0.2.1' });
     assert.deepEqual(values('x-forwarded-proto'), ['http']);
     assert.deepEqual(values('x-forwarded-host'), ['svc:80']);
     assert.deepEqual(values('x-forwarded-port'), ['8080']);
     assert.deepEqual(values('x-real-ip'), ['192.0.2.1']);
+    assert.deepEqual(values('x-forwarded-client-cert'), []);
     assert.deepEqual(fields.slice(0, 4), ['q', '1', 'z', '2']);
   });
 

@@ -1,3 +1,4 @@
+import type { ServerTls } from '../../../src/identity/server-tls.ts';
 // Listeners and clusters as snapshots come and go, with sockets that are only pretended.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
@@ -40,12 +41,17 @@ class FakeListener implements ServingListener {
   connectionCount = 0;
   active = 0;
   accepts = true;
+  tls: unknown = undefined;
   private readonly machine: Machine;
   private readonly whenEmpty: (() => void)[] = [];
 
   constructor(port: number, machine: Machine) {
     this.port = port;
     this.machine = machine;
+  }
+
+  setTls(tls: unknown): void {
+    this.tls = tls;
   }
 
   drain(): Promise<void> {
@@ -96,6 +102,8 @@ function fixture(ephemeralPorts = false): Fixture {
     logger: silentLogger,
     bind: '127.0.0.1',
     ephemeralPorts,
+    credentials: { setSecrets: () => undefined },
+    createTls: ({ tls }) => tls && ({ error: '', stop: () => undefined } as unknown as ServerTls),
     createCluster: (port) => {
       machine.events.push(`cluster ${port.key}`);
       const cluster: FakeCluster & Pick<Cluster, 'update' | 'remove' | 'destroy'> = {
@@ -148,6 +156,7 @@ function listener(name: string, port: number, targets: readonly string[] = ['a']
     address: undefined,
     port,
     protocols: 'auto',
+    tls: undefined,
     targets: targets.map((target) => ({ port: target, authorities: [target] })),
     ...rest,
   };
@@ -159,6 +168,7 @@ function snapshot(listeners: readonly ListenerSpec[], ports: readonly UpstreamPo
     number: 1,
     listeners: new Map(listeners.map((spec) => [spec.name, spec])),
     ports: new Map(ports.map((port) => [port.key, port])),
+    secrets: new Map(),
   };
 }
 

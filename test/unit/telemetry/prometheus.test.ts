@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { CounterCell, LOCAL_REPLY_CELL } from '../../../src/telemetry/counters.ts';
 import { LatencyHistogram } from '../../../src/telemetry/histogram.ts';
-import { createExposition } from '../../../src/telemetry/prometheus.ts';
-import { endpointView, FakeSidecarView, portView } from '../../support/fake-sidecar-view.ts';
+import { createExposition, DEFAULT_SERIES_CAPS } from '../../../src/telemetry/prometheus.ts';
+import {
+  certificateView,
+  endpointView,
+  FakeSidecarView,
+  portView,
+  SINCE_WALL_MS,
+} from '../../support/fake-sidecar-view.ts';
 
 /** Series → value; fails on a series that comes twice or has no TYPE before it. */
 function parse(text: string): Map<string, number> {
@@ -76,7 +83,7 @@ test('beyond the caps, ports and endpoints are summed and nothing is lost', asyn
       Array.from({ length: 4 }, (_, e) => endpointView({ port: e + 1, attempts: 1 })),
     );
   });
-  const exposition = await createExposition(view, { ports: 3, endpoints: 6 });
+  const exposition = await createExposition(view, { ...DEFAULT_SERIES_CAPS, ports: 3, endpoints: 6 });
   const series = parse(await exposition.render());
   const of = (name: string): [string, number][] => [...series].filter(([key]) => key.startsWith(name));
   const sum = (name: string): number => of(name).reduce((total, [, value]) => total + value, 0);
@@ -93,6 +100,54 @@ test('beyond the caps, ports and endpoints are summed and nothing is lost', asyn
 test('names from outside can’t break the format', async () => {
   const view = new FakeSidecarView();
   view.portList = [portView({ upstream: 'a"b\\c\nd' })];
+  view.certificateList = [certificateView({ name: 'a"b\\c\nd' })];
   const text = await (await createExposition(view)).render();
   assert.ok(text.includes('outrigger_upstream_requests_total{upstream="a\\"b\\\\c\\nd",port="80"} 0'));
+  const metric = 'outrigger_certificate_not_after_timestamp_seconds';
+  assert.ok(text.includes(`${metric}{name="a\\"b\\\\c\\nd",kind="certificate"} `));
+});
+
+test('certificates, ports that verify nothing, and handshakes', async () => {
+  const view = new FakeSidecarView();
+  view.counters.count(CounterCell.DownstreamHandshakes);
+  view.counters.count(CounterCell.DownstreamHandshakesResumed);
+  view.counters.add(CounterCell.UpstreamHandshakesFailed, 3);
+  const missing = certificateView({ name: 'Secret shop/none', info: undefined, error: 'the Secret is missing' });
+  view.certificateList = [certificateView(), certificateView({ kind: 'authorities' }), missing];
+  view.portList = [
+    portView({ servicePort: 1, tlsVerified: true }),
+    portView({ servicePort: 2, tlsVerified: false }),
+    portView({ servicePort: 3 }),
+    portView({ servicePort: 4, tlsVerified: false }),
+    portView({ servicePort: 5, tlsVerified: false }),
+  ];
+  const exposition = await createExposition(view, { ...DEFAULT_SERIES_CAPS, ports: 3 });
+  const series = parse(await exposition.render());
+  const of = (name: string): [string, number][] => [...series].filter(([key]) => key.startsWith(name));
+  const expiry = 'outrigger_certificate_not_after_timestamp_seconds';
+  const seconds = SINCE_WALL_MS / 1000 + 86_400;
+  assert.deepEqual(of(expiry), [
+    [`${expiry}{name="Secret shop/tls",kind="certificate"}`, seconds],
+    [`${expiry}{name="Secret shop/tls",kind="authorities"}`, seconds],
+  ]);
+  assert.deepEqual(of('outrigger_upstream_tls_unverified'), [
+    ['outrigger_upstream_tls_unverified{upstream="shop/cart",port="1"}', 0],
+    ['outrigger_upstream_tls_unverified{upstream="shop/cart",port="2"}', 1],
+    ['outrigger_upstream_tls_unverified{upstream="other",port=""}', 2],
+  ]);
+  assert.deepEqual(of('outrigger_downstream_tls_handshakes_total'), [
+    ['outrigger_downstream_tls_handshakes_total{result="full"}', 1],
+    ['outrigger_downstream_tls_handshakes_total{result="resumed"}', 1],
+    ['outrigger_downstream_tls_handshakes_total{result="failed"}', 0],
+  ]);
+  assert.equal(series.get('outrigger_upstream_tls_handshakes_total{result="failed"}'), 3);
+});
+
+test('docs/operating.md lists every metric, and no other', async () => {
+  const view = new FakeSidecarView();
+  const text = await (await createExposition(view)).render();
+  const shown = [...text.matchAll(/^# TYPE (outrigger_\S+)/gm)].map(([, name]) => name);
+  const page = await readFile('docs/operating.md', 'utf8');
+  const listed = [...page.matchAll(/^\| `(outrigger_[a-z0-9_]+)/gm)].map(([, name]) => name);
+  assert.deepEqual(new Set(listed), new Set(shown));
 });

@@ -1,3 +1,4 @@
+import { createCredentials } from '../../../src/identity/live-credentials.ts';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { silentLogger } from '../../../src/base/log.ts';
@@ -37,6 +38,8 @@ function fixture(initial: UpstreamPort) {
     limits: DEFAULT_LIMITS,
     counters: new Counters(),
     ...cells,
+    credentials: createCredentials({ clock, logger: silentLogger }),
+    onConnectFailed: () => undefined,
     onEndpointChange: (change, _, endpoint) => changes.push(`${change} ${endpoint.id}`),
   });
   const picks = (count: number): number[] =>
@@ -104,13 +107,15 @@ describe('Cluster', () => {
     const spec = endpointAt(1);
     const { cluster } = fixture(port([spec]));
     const [endpoint] = cluster.list();
-    const pool = endpoint?.pool;
+    const pools = endpoint?.pools;
+    const [pool] = pools?.all() ?? [];
     cluster.update(port([spec], { timeout: { connectMs: 5, sendMs: 6, readMs: 7, readIsSet: true } }));
-    assert.equal(endpoint?.pool, pool);
+    assert.equal(endpoint?.pools, pools);
     assert.equal(pool?.options.connectTimeoutMs, 5);
     cluster.update(port([spec], { scheme: 'grpc' }));
-    assert.notEqual(endpoint?.pool, pool);
-    assert.ok((endpoint?.pool.options.expectedCapacity ?? 0) > 1);
+    assert.notEqual(endpoint?.pools, pools);
+    const [next] = endpoint?.pools.all() ?? [];
+    assert.ok((next?.options.expectedCapacity ?? 0) > 1);
   });
 
   it('draining endpoints are used only where there is no other', () => {

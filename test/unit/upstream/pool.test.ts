@@ -27,8 +27,8 @@ class CountingChannel implements Channel {
   limit: number;
   /** Requests after which it drains. */
   maxRequests = Infinity;
-  /** -1 until `settle`. */
-  streamLimit: number;
+  /** -1 until `settle`; undefined as of HTTP/1. */
+  streamLimit?: number;
   readonly transport: Transport;
   private readonly owner: ChannelOwner;
   private readonly clock: FakeClock;
@@ -235,6 +235,7 @@ describe('EndpointPool', () => {
     const { channels, lease, pool } = await fixture();
     const [first] = lease(1);
     await first?.answered;
+    delete channels[0]?.streamLimit;
     first?.channel?.end();
     const waiter = new Waiter(true);
     pool.lease(waiter);

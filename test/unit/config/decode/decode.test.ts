@@ -56,7 +56,7 @@ test('Listener', () => {
   assert.equal(listener({ port: 80, address: '::', protocols: 'http2', targets: [cart, blog] }), '');
   assert.equal(listener({}), 'port: required; 0 takes a free one; targets: required: at least one');
   assert.equal(listener({ port: 65536, targets: [cart] }), 'port: must be between 0 and 65535, not 65536');
-  assert.equal(listener({ port: 80, targets: [cart], tls: {} }), 'tls: not supported yet');
+  assert.equal(listener({ port: 80, targets: [cart], tls: {} }), 'tls.certificates: required: at least one');
   assert.equal(
     listener({ port: 80, targets: [cart], protocols: 'http3' }),
     "protocols: 'http3' is none of auto, http1, http2: did you mean 'http1'?",
@@ -151,11 +151,6 @@ test('Endpoints', () => {
       'endpoints[0].port: must be between 1 and 65535, not 0',
   );
   assert.match(endpoints({ endpoints: [{ address: 'fe80::1%eth0', port: 1 }] }), /zone/);
-});
-
-test('a Secret is refused as a whole, without its contents', () => {
-  const bytes = encode('Secret', { privateKey: Buffer.from('PRIVATE') });
-  assert.equal(problems('Secret', 'shop/tls', bytes), 'Secret: not supported yet');
 });
 
 test('fields that are not known are counted, also nested ones, and change nothing', () => {

@@ -130,6 +130,35 @@ export interface GetSnapshotResponse {
   nextPageToken: string;
   /** The listeners as they are bound. */
   listeners: ListenerStatus[];
+  /** The certificates and authorities in use, ordered by name. */
+  certificates: CertificateStatus[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** A certificate, or a set of authorities, that the sidecar uses. Keys are never shown. */
+export interface CertificateStatus {
+  /** Where it comes from: `Secret namespace/name`, the file's path, or `Upstream namespace/name` for an inline one. */
+  name: string;
+  /** `certificate` (the sidecar shows it) or `authorities` (the sidecar trusts them). */
+  kind: string;
+  /** Who uses it: `Listener outbound/7000`, `Upstream default/web`, `control`. */
+  usedBy: string[];
+  /** Subject, as RFC 4514 writes it; of authorities that of the first. */
+  subject: string;
+  /** Subject alternative names of the certificate, `DNS:…`, `URI:…` or `IP:…`. */
+  names: string[];
+  /** From when on it may be used. */
+  notBefore?:
+    | Date
+    | undefined;
+  /** Until when it may be used; of a chain or of several authorities the earliest. */
+  notAfter?:
+    | Date
+    | undefined;
+  /** SHA-256 of the certificate, hexadecimal; of authorities that of the first. */
+  fingerprint: string;
+  /** Why the newest version can't be used, or why there is none; empty if all is well. An older version stays in force. */
+  error: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -191,6 +220,10 @@ export interface ListenerStatus {
   error: string;
   /** Open connections. */
   connections: number;
+  /** Whether callers must speak TLS. */
+  tls: boolean;
+  /** What callers must show: `none`, `optional` or `required`; empty without TLS. */
+  clientCertificate: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -345,12 +378,35 @@ export interface EndpointStatus {
   connections: number;
   /** Free labels. */
   labels: { [key: string]: string };
+  /** TLS towards it; left out where the scheme has none. */
+  tls?: EndpointTls | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface EndpointStatus_LabelsEntry {
   key: string;
   value: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** TLS towards an endpoint. */
+export interface EndpointTls {
+  /** Its certificate isn't verified, since `tls.verify: false` was asked for. */
+  unverified: boolean;
+  /** Why nothing can be sent to it: a Secret that is missing, for example; empty if all is well. */
+  error: string;
+  /** Protocol that it chose in the last handshake (ALPN): `h2`, `http/1.1`, or empty where it chose none. */
+  alpn: string;
+  /** TLS version of the last handshake, for example `TLSv1.3`; empty before the first. */
+  version: string;
+  /** Subject of its certificate, as RFC 4514 writes it; empty before the first handshake. */
+  subject: string;
+  /** When its certificate expires; left out before the first handshake. */
+  notAfter?:
+    | Date
+    | undefined;
+  /** When the certificate expires that the sidecar shows to it; left out where it shows none. */
+  clientNotAfter?: Date | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -568,6 +624,7 @@ function createBaseGetSnapshotResponse(): GetSnapshotResponse {
     resources: [],
     nextPageToken: "",
     listeners: [],
+    certificates: [],
     _unknownFields: {},
   };
 }
@@ -594,6 +651,9 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
     }
     for (const v of message.listeners) {
       ListenerStatus.encode(v!, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.certificates) {
+      CertificateStatus.encode(v!, writer.uint32(58).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -667,6 +727,14 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
             message.listeners.push(ListenerStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.certificates.push(CertificateStatus.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -707,6 +775,9 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
       listeners: globalThis.Array.isArray(object?.listeners)
         ? object.listeners.map((e: any) => ListenerStatus.fromJSON(e))
         : [],
+      certificates: globalThis.Array.isArray(object?.certificates)
+        ? object.certificates.map((e: any) => CertificateStatus.fromJSON(e))
+        : [],
     };
   },
 
@@ -730,6 +801,9 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
     if (message.listeners?.length) {
       obj.listeners = message.listeners.map((e) => ListenerStatus.toJSON(e));
     }
+    if (message.certificates?.length) {
+      obj.certificates = message.certificates.map((e) => CertificateStatus.toJSON(e));
+    }
     return obj;
   },
 
@@ -746,6 +820,243 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
     message.resources = object.resources?.map((e) => ResourceStatus.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
     message.listeners = object.listeners?.map((e) => ListenerStatus.fromPartial(e)) || [];
+    message.certificates = object.certificates?.map((e) => CertificateStatus.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseCertificateStatus(): CertificateStatus {
+  return {
+    name: "",
+    kind: "",
+    usedBy: [],
+    subject: "",
+    names: [],
+    notBefore: undefined,
+    notAfter: undefined,
+    fingerprint: "",
+    error: "",
+    _unknownFields: {},
+  };
+}
+
+export const CertificateStatus: MessageFns<CertificateStatus> = {
+  encode(message: CertificateStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    for (const v of message.usedBy) {
+      writer.uint32(26).string(v!);
+    }
+    if (message.subject !== "") {
+      writer.uint32(34).string(message.subject);
+    }
+    for (const v of message.names) {
+      writer.uint32(42).string(v!);
+    }
+    if (message.notBefore !== undefined) {
+      Timestamp.encode(toTimestamp(message.notBefore), writer.uint32(50).fork()).join();
+    }
+    if (message.notAfter !== undefined) {
+      Timestamp.encode(toTimestamp(message.notAfter), writer.uint32(58).fork()).join();
+    }
+    if (message.fingerprint !== "") {
+      writer.uint32(66).string(message.fingerprint);
+    }
+    if (message.error !== "") {
+      writer.uint32(74).string(message.error);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CertificateStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCertificateStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.usedBy.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.subject = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.names.push(reader.string());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.notBefore = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.notAfter = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.fingerprint = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CertificateStatus {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      usedBy: globalThis.Array.isArray(object?.usedBy)
+        ? object.usedBy.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.used_by)
+        ? object.used_by.map((e: any) => globalThis.String(e))
+        : [],
+      subject: isSet(object.subject) ? globalThis.String(object.subject) : "",
+      names: globalThis.Array.isArray(object?.names) ? object.names.map((e: any) => globalThis.String(e)) : [],
+      notBefore: isSet(object.notBefore)
+        ? fromJsonTimestamp(object.notBefore)
+        : isSet(object.not_before)
+        ? fromJsonTimestamp(object.not_before)
+        : undefined,
+      notAfter: isSet(object.notAfter)
+        ? fromJsonTimestamp(object.notAfter)
+        : isSet(object.not_after)
+        ? fromJsonTimestamp(object.not_after)
+        : undefined,
+      fingerprint: isSet(object.fingerprint) ? globalThis.String(object.fingerprint) : "",
+      error: isSet(object.error) ? globalThis.String(object.error) : "",
+    };
+  },
+
+  toJSON(message: CertificateStatus): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.usedBy?.length) {
+      obj.usedBy = message.usedBy;
+    }
+    if (message.subject !== "") {
+      obj.subject = message.subject;
+    }
+    if (message.names?.length) {
+      obj.names = message.names;
+    }
+    if (message.notBefore !== undefined) {
+      obj.notBefore = message.notBefore.toISOString();
+    }
+    if (message.notAfter !== undefined) {
+      obj.notAfter = message.notAfter.toISOString();
+    }
+    if (message.fingerprint !== "") {
+      obj.fingerprint = message.fingerprint;
+    }
+    if (message.error !== "") {
+      obj.error = message.error;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CertificateStatus>, I>>(base?: I): CertificateStatus {
+    return CertificateStatus.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CertificateStatus>, I>>(object: I): CertificateStatus {
+    const message = createBaseCertificateStatus();
+    message.name = object.name ?? "";
+    message.kind = object.kind ?? "";
+    message.usedBy = object.usedBy?.map((e) => e) || [];
+    message.subject = object.subject ?? "";
+    message.names = object.names?.map((e) => e) || [];
+    message.notBefore = object.notBefore ?? undefined;
+    message.notAfter = object.notAfter ?? undefined;
+    message.fingerprint = object.fingerprint ?? "";
+    message.error = object.error ?? "";
     return message;
   },
 };
@@ -1163,7 +1474,7 @@ export const ResourceStatus: MessageFns<ResourceStatus> = {
 };
 
 function createBaseListenerStatus(): ListenerStatus {
-  return { name: "", address: "", error: "", connections: 0, _unknownFields: {} };
+  return { name: "", address: "", error: "", connections: 0, tls: false, clientCertificate: "", _unknownFields: {} };
 }
 
 export const ListenerStatus: MessageFns<ListenerStatus> = {
@@ -1179,6 +1490,12 @@ export const ListenerStatus: MessageFns<ListenerStatus> = {
     }
     if (message.connections !== 0) {
       writer.uint32(32).uint32(message.connections);
+    }
+    if (message.tls !== false) {
+      writer.uint32(40).bool(message.tls);
+    }
+    if (message.clientCertificate !== "") {
+      writer.uint32(50).string(message.clientCertificate);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1236,6 +1553,22 @@ export const ListenerStatus: MessageFns<ListenerStatus> = {
             message.connections = reader.uint32();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.tls = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.clientCertificate = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1262,6 +1595,12 @@ export const ListenerStatus: MessageFns<ListenerStatus> = {
       address: isSet(object.address) ? globalThis.String(object.address) : "",
       error: isSet(object.error) ? globalThis.String(object.error) : "",
       connections: isSet(object.connections) ? globalThis.Number(object.connections) : 0,
+      tls: isSet(object.tls) ? globalThis.Boolean(object.tls) : false,
+      clientCertificate: isSet(object.clientCertificate)
+        ? globalThis.String(object.clientCertificate)
+        : isSet(object.client_certificate)
+        ? globalThis.String(object.client_certificate)
+        : "",
     };
   },
 
@@ -1279,6 +1618,12 @@ export const ListenerStatus: MessageFns<ListenerStatus> = {
     if (message.connections !== 0) {
       obj.connections = Math.round(message.connections);
     }
+    if (message.tls !== false) {
+      obj.tls = message.tls;
+    }
+    if (message.clientCertificate !== "") {
+      obj.clientCertificate = message.clientCertificate;
+    }
     return obj;
   },
 
@@ -1291,6 +1636,8 @@ export const ListenerStatus: MessageFns<ListenerStatus> = {
     message.address = object.address ?? "";
     message.error = object.error ?? "";
     message.connections = object.connections ?? 0;
+    message.tls = object.tls ?? false;
+    message.clientCertificate = object.clientCertificate ?? "";
     return message;
   },
 };
@@ -1775,6 +2122,7 @@ function createBaseEndpointStatus(): EndpointStatus {
     failures: 0n,
     connections: 0,
     labels: {},
+    tls: undefined,
     _unknownFields: {},
   };
 }
@@ -1844,6 +2192,9 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
     globalThis.Object.entries(message.labels).forEach(([key, value]: [string, string]) => {
       EndpointStatus_LabelsEntry.encode({ key: key as any, value }, writer.uint32(146).fork()).join();
     });
+    if (message.tls !== undefined) {
+      EndpointTls.encode(message.tls, writer.uint32(154).fork()).join();
+    }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
         const tag = parseInt(key, 10);
@@ -2015,6 +2366,14 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
             }
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.tls = EndpointTls.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2076,6 +2435,7 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
           {},
         )
         : {},
+      tls: isSet(object.tls) ? EndpointTls.fromJSON(object.tls) : undefined,
     };
   },
 
@@ -2141,6 +2501,9 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
         });
       }
     }
+    if (message.tls !== undefined) {
+      obj.tls = EndpointTls.toJSON(message.tls);
+    }
     return obj;
   },
 
@@ -2177,6 +2540,7 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
       },
       {},
     );
+    message.tls = (object.tls !== undefined && object.tls !== null) ? EndpointTls.fromPartial(object.tls) : undefined;
     return message;
   },
 };
@@ -2278,6 +2642,204 @@ export const EndpointStatus_LabelsEntry: MessageFns<EndpointStatus_LabelsEntry> 
     const message = createBaseEndpointStatus_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseEndpointTls(): EndpointTls {
+  return {
+    unverified: false,
+    error: "",
+    alpn: "",
+    version: "",
+    subject: "",
+    notAfter: undefined,
+    clientNotAfter: undefined,
+    _unknownFields: {},
+  };
+}
+
+export const EndpointTls: MessageFns<EndpointTls> = {
+  encode(message: EndpointTls, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.unverified !== false) {
+      writer.uint32(8).bool(message.unverified);
+    }
+    if (message.error !== "") {
+      writer.uint32(18).string(message.error);
+    }
+    if (message.alpn !== "") {
+      writer.uint32(26).string(message.alpn);
+    }
+    if (message.version !== "") {
+      writer.uint32(34).string(message.version);
+    }
+    if (message.subject !== "") {
+      writer.uint32(42).string(message.subject);
+    }
+    if (message.notAfter !== undefined) {
+      Timestamp.encode(toTimestamp(message.notAfter), writer.uint32(50).fork()).join();
+    }
+    if (message.clientNotAfter !== undefined) {
+      Timestamp.encode(toTimestamp(message.clientNotAfter), writer.uint32(58).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EndpointTls {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEndpointTls();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.unverified = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.alpn = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.subject = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.notAfter = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.clientNotAfter = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EndpointTls {
+    return {
+      unverified: isSet(object.unverified) ? globalThis.Boolean(object.unverified) : false,
+      error: isSet(object.error) ? globalThis.String(object.error) : "",
+      alpn: isSet(object.alpn) ? globalThis.String(object.alpn) : "",
+      version: isSet(object.version) ? globalThis.String(object.version) : "",
+      subject: isSet(object.subject) ? globalThis.String(object.subject) : "",
+      notAfter: isSet(object.notAfter)
+        ? fromJsonTimestamp(object.notAfter)
+        : isSet(object.not_after)
+        ? fromJsonTimestamp(object.not_after)
+        : undefined,
+      clientNotAfter: isSet(object.clientNotAfter)
+        ? fromJsonTimestamp(object.clientNotAfter)
+        : isSet(object.client_not_after)
+        ? fromJsonTimestamp(object.client_not_after)
+        : undefined,
+    };
+  },
+
+  toJSON(message: EndpointTls): unknown {
+    const obj: any = {};
+    if (message.unverified !== false) {
+      obj.unverified = message.unverified;
+    }
+    if (message.error !== "") {
+      obj.error = message.error;
+    }
+    if (message.alpn !== "") {
+      obj.alpn = message.alpn;
+    }
+    if (message.version !== "") {
+      obj.version = message.version;
+    }
+    if (message.subject !== "") {
+      obj.subject = message.subject;
+    }
+    if (message.notAfter !== undefined) {
+      obj.notAfter = message.notAfter.toISOString();
+    }
+    if (message.clientNotAfter !== undefined) {
+      obj.clientNotAfter = message.clientNotAfter.toISOString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<EndpointTls>, I>>(base?: I): EndpointTls {
+    return EndpointTls.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<EndpointTls>, I>>(object: I): EndpointTls {
+    const message = createBaseEndpointTls();
+    message.unverified = object.unverified ?? false;
+    message.error = object.error ?? "";
+    message.alpn = object.alpn ?? "";
+    message.version = object.version ?? "";
+    message.subject = object.subject ?? "";
+    message.notAfter = object.notAfter ?? undefined;
+    message.clientNotAfter = object.clientNotAfter ?? undefined;
     return message;
   },
 };

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { ListenerTls, UpstreamTls } from "./tls.ts";
 
 /**
  * The process settings of a sidecar, read from the file of `run -c` (kind `Bootstrap`). A flag of the same meaning,
@@ -63,6 +64,23 @@ export interface Bootstrap {
   services: string[];
   /** Static listeners, served beside what the control plane gives. */
   listeners: StaticListener[];
+  /** TLS towards the control planes. Default: plaintext. */
+  controlTls?: ControlTls | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** TLS towards the control planes: ADS over mTLS, by convention on port 15012. Files are watched. */
+export interface ControlTls {
+  /** PEM file with the authorities that sign the control planes' certificates. Default: those of the system. */
+  caFile?:
+    | string
+    | undefined;
+  /** PEM file with the sidecar's own certificate chain, leaf first. Needs `key_file`. */
+  certificateFile?:
+    | string
+    | undefined;
+  /** PEM file with its private key. Needs `certificate_file`. */
+  keyFile?: string | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -72,8 +90,16 @@ export interface StaticListener {
   listen: string;
   /** Endpoints, `HOST:PORT` each; at least one. */
   to: string[];
-  /** `http` (default) or `grpc`. */
-  scheme?: string | undefined;
+  /** `http` (default), `https`, `grpc` or `grpcs`. */
+  scheme?:
+    | string
+    | undefined;
+  /** TLS towards callers. Default: plaintext. */
+  tls?:
+    | ListenerTls
+    | undefined;
+  /** TLS towards the endpoints, for `https` and `grpcs`. */
+  toTls?: UpstreamTls | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -93,6 +119,7 @@ function createBaseBootstrap(): Bootstrap {
     podIp: undefined,
     services: [],
     listeners: [],
+    controlTls: undefined,
     _unknownFields: {},
   };
 }
@@ -140,6 +167,9 @@ export const Bootstrap: MessageFns<Bootstrap> = {
     }
     for (const v of message.listeners) {
       StaticListener.encode(v!, writer.uint32(114).fork()).join();
+    }
+    if (message.controlTls !== undefined) {
+      ControlTls.encode(message.controlTls, writer.uint32(122).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -277,6 +307,14 @@ export const Bootstrap: MessageFns<Bootstrap> = {
             message.listeners.push(StaticListener.decode(reader, reader.uint32()));
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.controlTls = ControlTls.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -345,6 +383,11 @@ export const Bootstrap: MessageFns<Bootstrap> = {
       listeners: globalThis.Array.isArray(object?.listeners)
         ? object.listeners.map((e: any) => StaticListener.fromJSON(e))
         : [],
+      controlTls: isSet(object.controlTls)
+        ? ControlTls.fromJSON(object.controlTls)
+        : isSet(object.control_tls)
+        ? ControlTls.fromJSON(object.control_tls)
+        : undefined,
     };
   },
 
@@ -392,6 +435,9 @@ export const Bootstrap: MessageFns<Bootstrap> = {
     if (message.listeners?.length) {
       obj.listeners = message.listeners.map((e) => StaticListener.toJSON(e));
     }
+    if (message.controlTls !== undefined) {
+      obj.controlTls = ControlTls.toJSON(message.controlTls);
+    }
     return obj;
   },
 
@@ -414,12 +460,144 @@ export const Bootstrap: MessageFns<Bootstrap> = {
     message.podIp = object.podIp ?? undefined;
     message.services = object.services?.map((e) => e) || [];
     message.listeners = object.listeners?.map((e) => StaticListener.fromPartial(e)) || [];
+    message.controlTls = (object.controlTls !== undefined && object.controlTls !== null)
+      ? ControlTls.fromPartial(object.controlTls)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseControlTls(): ControlTls {
+  return { caFile: undefined, certificateFile: undefined, keyFile: undefined, _unknownFields: {} };
+}
+
+export const ControlTls: MessageFns<ControlTls> = {
+  encode(message: ControlTls, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.caFile !== undefined) {
+      writer.uint32(10).string(message.caFile);
+    }
+    if (message.certificateFile !== undefined) {
+      writer.uint32(18).string(message.certificateFile);
+    }
+    if (message.keyFile !== undefined) {
+      writer.uint32(26).string(message.keyFile);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ControlTls {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseControlTls();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.caFile = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.certificateFile = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.keyFile = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ControlTls {
+    return {
+      caFile: isSet(object.caFile)
+        ? globalThis.String(object.caFile)
+        : isSet(object.ca_file)
+        ? globalThis.String(object.ca_file)
+        : undefined,
+      certificateFile: isSet(object.certificateFile)
+        ? globalThis.String(object.certificateFile)
+        : isSet(object.certificate_file)
+        ? globalThis.String(object.certificate_file)
+        : undefined,
+      keyFile: isSet(object.keyFile)
+        ? globalThis.String(object.keyFile)
+        : isSet(object.key_file)
+        ? globalThis.String(object.key_file)
+        : undefined,
+    };
+  },
+
+  toJSON(message: ControlTls): unknown {
+    const obj: any = {};
+    if (message.caFile !== undefined) {
+      obj.caFile = message.caFile;
+    }
+    if (message.certificateFile !== undefined) {
+      obj.certificateFile = message.certificateFile;
+    }
+    if (message.keyFile !== undefined) {
+      obj.keyFile = message.keyFile;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ControlTls>, I>>(base?: I): ControlTls {
+    return ControlTls.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ControlTls>, I>>(object: I): ControlTls {
+    const message = createBaseControlTls();
+    message.caFile = object.caFile ?? undefined;
+    message.certificateFile = object.certificateFile ?? undefined;
+    message.keyFile = object.keyFile ?? undefined;
     return message;
   },
 };
 
 function createBaseStaticListener(): StaticListener {
-  return { listen: "", to: [], scheme: undefined, _unknownFields: {} };
+  return { listen: "", to: [], scheme: undefined, tls: undefined, toTls: undefined, _unknownFields: {} };
 }
 
 export const StaticListener: MessageFns<StaticListener> = {
@@ -432,6 +610,12 @@ export const StaticListener: MessageFns<StaticListener> = {
     }
     if (message.scheme !== undefined) {
       writer.uint32(26).string(message.scheme);
+    }
+    if (message.tls !== undefined) {
+      ListenerTls.encode(message.tls, writer.uint32(34).fork()).join();
+    }
+    if (message.toTls !== undefined) {
+      UpstreamTls.encode(message.toTls, writer.uint32(42).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -481,6 +665,22 @@ export const StaticListener: MessageFns<StaticListener> = {
             message.scheme = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.tls = ListenerTls.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.toTls = UpstreamTls.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -506,6 +706,12 @@ export const StaticListener: MessageFns<StaticListener> = {
       listen: isSet(object.listen) ? globalThis.String(object.listen) : "",
       to: globalThis.Array.isArray(object?.to) ? object.to.map((e: any) => globalThis.String(e)) : [],
       scheme: isSet(object.scheme) ? globalThis.String(object.scheme) : undefined,
+      tls: isSet(object.tls) ? ListenerTls.fromJSON(object.tls) : undefined,
+      toTls: isSet(object.toTls)
+        ? UpstreamTls.fromJSON(object.toTls)
+        : isSet(object.to_tls)
+        ? UpstreamTls.fromJSON(object.to_tls)
+        : undefined,
     };
   },
 
@@ -520,6 +726,12 @@ export const StaticListener: MessageFns<StaticListener> = {
     if (message.scheme !== undefined) {
       obj.scheme = message.scheme;
     }
+    if (message.tls !== undefined) {
+      obj.tls = ListenerTls.toJSON(message.tls);
+    }
+    if (message.toTls !== undefined) {
+      obj.toTls = UpstreamTls.toJSON(message.toTls);
+    }
     return obj;
   },
 
@@ -531,6 +743,10 @@ export const StaticListener: MessageFns<StaticListener> = {
     message.listen = object.listen ?? "";
     message.to = object.to?.map((e) => e) || [];
     message.scheme = object.scheme ?? undefined;
+    message.tls = (object.tls !== undefined && object.tls !== null) ? ListenerTls.fromPartial(object.tls) : undefined;
+    message.toTls = (object.toTls !== undefined && object.toTls !== null)
+      ? UpstreamTls.fromPartial(object.toTls)
+      : undefined;
     return message;
   },
 };

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { ListenerTls } from "./tls.ts";
 
 /**
  * One listening port of the sidecar. There is one Listener per port number; several services that share a port
@@ -23,8 +24,8 @@ export interface Listener {
     | number
     | undefined;
   /**
-   * HTTP versions accepted: `auto` (the connection preface decides, RFC 9113 section 3.4), `http1` or `http2`.
-   * Default `auto`.
+   * HTTP versions accepted: `auto` (over TLS the protocol that ALPN settled, else the connection preface decides, RFC
+   * 9113 section 3.4), `http1` or `http2`. Default `auto`.
    */
   protocols?:
     | string
@@ -34,7 +35,7 @@ export interface Listener {
    * picks the target; none fits: 404 for HTTP, UNIMPLEMENTED for gRPC, reason `no_route`.
    */
   targets: Target[];
-  /** TLS towards callers. Refused by this version: "tls: not supported yet". */
+  /** TLS towards callers. Default: plaintext. */
   tls?: ListenerTls | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
@@ -54,13 +55,6 @@ export interface Target {
    * `svc.ns.svc.cluster.local`, made from the upstream's name; the plain `svc` only where no earlier target has it.
    */
   authorities: string[];
-  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
-}
-
-/** TLS settings of a Listener. This version knows the message but doesn't act on it. */
-export interface ListenerTls {
-  /** Name of the Secret that holds certificate and key, `namespace/name`. */
-  secret: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -356,89 +350,6 @@ export const Target: MessageFns<Target> = {
     message.upstream = object.upstream ?? "";
     message.servicePort = object.servicePort ?? 0;
     message.authorities = object.authorities?.map((e) => e) || [];
-    return message;
-  },
-};
-
-function createBaseListenerTls(): ListenerTls {
-  return { secret: "", _unknownFields: {} };
-}
-
-export const ListenerTls: MessageFns<ListenerTls> = {
-  encode(message: ListenerTls, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.secret !== "") {
-      writer.uint32(10).string(message.secret);
-    }
-    if (message._unknownFields !== undefined) {
-      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
-        const tag = parseInt(key, 10);
-        for (const value of values) {
-          writer.uint32(tag).raw(value);
-        }
-      }
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): ListenerTls {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListenerTls();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.secret = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        const buf = reader.skip(tag & 7);
-
-        const list = message._unknownFields![tag];
-
-        if (list === undefined) {
-          message._unknownFields![tag] = [buf];
-        } else {
-          list.push(buf);
-        }
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): ListenerTls {
-    return { secret: isSet(object.secret) ? globalThis.String(object.secret) : "" };
-  },
-
-  toJSON(message: ListenerTls): unknown {
-    const obj: any = {};
-    if (message.secret !== "") {
-      obj.secret = message.secret;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ListenerTls>, I>>(base?: I): ListenerTls {
-    return ListenerTls.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ListenerTls>, I>>(object: I): ListenerTls {
-    const message = createBaseListenerTls();
-    message.secret = object.secret ?? "";
     return message;
   },
 };

@@ -8,15 +8,15 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 
 /**
- * A certificate with its key, or certificate authorities. Never shown in a dump, a log or the state file.
- * This version knows the resource but refuses it: "Secret: not supported yet".
+ * A certificate with its key, certificate authorities, or both. Never shown in a dump, a log or the state file, and
+ * refused on a plaintext stream that doesn't come over loopback.
  */
 export interface Secret {
   /** Resource name, `namespace/name`. */
   name: string;
-  /** Certificate chain, PEM, leaf first. */
+  /** Certificate chain, PEM, leaf first. Needs `private_key`. */
   certificate: Buffer;
-  /** Private key of the leaf, PEM. */
+  /** Private key of the leaf, PEM, not encrypted. Must fit the leaf's public key. */
   privateKey: Buffer;
   /** Trusted certificate authorities, PEM. */
   ca: Buffer;

@@ -6,6 +6,7 @@
 
 /* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
+import { UpstreamTls } from "./tls.ts";
 
 /**
  * How the calls of one service are carried. Field names, meanings and bounds are those of Apache APISIX's
@@ -48,9 +49,9 @@ export interface Upstream {
     | string
     | undefined;
   /**
-   * Protocol spoken to the endpoints (APISIX Upstream `scheme`): `http` (HTTP/1.1) or `grpc` (HTTP/2 with prior
-   * knowledge). Default `http`. `https`, `grpcs`, `tcp`, `tls`, `udp` and `kafka` are known and refused by this
-   * version.
+   * Protocol spoken to the endpoints (APISIX Upstream `scheme`): `http` (HTTP/1.1), `https` (HTTP/2 or HTTP/1.1 over
+   * TLS, as the endpoint chooses by ALPN), `grpc` (HTTP/2 with prior knowledge) or `grpcs` (HTTP/2 over TLS). Default
+   * `http`. `tcp`, `tls`, `udp` and `kafka` are known and refused by this version.
    */
   scheme?:
     | string
@@ -82,13 +83,14 @@ export interface Upstream {
     | KeepalivePool
     | undefined;
   /**
-   * `Host` / `:authority` sent upstream (APISIX Upstream `pass_host`): `pass` (as received), `node` or `rewrite`.
-   * Default `pass`. `node` and `rewrite` are refused by this version. Inherits as one group with `upstream_host`.
+   * `Host` / `:authority` sent upstream (APISIX Upstream `pass_host`): `pass` (as received), `node` (the endpoint's
+   * address, with its port unless that is the scheme's standard one) or `rewrite` (`upstream_host`). Decided anew for
+   * each attempt. Default `pass`. Inherits as one group with `upstream_host`.
    */
   passHost?:
     | string
     | undefined;
-  /** The name that `pass_host: rewrite` sends. Group: see `pass_host`. */
+  /** The host that `pass_host: rewrite` sends, with a port if it has one. Required then. Group: see `pass_host`. */
   upstreamHost?:
     | string
     | undefined;
@@ -103,7 +105,7 @@ export interface Upstream {
   outlierDetection?:
     | OutlierDetection
     | undefined;
-  /** TLS towards the endpoints. Refused by this version. */
+  /** TLS towards the endpoints, for `https` and `grpcs`; of no effect with other schemes. */
   tls?:
     | UpstreamTls
     | undefined;
@@ -161,9 +163,9 @@ export interface PortLevelSettings {
     | string
     | undefined;
   /**
-   * Protocol spoken to the endpoints (APISIX Upstream `scheme`): `http` (HTTP/1.1) or `grpc` (HTTP/2 with prior
-   * knowledge). Default `http`. `https`, `grpcs`, `tcp`, `tls`, `udp` and `kafka` are known and refused by this
-   * version.
+   * Protocol spoken to the endpoints (APISIX Upstream `scheme`): `http` (HTTP/1.1), `https` (HTTP/2 or HTTP/1.1 over
+   * TLS, as the endpoint chooses by ALPN), `grpc` (HTTP/2 with prior knowledge) or `grpcs` (HTTP/2 over TLS). Default
+   * `http`. `tcp`, `tls`, `udp` and `kafka` are known and refused by this version.
    */
   scheme?:
     | string
@@ -195,13 +197,14 @@ export interface PortLevelSettings {
     | KeepalivePool
     | undefined;
   /**
-   * `Host` / `:authority` sent upstream (APISIX Upstream `pass_host`): `pass` (as received), `node` or `rewrite`.
-   * Default `pass`. `node` and `rewrite` are refused by this version. Inherits as one group with `upstream_host`.
+   * `Host` / `:authority` sent upstream (APISIX Upstream `pass_host`): `pass` (as received), `node` (the endpoint's
+   * address, with its port unless that is the scheme's standard one) or `rewrite` (`upstream_host`). Decided anew for
+   * each attempt. Default `pass`. Inherits as one group with `upstream_host`.
    */
   passHost?:
     | string
     | undefined;
-  /** The name that `pass_host: rewrite` sends. Group: see `pass_host`. */
+  /** The host that `pass_host: rewrite` sends, with a port if it has one. Required then. Group: see `pass_host`. */
   upstreamHost?:
     | string
     | undefined;
@@ -216,7 +219,7 @@ export interface PortLevelSettings {
   outlierDetection?:
     | OutlierDetection
     | undefined;
-  /** TLS towards the endpoints. Refused by this version. */
+  /** TLS towards the endpoints, for `https` and `grpcs`; of no effect with other schemes. */
   tls?:
     | UpstreamTls
     | undefined;
@@ -243,7 +246,7 @@ export interface PortLevelSettings_DiscoveryArgsEntry {
 export interface Node {
   /** IP address; IPv6 may stand in brackets. Required. DNS names are refused by this version. */
   host: string;
-  /** Port, 1 to 65535. Default: 80 for `http` and `grpc`. */
+  /** Port, 1 to 65535. Default: 80 for `http` and `grpc`, 443 for `https` and `grpcs`. */
   port?:
     | number
     | undefined;
@@ -306,8 +309,9 @@ export interface Checks {
 /** Probes sent by the sidecar, from the moment the configuration arrives. */
 export interface ActiveCheck {
   /**
-   * `http` (default), `tcp` or `grpc` (`grpc.health.v1.Health/Check`). `https` is refused by this version. An `http`
-   * check that a grpc port inherits or sets probes over HTTP/2.
+   * `http` (default), `https`, `tcp` or `grpc` (`grpc.health.v1.Health/Check`). A probe of a port whose scheme is `https`
+   * or `grpcs` goes over TLS with the port's own identity, whether the type says `http` or `https`; `https` probes over
+   * TLS also where the scheme doesn't. An `http` check that a grpc port inherits or sets probes over HTTP/2.
    */
   type?:
     | string
@@ -342,7 +346,10 @@ export interface ActiveCheck {
     | undefined;
   /** Further fields of http probes, each a line `Name: value`. */
   reqHeaders: string[];
-  /** Whether the certificate of https probes is verified. Default true. Refused by this version. */
+  /**
+   * Whether probes over TLS verify the endpoint's certificate. Default: as the calls do (`tls.verify`); `false` verifies
+   * only the calls'.
+   */
   httpsVerifyCertificate?:
     | boolean
     | undefined;
@@ -454,29 +461,6 @@ export interface OutlierDetection {
   /** Errors in a row that eject an endpoint. */
   consecutiveFailures?:
     | number
-    | undefined;
-  /** Switches an inherited setting off at a port. Default false. */
-  off?: boolean | undefined;
-  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
-}
-
-/** TLS towards the endpoints (APISIX Upstream `tls`). This version knows the message but doesn't act on it. */
-export interface UpstreamTls {
-  /** Client certificate, PEM. */
-  clientCert?:
-    | string
-    | undefined;
-  /** Its key, PEM. */
-  clientKey?:
-    | string
-    | undefined;
-  /** Id of an SSL object that holds them. */
-  clientCertId?:
-    | string
-    | undefined;
-  /** Whether the endpoint's certificate is verified. */
-  verify?:
-    | boolean
     | undefined;
   /** Switches an inherited setting off at a port. Default false. */
   off?: boolean | undefined;
@@ -3492,174 +3476,6 @@ export const OutlierDetection: MessageFns<OutlierDetection> = {
   fromPartial<I extends Exact<DeepPartial<OutlierDetection>, I>>(object: I): OutlierDetection {
     const message = createBaseOutlierDetection();
     message.consecutiveFailures = object.consecutiveFailures ?? undefined;
-    message.off = object.off ?? undefined;
-    return message;
-  },
-};
-
-function createBaseUpstreamTls(): UpstreamTls {
-  return {
-    clientCert: undefined,
-    clientKey: undefined,
-    clientCertId: undefined,
-    verify: undefined,
-    off: undefined,
-    _unknownFields: {},
-  };
-}
-
-export const UpstreamTls: MessageFns<UpstreamTls> = {
-  encode(message: UpstreamTls, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.clientCert !== undefined) {
-      writer.uint32(10).string(message.clientCert);
-    }
-    if (message.clientKey !== undefined) {
-      writer.uint32(18).string(message.clientKey);
-    }
-    if (message.clientCertId !== undefined) {
-      writer.uint32(26).string(message.clientCertId);
-    }
-    if (message.verify !== undefined) {
-      writer.uint32(32).bool(message.verify);
-    }
-    if (message.off !== undefined) {
-      writer.uint32(40).bool(message.off);
-    }
-    if (message._unknownFields !== undefined) {
-      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
-        const tag = parseInt(key, 10);
-        for (const value of values) {
-          writer.uint32(tag).raw(value);
-        }
-      }
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): UpstreamTls {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseUpstreamTls();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.clientCert = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.clientKey = reader.string();
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.clientCertId = reader.string();
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.verify = reader.bool();
-            continue;
-          }
-          case 5: {
-            if (tag !== 40) {
-              break;
-            }
-
-            message.off = reader.bool();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        const buf = reader.skip(tag & 7);
-
-        const list = message._unknownFields![tag];
-
-        if (list === undefined) {
-          message._unknownFields![tag] = [buf];
-        } else {
-          list.push(buf);
-        }
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): UpstreamTls {
-    return {
-      clientCert: isSet(object.clientCert)
-        ? globalThis.String(object.clientCert)
-        : isSet(object.client_cert)
-        ? globalThis.String(object.client_cert)
-        : undefined,
-      clientKey: isSet(object.clientKey)
-        ? globalThis.String(object.clientKey)
-        : isSet(object.client_key)
-        ? globalThis.String(object.client_key)
-        : undefined,
-      clientCertId: isSet(object.clientCertId)
-        ? globalThis.String(object.clientCertId)
-        : isSet(object.client_cert_id)
-        ? globalThis.String(object.client_cert_id)
-        : undefined,
-      verify: isSet(object.verify) ? globalThis.Boolean(object.verify) : undefined,
-      off: isSet(object.off) ? globalThis.Boolean(object.off) : undefined,
-    };
-  },
-
-  toJSON(message: UpstreamTls): unknown {
-    const obj: any = {};
-    if (message.clientCert !== undefined) {
-      obj.clientCert = message.clientCert;
-    }
-    if (message.clientKey !== undefined) {
-      obj.clientKey = message.clientKey;
-    }
-    if (message.clientCertId !== undefined) {
-      obj.clientCertId = message.clientCertId;
-    }
-    if (message.verify !== undefined) {
-      obj.verify = message.verify;
-    }
-    if (message.off !== undefined) {
-      obj.off = message.off;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<UpstreamTls>, I>>(base?: I): UpstreamTls {
-    return UpstreamTls.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<UpstreamTls>, I>>(object: I): UpstreamTls {
-    const message = createBaseUpstreamTls();
-    message.clientCert = object.clientCert ?? undefined;
-    message.clientKey = object.clientKey ?? undefined;
-    message.clientCertId = object.clientCertId ?? undefined;
-    message.verify = object.verify ?? undefined;
     message.off = object.off ?? undefined;
     return message;
   },

@@ -1,0 +1,33 @@
+// What must not cross a network in the clear. A private key on a plaintext stream can be read by anyone on the way, so
+// no Secret is asked for there, and none is taken. Loopback stays within the machine, and is no network.
+import { canonicalIp } from '../config/ip-address.ts';
+import type { ControlCredentials, ServerAddress } from './ads-stream.ts';
+import { formatServer } from './ads-stream.ts';
+
+/** Why private keys aren't exchanged on a stream. */
+export interface Exposure {
+  /** Shown at each Secret that is wanted. */
+  readonly notAsked: string;
+  /** The answer to a resource that holds a private key. */
+  readonly notTaken: string;
+}
+
+/** Undefined where the stream to `server` can't be read by others. */
+export function exposureOf(server: ServerAddress, credentials: ControlCredentials | undefined): Exposure | undefined {
+  if (credentials !== undefined || isLoopback(server.host)) return undefined;
+  const way = `over plaintext to ${formatServer(server)}`;
+  const fix = 'use --control-ca (and --control-cert), or a control plane on loopback';
+  return {
+    notAsked: `a Secret is not asked for ${way}: ${fix}`,
+    notTaken: `a private key is not taken ${way.replace(' to ', ' from ')}: ${fix}`,
+  };
+}
+
+/** Whether a host is this machine: `localhost` or a loopback address. Any other name may lead anywhere. */
+export function isLoopback(host: string): boolean {
+  if (host.toLowerCase() === 'localhost') return true;
+  const ip = canonicalIp(host);
+  if (ip === undefined) return false;
+  // `::ffff:127.0.0.1` is the IPv4 address in IPv6 (RFC 4291 section 2.5.5.2); its canonical form ends in hexadecimal.
+  return ip.includes(':') ? ip === '::1' || /^::ffff:7f[0-9a-f]{2}:/.test(ip) : ip.startsWith('127.');
+}

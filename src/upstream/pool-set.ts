@@ -1,0 +1,75 @@
+// The pools of one endpoint under one identity: a single one where every connection is alike, one for each server name
+// where the name asked for comes with the request. Connections of different names never mix.
+import type { ErrorKind } from '../base/error.ts';
+import type { EndpointPool } from './pool.ts';
+
+/** Server names of one endpoint at once; a request for one more fails as `overflow` until another is idle. */
+export const MAX_SERVER_NAMES = 1000;
+
+/** Why there is no pool. */
+export interface PoolRefusal {
+  readonly kind: ErrorKind;
+  readonly detail: string;
+}
+
+/** Pools by the name that connections are made under. */
+export class PoolSet {
+  private readonly pools = new Map<string, EndpointPool>();
+  private readonly nameOf: ((host: string) => string) | undefined;
+  private readonly create: (name: string) => EndpointPool;
+  /** The pool where there is only one name. */
+  private readonly only: EndpointPool | undefined;
+
+  /** `nameOf` tells the name for a host that is sent; undefined: all connections are alike. */
+  constructor(nameOf: ((host: string) => string) | undefined, create: (name: string) => EndpointPool) {
+    this.nameOf = nameOf;
+    this.create = create;
+    if (nameOf) return;
+    this.only = create('');
+    this.pools.set('', this.only);
+  }
+
+  /** The pool for requests with this host. */
+  forHost(host: string): EndpointPool | PoolRefusal {
+    if (this.only) return this.only;
+    const name = this.nameOf?.(host) ?? '';
+    let pool = this.pools.get(name);
+    if (pool) return pool;
+    if (this.pools.size >= MAX_SERVER_NAMES) this.forgetUnused();
+    if (this.pools.size >= MAX_SERVER_NAMES) {
+      return { kind: 'overflow', detail: `connections under ${MAX_SERVER_NAMES} server names are open` };
+    }
+    this.pools.set(name, (pool = this.create(name)));
+    return pool;
+  }
+
+  /** Connections open or opening. */
+  get connections(): number {
+    let connections = 0;
+    for (const pool of this.pools.values()) connections += pool.connections;
+    return connections;
+  }
+
+  all(): Iterable<EndpointPool> {
+    return this.pools.values();
+  }
+
+  /** Closes what has been idle for too long. */
+  closeIdle(nowMs: number): void {
+    for (const pool of this.pools.values()) pool.closeIdle(nowMs);
+  }
+
+  /** Idle connections close, streams in flight finish. */
+  drain(): void {
+    for (const pool of this.pools.values()) pool.drain();
+  }
+
+  /** Closes everything at once. */
+  destroy(): void {
+    for (const pool of this.pools.values()) pool.destroy();
+  }
+
+  private forgetUnused(): void {
+    for (const [name, pool] of this.pools) if (pool.isUnused) this.pools.delete(name);
+  }
+}
