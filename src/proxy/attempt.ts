@@ -143,8 +143,9 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
 
   onAbort(kind: ErrorKind, progress: Progress, detail: string, resetCode: number): void {
     if (this.over) return;
-    this.end(false);
-    this.request.attemptFailed(this, kind, progress, detail, resetCode);
+    const overdue = this.request.isOverdue(kind, resetCode);
+    this.end(overdue ? undefined : false);
+    this.request.attemptFailed(this, overdue ? 'deadline_exceeded' : kind, progress, detail, resetCode);
   }
 
   onDrain(): void {

@@ -19,7 +19,6 @@ import {
 } from '../codec/exchange.ts';
 import { findField } from '../codec/fields.ts';
 import { isGrpcContentType } from '../codec/grpc/status.ts';
-import { formatGrpcTimeout, parseGrpcTimeout } from '../codec/grpc/timeout.ts';
 import { REPLAY_BYTES } from '../model/defaults.ts';
 import { PortCell } from '../model/cells.ts';
 import { isGrpcScheme, isSecureScheme } from '../model/policy.ts';
@@ -29,6 +28,7 @@ import type { PortKey } from '../model/snapshot.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { LiveEndpoint } from '../upstream/endpoint.ts';
 import { Attempt } from './attempt.ts';
+import { CallDeadline } from './deadline.ts';
 import { addForwardingFields, type ForwardingContext } from './forwarding.ts';
 import type { AttemptRecord, RequestRecord } from './record.ts';
 import { sendReply } from './reply.ts';
@@ -91,10 +91,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   private done = false;
   private lastReadMs: number;
   private readonly ioTimer: Timer;
+  private deadline: CallDeadline | undefined = undefined;
   private deadlineTimer: Timer | undefined = undefined;
-  private deadlineAtMs = -1;
-  /** Index of grpc-timeout's value in the head's fields. */
-  private deadlineField = -1;
   private requestId = '';
   private bytesReceived = 0;
   private bytesSent = 0;
@@ -340,6 +338,11 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.attemptFailed(attempt, kind, progress, '');
   }
 
+  /** Whether the failure of an attempt says that the call's time is over. */
+  isOverdue(kind: ErrorKind, resetCode: number): boolean {
+    return this.deadline?.explains(kind, resetCode, this.context.clock.nowMs) ?? false;
+  }
+
   /** Ends the attempt for a reason that isn't its endpoint's. */
   private giveUp(kind: ErrorKind): void {
     const attempt = this.attempt;
@@ -360,20 +363,15 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   /** Reads grpc-timeout and starts the deadline; false where the request ended over it. */
   private startDeadline(): boolean {
-    const fields = this.head.fields;
-    for (let i = 0; i < fields.length; i += 2) {
-      if (fields[i] !== 'grpc-timeout' && fields[i]!.toLowerCase() !== 'grpc-timeout') continue;
-      const timeoutMs = parseGrpcTimeout(fields[i + 1]!);
-      if (timeoutMs === undefined) {
-        this.fail('bad_request', 'grpc-timeout is malformed');
-        return false;
-      }
-      this.deadlineAtMs = this.startMs + timeoutMs;
-      this.deadlineField = i + 1;
-      this.deadlineTimer = new Timer(this, DEADLINE_TIMER);
-      this.context.wheel.start(this.deadlineTimer, timeoutMs);
-      return true;
+    const deadline = CallDeadline.read(this.head.fields, this.startMs);
+    if (deadline === 'malformed') {
+      this.fail('bad_request', 'grpc-timeout is malformed');
+      return false;
     }
+    if (!deadline) return true;
+    this.deadline = deadline;
+    this.deadlineTimer = new Timer(this, DEADLINE_TIMER);
+    this.context.wheel.start(this.deadlineTimer, deadline.timeoutMs);
     return true;
   }
 
@@ -390,9 +388,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   /** Lowers grpc-timeout by the time already spent; called as each attempt is sent. */
   lowerDeadline(): void {
-    if (this.deadlineField < 0) return;
-    const leftMs = Math.max(0, this.deadlineAtMs - this.context.clock.nowMs);
-    this.head.fields[this.deadlineField] = formatGrpcTimeout(leftMs);
+    this.deadline?.lower(this.head.fields, this.context.clock.nowMs);
   }
 
   // --- the end -----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 // gRPC through the sidecar, grpc-js on both sides.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http2';
+import { once } from 'node:events';
+import { connect, constants, createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { after, describe, it } from 'node:test';
 import {
@@ -127,6 +128,35 @@ describe('gRPC', () => {
     assert.equal(error?.code, status.DEADLINE_EXCEEDED);
     assert.ok(remainingMs > 0 && remainingMs <= 300, String(remainingMs));
     await sawCancel;
+  });
+
+  it('a server that cancels at the deadline is not blamed', async () => {
+    const server = createServer();
+    server.on('stream', (stream) => {
+      stream.on('error', () => undefined);
+      stream.close(constants.NGHTTP2_CANCEL);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const plane = await startDataPlane([(server.address() as AddressInfo).port], { scheme: 'grpc' });
+    const session = connect(`http://127.0.0.1:${plane.port}`);
+    closers.push(() => {
+      session.destroy();
+      plane.close();
+      server.close();
+    });
+    const statusOf = async (timeout: string): Promise<unknown> => {
+      const fields = { ':method': 'POST', ':path': '/a.B/C', 'content-type': 'application/grpc', te: 'trailers' };
+      const stream = session.request({ ...fields, 'grpc-timeout': timeout }, { endStream: true });
+      stream.resume();
+      const [head] = (await once(stream, 'response')) as [Record<string, unknown>];
+      return head['grpc-status'];
+    };
+    for (let i = 0; i < 20; i++) assert.equal(await statusOf('1m'), String(status.DEADLINE_EXCEEDED));
+    assert.equal(await statusOf('1H'), String(status.UNAVAILABLE), 'at another time it is the server that gave up');
+    assert.deepEqual(
+      plane.records.map(({ attempts }) => attempts.map(({ error }) => error).join()),
+      [...Array.from({ length: 20 }, () => 'deadline_exceeded'), 'upstream_reset'],
+    );
   });
 
   it('a cancelled call cancels the server', async () => {
