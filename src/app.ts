@@ -15,7 +15,7 @@ import { describeProblems, type Kind, type Resource, type Resources } from './co
 import { staticResources } from './config/static.ts';
 import { wantedNames } from './config/tree.ts';
 import { contentVersion } from './control/resource-store.ts';
-import type { ControlCredentials } from './control/ads-stream.ts';
+import { controlCredentials } from './control/control-credentials.ts';
 import { createXdsClient } from './control/xds-client.ts';
 import { Listener, type ListenerContext } from './downstream/listener.ts';
 import type { Credentials } from './identity/credentials.ts';
@@ -24,7 +24,6 @@ import { createCredentials } from './identity/live-credentials.ts';
 import { ServerTls } from './identity/server-tls.ts';
 import { Cells } from './model/cells.ts';
 import { EMPTY_SNAPSHOT, type ListenerSpec, type Snapshot } from './model/snapshot.ts';
-import type { AuthoritiesSource, CertificateSource } from './model/tls.ts';
 import { describeBindError } from './net/listen.ts';
 import { accessRecord } from './proxy/access-record.ts';
 import { createRequestHandler, type ProxyContext } from './proxy/handle.ts';
@@ -44,8 +43,8 @@ import { endpointId } from './upstream/endpoint.ts';
 /** How often idle upstream connections are looked at. */
 const IDLE_SWEEP_MS = 1000;
 
-/** A failure of one kind is logged once in so long. */
-const FAILURE_LOG_MS = 10_000;
+/** How often failures of one kind, of one upstream port, are logged. */
+const FAILURE_LOG = { count: 5, periodMs: 10_000 };
 
 /** Refused connections and endpoints that somebody must do something about; the rest are logged as debug. */
 const TOLD_FAILURES: ReadonlySet<ErrorKind> = new Set([
@@ -97,11 +96,11 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
   const limits = DEFAULT_LIMITS;
   const credentials = createCredentials({ clock, logger });
   const stopExpiryWatch = watchExpiry({ credentials, clock, logger });
-  const failureLog = new LogSampler(clock, FAILURE_LOG_MS);
+  const failureLog = new LogSampler(clock, FAILURE_LOG);
   const logFailure = (kind: ErrorKind, detail: string, fields: Record<string, unknown>, message: string): void => {
     const level = TOLD_FAILURES.has(kind) ? 'warn' : 'debug';
     if (!logger.isOn(level)) return;
-    const leftOut = level === 'warn' ? failureLog.take(`${message} ${kind} ${detail}`) : 0;
+    const leftOut = level === 'warn' ? failureLog.take(`${kind} ${String(fields['upstream'])}`) : 0;
     if (leftOut === undefined) return;
     logger.log(level, { ...fields, kind, detail, ...(leftOut > 0 ? { leftOut } : {}) }, message);
   };
@@ -300,33 +299,6 @@ function createServerTls(
   if (!tls) return undefined;
   const alpn = { auto: ['h2', 'http/1.1'], http1: ['http/1.1'], http2: ['h2'] }[protocols];
   return new ServerTls(tls, { ...shared, usedBy: `Listener ${name}`, alpn });
-}
-
-/** The identity towards the control planes as it is when a stream is opened, or why there is none. */
-function controlCredentials(
-  { caFile, certificateFile, keyFile }: NonNullable<Settings['controlTls']>,
-  credentials: Credentials,
-): () => ControlCredentials | string {
-  const own: CertificateSource | undefined =
-    certificateFile === undefined || keyFile === undefined ? undefined : { kind: 'files', certificateFile, keyFile };
-  const trusted: AuthoritiesSource | undefined = caFile === undefined ? undefined : { kind: 'file', file: caFile };
-  credentials.use({
-    certificates: own ? [own] : [],
-    authorities: trusted ? [trusted] : [],
-    usedBy: 'control',
-    onChange: () => undefined, // the next stream asks
-  });
-  return () => {
-    const certificate = own && credentials.certificate(own);
-    const ca = trusted && credentials.authorities(trusted);
-    if (certificate && !certificate.material) return certificate.error;
-    if (ca && !ca.material) return ca.error;
-    return {
-      ca: ca?.material && Buffer.from(ca.material.pem),
-      certificate: certificate?.material && Buffer.from(certificate.material.certificatePem),
-      key: certificate?.material && Buffer.from(certificate.material.key.reveal()),
-    };
-  };
 }
 
 /** Root of the static listeners; no node id, so that it can't be mistaken for one. */

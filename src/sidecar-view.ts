@@ -1,4 +1,5 @@
 // The admin service's view of the live sidecar (admin/views.ts), made of the live objects. Plain data, made when asked.
+import type { X509Certificate } from 'node:crypto';
 import type {
   CertificateView,
   ControlView,
@@ -157,10 +158,14 @@ function endpointTls(cluster: Cluster, { lastHandshake }: LiveEndpoint): Endpoin
   };
 }
 
+/** Read once for a certificate: every scrape looks at every endpoint, and reading one takes long. */
+const knownCertificates = new WeakMap<X509Certificate, Pick<PeerView, 'subject' | 'notAfterMs'>>();
+
 function peerView({ alpn, version, certificate }: TlsFacts): PeerView | undefined {
   if (!certificate) return undefined;
-  const { subject, notAfterMs } = certificateInfo(certificate.raw);
-  return { alpn, version, subject, notAfterMs };
+  let known = knownCertificates.get(certificate);
+  if (known === undefined) knownCertificates.set(certificate, (known = certificateInfo(certificate)));
+  return { alpn, version, subject: known.subject, notAfterMs: known.notAfterMs };
 }
 
 function endpointState(cluster: Cluster, endpoint: LiveEndpoint, cells: Cells): EndpointState {

@@ -13,7 +13,7 @@ import {
   type ListenerStatus,
   type ResourceStatus,
 } from '../gen/outrigger/admin/v1/admin.ts';
-import { certificateBytes, certificateStatus } from './certificate-status.ts';
+import { certificateBytes, certificateStatus, withSecretProblems } from './certificate-status.ts';
 import { endpointStatus, endpointTlsBytes } from './endpoint-status.ts';
 import { EndpointWatch } from './endpoint-watch.ts';
 import { OpenStreams } from './open-streams.ts';
@@ -96,7 +96,7 @@ function snapshot(view: SidecarView, request: GetSnapshotRequest): GetSnapshotRe
   const after = decodePageToken(pageToken, filters, [0, '']);
   const found = firstAfter(matchingResources(view, kind, namePrefix), positionOfResource, after, size + 1);
   // What belongs to the whole, not to a page of resources, is on the first page.
-  const certificates = after ? [] : view.certificates();
+  const certificates = after ? [] : withSecretProblems(view.certificates(), view.resources());
   const resources: ResourceStatus[] = [];
   let bytes = certificates.reduce((sum, certificate) => sum + certificateBytes(certificate), 0);
   for (const resource of found) {

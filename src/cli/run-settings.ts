@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
+import type { YAMLError } from 'yaml';
 import { describeProblems } from '../config/resource.ts';
 import type { Bootstrap } from '../gen/outrigger/config/v1/bootstrap.ts';
 import { readListenFlags } from '../config/listen-flags.ts';
 import { resolveSettings, SettingsError, type Resolved } from '../config/settings.ts';
+import { failureMessage, mayHoldSecrets, syntaxMessage } from '../controlplane/read/syntax-message.ts';
 import type { CommandContext } from './command.ts';
 import { UsageError } from './usage.ts';
 
@@ -28,7 +30,11 @@ async function readBootstrapFile(path: string): Promise<Bootstrap> {
   const documents = parseAllDocuments(text, { merge: true });
   if ('empty' in documents) throw new SettingsError(`${path}: is empty; write \`kind: Bootstrap\` and a spec`);
   const error = documents.flatMap(({ errors }) => errors)[0];
-  if (error) throw new SettingsError(`${path}: ${error.message.split('\n')[0]?.replace(/:$/, '')}`); // what follows draws the place
+  const hidesText = mayHoldSecrets(text); // an inline client_key
+  if (error) {
+    const [first = ''] = syntaxMessage(error, hidesText).split('\n'); // what follows draws the place
+    throw new SettingsError(`${path}${hidesText ? placeOf(error) : ''}: ${first.replace(/:$/, '')}`);
+  }
   const [document, ...further] = documents.filter(
     ({ contents }) => contents !== null && !(isScalar(contents) && contents.value === null),
   );
@@ -39,9 +45,16 @@ async function readBootstrapFile(path: string): Promise<Bootstrap> {
     content = document.toJS();
   } catch (cause) {
     // Too many aliases, or one without its anchor.
-    throw new SettingsError(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`);
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new SettingsError(`${path}: is no valid YAML: ${failureMessage({ message }, hidesText)}`);
   }
   const result = readBootstrap(content);
   if (!result.ok) throw new SettingsError(`${path}: ${describeProblems(result.problems)}`);
   return result.bootstrap;
+}
+
+/** `:LINE:COLUMN`, from 1; messages of the parser itself end in it. */
+function placeOf({ linePos }: YAMLError): string {
+  const [start] = linePos ?? [];
+  return start ? `:${start.line}:${start.col}` : '';
 }

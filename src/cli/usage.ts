@@ -59,7 +59,7 @@ const RUN_FLAGS: Readonly<Record<string, Flag>> = {
     many: true,
   },
   'tls-client-optional': { text: 'callers may come without a certificate; default it is required' },
-  'to-ca': { value: 'FILE', text: 'PEM authorities of its endpoints; default those of the system', many: true },
+  'to-ca': { value: 'FILE', text: 'PEM authorities of its endpoints; default those that Node brings', many: true },
   'to-cert': { value: 'FILE', text: 'PEM chain shown to its endpoints; default none', many: true },
   'to-key': { value: 'FILE', text: 'PEM private key of --to-cert', many: true },
   'to-name': {
@@ -75,7 +75,7 @@ const RUN_FLAGS: Readonly<Record<string, Flag>> = {
   'to-insecure': { text: 'takes any certificate of its endpoints; default each is verified' },
   'control-ca': {
     value: 'FILE',
-    text: "TLS to the control planes: PEM authorities; default none, with --control-cert the system's",
+    text: "TLS to the control planes: PEM authorities; default none, with --control-cert Node's own",
   },
   'control-cert': {
     value: 'FILE',

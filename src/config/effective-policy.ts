@@ -73,7 +73,8 @@ function resolve({ name, message: upstream }: Resource<'Upstream'>, index: numbe
   const balancing = levels.find(({ fields: { type, hashOn, key } }) => (type ?? hashOn ?? key) !== undefined);
   provenance.set('type', balancing?.fields.type === undefined ? 'default' : balancing.name);
   const scheme = (take('scheme', (fields) => fields.scheme) ?? 'http') as Scheme;
-  const checks = resolveChecks(levels, provenance);
+  const host = resolveHost(levels, provenance);
+  const checks = resolveChecks(levels, host, provenance);
   const overTls = isSecureScheme(scheme) || checks?.active?.type === 'https';
   const maxAttempts = resolveAttempts(levels, provenance);
   const connect = take('timeout.connect', (fields) => fields.timeout?.connect);
@@ -96,7 +97,7 @@ function resolve({ name, message: upstream }: Resource<'Upstream'>, index: numbe
       requests:
         take('keepalive_pool.requests', (fields) => fields.keepalivePool?.requests) ?? DEFAULT_KEEPALIVE.requests,
     },
-    host: resolveHost(levels, provenance),
+    host,
     tls: resolveTls(levels, `Upstream ${name}`, overTls, provenance),
     checks,
   };
@@ -140,14 +141,18 @@ function resolveTls(
   return upstreamTlsPolicy(tls, owner);
 }
 
-function resolveChecks(levels: readonly Level[], provenance: Map<string, string>): ChecksPolicy | undefined {
+function resolveChecks(
+  levels: readonly Level[],
+  host: HostPolicy,
+  provenance: Map<string, string>,
+): ChecksPolicy | undefined {
   const activeLevel = levels.find(({ fields }) => fields.checks?.active !== undefined);
   const passiveLevel = levels.find(({ fields }) => fields.checks?.passive !== undefined);
   provenance.set('checks.active', activeLevel?.name ?? 'default');
   provenance.set('checks.passive', passiveLevel?.name ?? 'default');
   const activeCheck = activeLevel?.fields.checks?.active;
   const passiveCheck = passiveLevel?.fields.checks?.passive;
-  const active = activeCheck && activeCheck.off !== true ? activePolicy(activeCheck) : undefined;
+  const active = activeCheck && activeCheck.off !== true ? activePolicy(activeCheck, host) : undefined;
   let passive: PassivePolicy | undefined;
   if (passiveCheck === undefined) passive = active && TRANSPORT_ONLY_PASSIVE;
   else if (passiveCheck.off !== true) passive = passivePolicy(passiveCheck);
@@ -156,7 +161,8 @@ function resolveChecks(levels: readonly Level[], provenance: Map<string, string>
   return active || passive ? { active, passive } : undefined;
 }
 
-function activePolicy(check: ActiveCheck): ActivePolicy {
+/** Probes have no caller who names a host, so they ask for the one that every call is rewritten to (APISIX). */
+function activePolicy(check: ActiveCheck, { upstreamHost }: HostPolicy): ActivePolicy {
   const { healthy, unhealthy } = check;
   const defaults = DEFAULT_ACTIVE;
   return {
@@ -164,7 +170,7 @@ function activePolicy(check: ActiveCheck): ActivePolicy {
     verifyCertificate: check.httpsVerifyCertificate,
     timeoutMs: toMs(check.timeout) ?? defaults.timeoutMs,
     concurrency: check.concurrency ?? defaults.concurrency,
-    host: check.host === '' ? undefined : check.host,
+    host: check.host || upstreamHost || undefined,
     port: check.port,
     httpPath: check.httpPath ?? defaults.httpPath,
     httpMethod: check.httpMethod ?? defaults.httpMethod,

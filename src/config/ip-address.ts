@@ -10,6 +10,14 @@ export function canonicalIp(text: string): string | undefined {
   return words && writeIpv6(words);
 }
 
+/**
+ * Whether an address in that spelling is one of this machine's loopback: 127.0.0.0/8, `::1`, or the former in IPv6
+ * (`::ffff:127.0.0.1`, RFC 4291 section 2.5.5.2), whose last words begin with 7f.
+ */
+export function isLoopbackIp(ip: string): boolean {
+  return ip.startsWith('127.') || ip === '::1' || /^::ffff:7f[0-9a-f]{2}:/.test(ip);
+}
+
 function isIpv4(text: string): boolean {
   const parts = text.split('.');
   return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);

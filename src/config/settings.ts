@@ -24,7 +24,7 @@ export interface StaticListenerSetting {
 export interface Settings {
   nodeId: string;
   control: readonly HostPort[];
-  /** TLS towards the control planes; undefined: plaintext. Without `caFile` the authorities of the system are trusted. */
+  /** TLS towards the control planes; undefined: plaintext. Without `caFile` those that Node brings are trusted. */
   controlTls: TlsFiles | undefined;
   xds: 'delta' | 'sotw';
   admin: HostPort;
@@ -91,14 +91,15 @@ function check(place: string, reason: string | undefined): void {
 function readHostPort(text: string, place: string, rules: HostPortRules): HostPort {
   const result = parseHostPort(text.trim(), rules);
   if (!result.ok) throw new SettingsError(`${place}: ${result.reason}`);
-  return { host: result.host === 'localhost' ? '127.0.0.1' : result.host, port: result.port };
+  return { host: result.host, port: result.port };
 }
 
 /** An address to listen on, or an endpoint's: its host must be an IP address or `localhost`. */
 export function readAddress(text: string, place: string, rules: HostPortRules = LISTEN_RULES): HostPort {
-  const address = readHostPort(text, place, rules);
-  check(place, ipProblem(address.host));
-  return address;
+  const { host, port } = readHostPort(text, place, rules);
+  const address = host === 'localhost' ? '127.0.0.1' : host;
+  check(place, ipProblem(address));
+  return { host: address, port };
 }
 
 function readIp(text: string, place: string): string {
@@ -121,7 +122,7 @@ export function readTargets(text: string, place: string): HostPort[] {
   return parts.map((part) => readAddress(part, place, CONNECT_RULES));
 }
 
-/** Control planes: these may have names. */
+/** Control planes: these may have names, `localhost` too, which their certificates are held against. */
 function parseControl(text: string, place: string): HostPort[] {
   const parts = parseList(text);
   if (parts.length === 0) throw new SettingsError(`${place}: at least one HOST:PORT is needed`);

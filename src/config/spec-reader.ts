@@ -150,7 +150,7 @@ function typeProblem(field: FieldSchema, value: unknown): string | undefined {
     }
     case 'bytes':
       if (typeof value === 'string' && (isPem(value) || isBase64(value))) return undefined;
-      return 'must be PEM text that starts with -----BEGIN, or a string of base64';
+      return 'must be PEM text, or a string of base64';
     default:
       // A test walks all native messages, so that none has a field of a type that isn't read here.
       throw new InvariantError(`native documents have no ${field.type} fields (${field.name})`);

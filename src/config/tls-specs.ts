@@ -22,7 +22,7 @@ import { inlineAuthorities, inlineCertificate } from './decode/tls.ts';
 import { REDACTED } from './redact.ts';
 import type { Resource } from './resource.ts';
 
-/** What holds where `tls` says nothing, or is switched off: the endpoint is verified against the system's authorities. */
+/** What holds where `tls` says nothing, or is switched off: the endpoint is verified against the authorities that Node brings. */
 export const DEFAULT_UPSTREAM_TLS: UpstreamTlsPolicy = {
   verify: true,
   ca: { kind: 'system' },
@@ -86,7 +86,7 @@ export function authoritiesSource({ secret, file }: TlsAuthorities): Authorities
 }
 
 /** Names of which a certificate must have one. */
-export function allowedNames(names: readonly SubjectAltName[]): readonly AllowedName[] {
+function allowedNames(names: readonly SubjectAltName[]): readonly AllowedName[] {
   return names.map(({ uri, dns }) =>
     uri === undefined ? { type: 'dns', value: dns ?? '' } : { type: 'uri', value: uri },
   );

@@ -45,7 +45,7 @@ export interface NodeIdentity {
 
 /** TLS towards the control plane, PEM. */
 export interface ControlCredentials {
-  /** Authorities trusted; undefined: those of the system. */
+  /** Authorities trusted; undefined: those that Node brings. */
   readonly ca: Buffer | undefined;
   /** Client certificate and its key; both or none. */
   readonly certificate: Buffer | undefined;

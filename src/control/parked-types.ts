@@ -1,5 +1,6 @@
 // Types that a control plane may not know. Some servers end the whole stream when asked for such a one, so it is asked
-// for last, and is parked where that happens again and again: the others must live.
+// for last, and is parked where that happens again and again: the others must live. When a stream on which it wasn't
+// asked for ends, the server may have become a newer one: the next stream asks once more.
 import type { Kind } from '../config/resource.ts';
 
 /** Those types. */
@@ -37,7 +38,11 @@ export class ParkedTypes {
 
   /** A stream ended. Returns whether that parked the types. */
   ended(index: number, { connected, askedForMs, error }: StreamEnd): boolean {
-    if (askedForMs === undefined || !connected) return false;
+    if (!connected) return false;
+    if (askedForMs === undefined) {
+      if (this.at(index).size > 0) this.strikes.set(index, STRIKES - 1);
+      return false;
+    }
     if (askedForMs > BLAME_MS) {
       // It bore the question.
       this.strikes.delete(index);

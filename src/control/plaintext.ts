@@ -1,6 +1,6 @@
 // What must not cross a network in the clear. A private key on a plaintext stream can be read by anyone on the way, so
 // no Secret is asked for there, and none is taken. Loopback stays within the machine, and is no network.
-import { canonicalIp } from '../config/ip-address.ts';
+import { canonicalIp, isLoopbackIp } from '../config/ip-address.ts';
 import type { ControlCredentials, ServerAddress } from './ads-stream.ts';
 import { formatServer } from './ads-stream.ts';
 
@@ -27,7 +27,5 @@ export function exposureOf(server: ServerAddress, credentials: ControlCredential
 export function isLoopback(host: string): boolean {
   if (host.toLowerCase() === 'localhost') return true;
   const ip = canonicalIp(host);
-  if (ip === undefined) return false;
-  // `::ffff:127.0.0.1` is the IPv4 address in IPv6 (RFC 4291 section 2.5.5.2); its canonical form ends in hexadecimal.
-  return ip.includes(':') ? ip === '::1' || /^::ffff:7f[0-9a-f]{2}:/.test(ip) : ip.startsWith('127.');
+  return ip !== undefined && isLoopbackIp(ip);
 }

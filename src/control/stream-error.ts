@@ -4,7 +4,7 @@
 /** What the stream was to be. */
 export interface StreamFacts {
   readonly isTls: boolean;
-  /** Authorities were given; else those of the system are trusted. */
+  /** Authorities were given; else those that Node brings are trusted. */
   readonly hasAuthorities: boolean;
   /** A client certificate is shown where one is asked for. */
   readonly hasCertificate: boolean;
@@ -47,7 +47,7 @@ function endedHint({ isTls, hasCertificate }: StreamFacts): string {
 function tlsHint(cause: string, { hasAuthorities, hasCertificate }: StreamFacts): string | undefined {
   const trust = hasAuthorities
     ? 'check --control-ca'
-    : 'use --control-ca, since without it only the authorities of the system are trusted';
+    : 'use --control-ca, since without it only the authorities that Node brings are trusted';
   const identity = hasCertificate
     ? 'the control plane refuses our client certificate: check --control-cert'
     : 'the control plane asks for a client certificate: use --control-cert and --control-key';

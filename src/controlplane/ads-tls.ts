@@ -162,7 +162,7 @@ function failureOf(error: NodeJS.ErrnoException, socket: TLSSocket): string {
   if (typeof verdict === 'string') return `its certificate is not accepted: ${verdictOf(verdict).text}`;
   const code = error.code ?? '';
   if (code === 'ECONNRESET') {
-    return 'it left before it was done; a sidecar does where it does not trust --ads-cert: give it --control-ca';
+    return 'it left before it was done; a sidecar that does not accept the certificate of --ads-cert does: its log says whether --control-ca, a name or a date is wrong';
   }
   return FAILURES[code] ?? `OpenSSL says ${code === '' ? 'nothing more' : code}`;
 }

@@ -1,7 +1,7 @@
 // Who is at the other end of an ADS stream, and what follows of it: whether it may be sent secrets, and which node it
 // may call itself.
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { canonicalIp } from '../config/ip-address.ts';
+import { canonicalIp, isLoopbackIp } from '../config/ip-address.ts';
 import { allowedNameProblem, readSubjectAltNames } from '../identity/names.ts';
 
 /** The other end of a stream. */
@@ -50,9 +50,7 @@ export function maySendSecrets({ tls, address }: StreamPeer): boolean {
 /** Of `address:port`, an IPv6 address without brackets as grpc-js writes it. What isn't known is no loopback address. */
 function isLoopback(peer: string): boolean {
   const ip = canonicalIp(peer.slice(0, Math.max(0, peer.lastIndexOf(':'))));
-  if (ip === undefined) return false;
-  // An IPv4 peer of a socket that takes both families: ::ffff:127.0.0.1, whose last words are 7f00:1.
-  return ip === '::1' || /^127\./.test(ip) || /^::ffff:7f[0-9a-f]{2}:/.test(ip);
+  return ip !== undefined && isLoopbackIp(ip);
 }
 
 /**

@@ -1,6 +1,6 @@
 // Which sidecar gets what. A view is the part of a snapshot that one sidecar may see; sidecars that may see the same
 // share one.
-import { canonicalIp } from '../config/ip-address.ts';
+import { canonicalIp, isLoopbackIp } from '../config/ip-address.ts';
 import type { Kind } from '../config/resource.ts';
 import type { Node } from '../gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../gen/outrigger/config/v1/listener.ts';
@@ -38,7 +38,7 @@ export function identify(node: Node | undefined): NodeIdentity {
   const services = Array.isArray(listed) ? listed.filter((name) => typeof name === 'string' && name !== '') : [];
   return {
     id: node?.id ?? '',
-    podIps: podIps.filter((ip) => ip !== undefined).filter((ip) => !ip.startsWith('127.') && ip !== '::1'),
+    podIps: podIps.filter((ip) => ip !== undefined).filter((ip) => !isLoopbackIp(ip)),
     services: services.length === 0 ? undefined : services.map(withNamespace),
   };
 }

@@ -25,8 +25,8 @@ export type ProbeOutcome =
   | { readonly kind: 'malformed' }
   /** Connecting, sending or receiving took too long. */
   | { readonly kind: 'timeout' }
-  /** Connecting, the TLS handshake, sending or receiving failed. */
-  | { readonly kind: 'failed' };
+  /** Connecting, the TLS handshake, sending or receiving failed. `detail`: what was wrong with the TLS, for people. */
+  | { readonly kind: 'failed'; readonly detail?: string };
 
 /** Classifies outcomes of active probes. */
 export interface ActiveEvidence {

@@ -18,6 +18,13 @@ export interface SessionSlot {
   context?: SecureContext | undefined;
   /** When the certificate of the session expires, ms since 1970. Resuming doesn't look at the certificate again. */
   notAfterMs?: number | undefined;
+  /** Whether one was ever resumed. */
+  hasResumed?: boolean;
+  /**
+   * The endpoint ends the handshake where a session is to be resumed, as servers over OpenSSL do that ask for a
+   * certificate and have no session id context: none is kept any more.
+   */
+  isRefusing?: boolean;
 }
 
 /** What it is made with. */
@@ -41,6 +48,8 @@ export class ClientTls {
   private readonly options: ClientTlsOptions;
   private readonly cancelUse: Cancel;
   private context: SecureContext | undefined = undefined;
+  /** What the context was made of. */
+  private material: readonly unknown[] = [];
 
   constructor(policy: UpstreamTlsPolicy, options: ClientTlsOptions) {
     this.policy = policy;
@@ -71,36 +80,59 @@ export class ClientTls {
     return this.policy.serverName ?? withoutPort(host);
   }
 
-  /** For a connection under `name`, or why there can be none. `verify` stands above the policy's. */
-  connector(name: string, slot: SessionSlot, verify = this.policy.verify): TlsConnector | TlsRefusal {
+  /**
+   * For a connection under `name`, or why there can be none. Undefined, for a probe that knows none: no name is asked for,
+   * and only `server_names` are looked for. `verify` stands above the policy's.
+   */
+  connector(name: string | undefined, slot: SessionSlot, verify = this.policy.verify): TlsConnector | TlsRefusal {
     const { context, policy } = this;
     if (context === undefined) return { kind: 'secret_missing', detail: this.error };
-    const isIp = isIP(name) !== 0;
-    if (!isIp && !isServerName(name)) {
+    const isIp = name !== undefined && isIP(name) !== 0;
+    const isAskable = name !== undefined && isServerName(name);
+    if (name !== undefined && !isIp && !isAskable) {
       const detail = `${JSON.stringify(name.slice(0, 100))} is no server name: set tls.server_name, or another pass_host`;
       if (verify) return { kind: 'upstream_certificate_name_mismatch', detail };
     }
-    let refused = false;
+    const isUsable = slot.context === context && this.options.clock.wallMs() < (slot.notAfterMs ?? 0);
+    const offered = isUsable ? slot.session : undefined;
+    let state: 'open' | 'accepted' | 'refused' = 'open';
+    /** A session that came before the verdict. */
+    let early: Buffer | undefined;
+    let { notAfterMs } = slot;
+    const keepSession = (session: Buffer): void => {
+      if (state === 'open') early = session;
+      // Resumed, one that was refused would be refused again, also when the endpoint has a better certificate.
+      if (state !== 'accepted' || slot.isRefusing === true) return;
+      slot.session = session;
+      slot.context = context;
+      slot.notAfterMs = notAfterMs;
+    };
     return {
       context,
-      serverName: isIp || !isServerName(name) ? '' : name,
+      serverName: isAskable && !isIp ? name : '',
       alpn: this.options.alpn,
-      session:
-        slot.context === context && this.options.clock.wallMs() < (slot.notAfterMs ?? 0) ? slot.session : undefined,
-      keepSession: (session) => {
-        // Resumed, one that was refused would be refused again, also when the endpoint has a better certificate.
-        if (refused) return;
-        slot.session = session;
-        slot.context = context;
+      session: offered,
+      keepSession,
+      forgetSession: () => {
+        if (offered === undefined) return;
+        if (slot.session === offered) slot.session = undefined;
+        if (slot.hasResumed !== true) slot.isRefusing = true;
       },
       refusal: (facts, verifyCode) => {
-        // A session is kept only of an endpoint that was judged, and is resumed under the same name and identity.
-        if (facts.resumed) return undefined;
-        slot.notAfterMs = facts.certificate && certificateInfo(facts.certificate.raw).notAfterMs;
-        const refusal = verify ? judge(facts, verifyCode, name, isIp, policy) : undefined;
-        refused = refusal !== undefined;
-        if (refused) slot.session = undefined;
-        return refusal;
+        // A session is kept only of an endpoint that was accepted, and is resumed under the same name and identity.
+        if (facts.resumed) slot.hasResumed = true;
+        else {
+          notAfterMs = facts.certificate && certificateInfo(facts.certificate).notAfterMs;
+          const refusal = verify ? judge(facts, verifyCode, name, isIp, policy) : undefined;
+          if (refusal) {
+            state = 'refused';
+            slot.session = undefined;
+            return refusal;
+          }
+        }
+        state = 'accepted';
+        if (early) keepSession(early);
+        return undefined;
       },
     };
   }
@@ -122,12 +154,16 @@ export class ClientTls {
       if (this.context === undefined) this.error = missing.error;
       return false;
     }
+    const material = [own?.material, trusted?.material];
+    // That the newest can't be used is news too, but changes nothing.
+    if (this.context && material.every((one, i) => one === this.material[i])) return false;
     try {
       this.context = createSecureContext({
         ...TLS_PARAMETERS,
         ...(own?.material ? { cert: own.material.certificatePem, key: own.material.key.reveal() } : {}),
         ...(trusted?.material ? { ca: trusted.material.pem } : {}),
       });
+      this.material = material;
       this.error = '';
       return true;
     } catch (cause) {
@@ -141,7 +177,7 @@ export class ClientTls {
 function judge(
   { certificate }: TlsFacts,
   verifyCode: string | undefined,
-  name: string,
+  name: string | undefined,
   isIp: boolean,
   policy: UpstreamTlsPolicy,
 ): TlsRefusal | undefined {
@@ -152,8 +188,7 @@ function judge(
     const { kind, text } = verdictOf(verifyCode);
     const detail = `the endpoint's certificate (${oneLine(certificate.subject)}) is not accepted: ${text}`;
     if (kind === 'expired') return { kind: 'upstream_certificate_expired', detail };
-    const trusted =
-      policy.ca.kind === 'system' ? 'the authorities of the system; set tls.ca' : 'those of the upstream tls';
+    const trusted = policy.ca.kind === 'system' ? 'those that Node brings: set tls.ca' : 'those of the upstream tls';
     return { kind: 'upstream_certificate_untrusted', detail: `${detail} (trusted are ${trusted})` };
   }
   const names = readSubjectAltNames(certificate.raw);
@@ -161,6 +196,7 @@ function judge(
     if (hasAllowedName(names, policy.serverNames)) return undefined;
     return mismatch(`it has none of tls.server_names; it is for ${list([...names.uris, ...names.dns])}`);
   }
+  if (name === undefined) return undefined;
   // Only names count, no common name (RFC 9110 section 4.3.4); OpenSSL compares them.
   const fits = isIp
     ? certificate.checkIP(name) !== undefined

@@ -39,6 +39,6 @@ export class SecretCredential<M> {
     if (secret) return `${name} ${this.part.missing}${hadIt ? '; what it held before stays in use' : ''}`;
     return hadIt
       ? `${name} was removed: what it held stays in use; send it again, or name another one`
-      : `${name} is not here: the control plane has not sent it`;
+      : `${name} is not here: the control plane has sent none that can be used; GetSnapshot shows what came`;
   }
 }

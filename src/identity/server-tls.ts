@@ -51,6 +51,8 @@ export class ServerTls implements TlsAcceptor {
   private cancelTicketTimer: Cancel = () => undefined;
   private ticketKeys = secretBytes(TICKET_KEY_BYTES);
   private sessionIdContext = secretBytes(16).toString('hex');
+  /** What is served of each certificate; a context is dear to make. */
+  private served: ReadonlyMap<CertificateMaterial, Served> = new Map();
   /** Of the authorities that tickets were given under. */
   private authorities = '';
 
@@ -84,7 +86,7 @@ export class ServerTls implements TlsAcceptor {
     if (verifyCode !== undefined)
       return refused(`${verdictOf(verifyCode).text} (${certificate.subject.replaceAll('\n', ', ')})`);
     // A resumed session was verified when it began, and its certificate may have expired since.
-    const { notAfterMs, names } = certificateInfo(certificate.raw);
+    const { notAfterMs, names } = certificateInfo(certificate);
     if (this.options.clock.wallMs() > notAfterMs) return refused('it has expired: renew it');
     if (this.spec.clientNames.length === 0) return undefined;
     if (hasAllowedName(names, this.spec.clientNames)) return undefined;
@@ -100,42 +102,56 @@ export class ServerTls implements TlsAcceptor {
 
   private rotateTicketKeys(): void {
     this.cancelTicketTimer = this.options.clock.after(TICKET_KEY_MS, () => {
-      this.ticketKeys = secretBytes(TICKET_KEY_BYTES);
+      this.replaceTicketKeys();
       this.renew();
       this.rotateTicketKeys();
     });
   }
 
-  /** Makes the contexts anew. What can't be had leaves the ones in force. */
+  /**
+   * Makes the contexts anew that changed. What can't be had leaves the ones in force; of several certificates those that
+   * are there are served.
+   */
   private renew(): void {
     const { credentials, logger, usedBy } = this.options;
     const { certificates, clientCa } = this.spec;
     const found = certificates.map((source) => credentials.certificate(source));
     const authorities = clientCa && clientCa.kind !== 'system' ? credentials.authorities(clientCa) : undefined;
-    const missing = [...found, ...(authorities ? [authorities] : [])].find(({ material }) => material === undefined);
-    if (missing !== undefined) {
-      if (this.context === undefined) this.error = missing.error;
+    const [missing] = found.filter(({ material }) => material === undefined);
+    if (authorities && authorities.material === undefined) {
+      if (this.context === undefined) this.error = authorities.error;
       return;
     }
     const ca = authorities?.material?.pem;
     if ((ca ?? '') !== this.authorities) {
       this.authorities = ca ?? '';
-      this.ticketKeys = secretBytes(TICKET_KEY_BYTES);
       this.sessionIdContext = secretBytes(16).toString('hex');
+      this.replaceTicketKeys();
     }
     try {
-      const served = found.flatMap(({ material }) => (material === undefined ? [] : [this.serve(material, ca)]));
+      const next = new Map<CertificateMaterial, Served>();
+      for (const { material } of found) {
+        if (material) next.set(material, this.served.get(material) ?? this.serve(material, ca));
+      }
+      this.served = next;
+      const served = [...next.values()];
       const [first] = served;
+      this.error = missing?.error ?? '';
       if (first === undefined) return;
       this.context = first.context;
       this.contextFor = served.length > 1 ? (name) => pick(served, name) ?? first.context : undefined;
-      this.error = '';
     } catch (cause) {
       // The material was checked, so this is about the set of them.
       const error = `a TLS context can't be made: ${cause instanceof Error ? cause.message : String(cause)}`;
       if (this.context === undefined) this.error = error;
       logger.log('error', { for: usedBy }, error);
     }
+  }
+
+  /** No ticket given before is taken, and every context is made anew. */
+  private replaceTicketKeys(): void {
+    this.ticketKeys = secretBytes(TICKET_KEY_BYTES);
+    this.served = new Map();
   }
 
   private serve(material: CertificateMaterial, ca: string | undefined): Served {

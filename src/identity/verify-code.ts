@@ -40,6 +40,11 @@ const VERDICTS: Readonly<Record<string, Verdict>> = {
     kind: 'untrusted',
     text: 'its extended key usage is for another purpose: it needs clientAuth for a client and serverAuth for a server',
   },
+  // Node has no name for these.
+  UNSPECIFIED: {
+    kind: 'untrusted',
+    text: 'a certificate in its chain is no authority, may not sign for its names, or has too weak a key',
+  },
   CERT_REVOKED: { kind: 'untrusted', text: 'it was revoked' },
 };
 

@@ -76,7 +76,7 @@ export interface ActivePolicy {
   readonly verifyCertificate: boolean | undefined;
   readonly timeoutMs: number;
   readonly concurrency: number;
-  /** `Host` of http probes; undefined: the endpoint's address. */
+  /** `Host` of probes; undefined: the endpoint's address. */
   readonly host: string | undefined;
   /** Port probed; undefined: the endpoint's. */
   readonly port: number | undefined;

@@ -105,6 +105,9 @@ export function acceptTls(
       socket.removeListener('end', onEnd);
       socket.removeListener('error', onError);
       const transport = new SocketTransport(socket, handler, context, { raw, facts });
+      // Of what goes wrong from here on Node tells only whoever took the socket from a `tls.Server`: to others it says
+      // '_tlsError', and the connection would stay open with nothing to be read from it.
+      socket.on('_tlsError', (error: Error) => socket.destroy(error));
       socket.on('data', (bytes: Buffer) => transport.read(bytes, bytes.length));
       context.clock.refresh();
       handler.attach(transport);

@@ -7,6 +7,9 @@ import { connectVerifyCode, tlsFacts } from './tls-facts.ts';
 import type { TlsConnector } from './tls.ts';
 import type { NetContext, Transport, TransportHandler } from './transport.ts';
 
+/** The endpoint says by an alert that it has no certificate for the name that it was asked for (RFC 6066 section 3). */
+const NAME_REFUSED = 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME';
+
 /** What became of a connect. Exactly one is called. */
 export interface ConnectHandler extends TransportHandler {
   onConnect(transport: Transport): void;
@@ -60,7 +63,9 @@ export function connect(
     fail(code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failure', code);
   };
   socket.on('error', onError);
-  const stopTimer = context.clock.after(timeoutMs, () => fail('connect_timeout', 'ETIMEDOUT'));
+  const stopTimer = context.clock.after(timeoutMs, () =>
+    fail('connect_timeout', socket.connecting ? 'ETIMEDOUT' : 'the endpoint left the TLS handshake unfinished'),
+  );
   const succeed = (made: SocketTransport): void => {
     settled = true;
     stopTimer();
@@ -103,9 +108,17 @@ function handshake(
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
   });
-  const onError = (error: NodeJS.ErrnoException): void =>
-    fail('upstream_tls_failure', handshakeProblem(error, 'client'));
-  const onClose = (): void => fail('upstream_tls_failure', 'the connection was closed during the handshake');
+  const onError = (error: NodeJS.ErrnoException): void => {
+    connector.forgetSession();
+    fail(
+      error.code === NAME_REFUSED ? 'upstream_certificate_name_mismatch' : 'upstream_tls_failure',
+      handshakeProblem(error, 'client'),
+    );
+  };
+  const onClose = (): void => {
+    connector.forgetSession();
+    fail('upstream_tls_failure', 'the connection was closed during the handshake');
+  };
   socket.on('error', onError);
   socket.once('close', onClose);
   socket.on('session', (session: Buffer) => connector.keepSession(session));

@@ -27,7 +27,7 @@ const REFUSED = "the endpoint didn't accept the client certificate";
 const CLIENT_CERTIFICATE_ALERTS: Readonly<Record<string, string>> = {
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED:
     'the endpoint requires a client certificate: give tls.client_cert, or a Secret with one',
-  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: REFUSED,
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: `${REFUSED}, or requires one that it wasn't shown`, // Java's word for none
   ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: `${REFUSED}: it is of a kind that it doesn't take`,
   ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: `${REFUSED}: it was revoked`,
   ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: `${REFUSED}: it has expired`,

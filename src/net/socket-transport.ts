@@ -76,7 +76,9 @@ export class SocketTransport implements Transport {
     this.localPort = socket.localPort ?? 0;
     let error: string | undefined;
     socket.on('error', (cause: NodeJS.ErrnoException) => {
-      error = cause.code ?? cause.message;
+      error ??= cause.code ?? cause.message; // others follow from the first
+      // Of an alert, or of bytes that can't be decrypted, a TLS socket tells and stays open.
+      if (this.tls) this.destroy();
     });
     socket.on('end', () => this.guard(() => this.handler.onEnd()));
     socket.on('drain', () => {

@@ -17,7 +17,7 @@ export interface TlsAcceptor {
   readonly alpn: readonly string[];
   /** Certificate and key in force; undefined while there is none. */
   readonly context: SecureContext | undefined;
-  /** Why there is no context; empty while there is one. */
+  /** Why there is no context, or why one of several is missing; empty if all is well. */
   readonly error: string;
   /** The context for a server name; undefined where one certificate serves all. Never throws. */
   readonly contextFor: ((serverName: string) => SecureContext) | undefined;
@@ -43,6 +43,8 @@ export interface TlsConnector {
   readonly session: Buffer | undefined;
   /** A session that may be resumed by later connections. */
   keepSession(session: Buffer): void;
+  /** The handshake failed over which `session` was to be resumed: it may be the reason, and is not offered again. */
+  forgetSession(): void;
   /**
    * Why the endpoint may not be used, once the handshake is done; undefined: it may. `verifyCode` is OpenSSL's verdict on
    * the endpoint's chain; undefined where it is good.

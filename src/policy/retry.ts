@@ -107,7 +107,6 @@ export function mayRetry(
 const FAILURES: Readonly<Partial<Record<ErrorKind, 'connect' | 'lost' | 'timeout'>>> = {
   connect_failure: 'connect',
   connect_timeout: 'connect',
-  secret_missing: 'connect',
   upstream_tls_failure: 'connect',
   upstream_certificate_untrusted: 'connect',
   upstream_certificate_expired: 'connect',

@@ -122,6 +122,7 @@ export class LiveListener {
     this.epoch++;
     if (!this.boundFor || !wantSameSocket(this.boundFor, spec)) return true;
     this.bindError = ''; // back to what has been serving all the while
+    this.bound?.setTls(this.tls);
     return false;
   }
 
@@ -146,11 +147,14 @@ export class LiveListener {
     if (this.bound) this.leave(this.bound);
   }
 
-  /** New connections get the new TLS on whatever socket serves; open ones keep what they have. */
+  /**
+   * New connections get the new TLS on whatever socket serves; open ones keep what they have. But a socket that was bound
+   * for another address or port doesn't become plaintext: that was never asked for there.
+   */
   private changeTls(): void {
     this.tls?.stop();
     this.tls = this.context.createTls(this.spec);
-    this.bound?.setTls(this.tls);
+    if (this.tls !== undefined || this.outdatedPort === undefined) this.bound?.setTls(this.tls);
   }
 
   private get wantedPort(): number {

@@ -36,8 +36,11 @@ export interface ChannelOwner {
   onAvailable(channel: Channel): void;
   /** It takes no new streams any more. Called once at most, before onClosed. */
   onDraining(channel: Channel): void;
-  /** It is gone; its streams have been told. Called once. */
-  onClosed(channel: Channel): void;
+  /**
+   * It is gone; its streams have been told. Called once. `alert`: the peer didn't accept our certificate, in the words of
+   * net/handshake-problem.ts, and has taken no stream.
+   */
+  onClosed(channel: Channel, alert?: string): void;
 }
 
 /** Makes a channel over an open connection. */

@@ -27,6 +27,12 @@ import { PortHealth, type AttemptOutcome, type HealthContext } from './health.ts
 import { PoolSet } from './pool-set.ts';
 import { EndpointPool, type PoolOptions } from './pool.ts';
 
+const CERTIFICATE_VERDICTS: ReadonlySet<ErrorKind> = new Set([
+  'upstream_certificate_untrusted',
+  'upstream_certificate_expired',
+  'upstream_certificate_name_mismatch',
+]);
+
 /** Streams that a new HTTP/2 connection is expected to take; its SETTINGS say the truth later. */
 const EXPECTED_STREAMS = 100;
 
@@ -200,8 +206,8 @@ export class Cluster {
   }
 
   reportAttempt(endpoint: LiveEndpoint, outcome: AttemptOutcome): void {
-    // A name that the caller chose says nothing of the endpoint: else a caller could take endpoints out.
-    if (outcome.error === 'upstream_certificate_name_mismatch' && this.isNamedByCaller) return;
+    // What an endpoint shows under a name that the caller chose says nothing of it: else a caller could take it out.
+    if (outcome.error !== undefined && CERTIFICATE_VERDICTS.has(outcome.error) && this.isNamedByCaller) return;
     this.health.reportAttempt(endpoint, outcome);
   }
 
@@ -282,12 +288,14 @@ export class Cluster {
   /** TLS for a probe; undefined: it goes over plaintext. */
   private probeConnector({ address }: EndpointSpec): TlsConnector | TlsRefusal | undefined {
     const { tls } = this;
-    const { scheme, host, checks } = this.port.policy;
+    const { scheme, checks } = this.port.policy;
     const active = checks?.active;
     if (!tls || !active || active.type === 'tcp') return undefined;
     if (!isSecureScheme(scheme) && active.type !== 'https') return undefined;
-    const sent = active.host ?? (host.passHost === 'rewrite' ? host.upstreamHost : address);
-    return tls.connector(tls.nameOf(sent), { session: undefined }, active.verifyCertificate);
+    // With `pass_host: pass` the name comes with each call, and a probe has none.
+    const named = active.host ?? (this.isNamedByCaller ? undefined : address);
+    const name = named === undefined ? undefined : tls.nameOf(named);
+    return tls.connector(name, { session: undefined }, active.verifyCertificate);
   }
 
   private createPools(spec: EndpointSpec): PoolSet {

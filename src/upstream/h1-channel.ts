@@ -154,12 +154,12 @@ class H1Channel implements Channel, TransportHandler, ResponseEvents, RequestStr
     this.context.wheel.stop(this.hintTimer);
     this.draining = true;
     const stream = this.stream;
-    const alert = this.served === 1 && !stream?.answered ? lateCertificateAlert(error) : undefined;
+    const alert = this.served === 1 && stream?.answered === false ? lateCertificateAlert(error) : undefined;
     if (alert !== undefined) this.loseStream('upstream_tls_failure', alert);
     else if (stream) this.loseStream(...this.ending(stream, error ?? 'the connection was closed'));
     if (this.closed) return;
     this.closed = true;
-    this.owner.onClosed(this);
+    this.owner.onClosed(this, alert);
   }
 
   /** The peer is about to close an idle connection: a request now could cross its FIN. */

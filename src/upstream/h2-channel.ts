@@ -332,6 +332,6 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
     this.connection.loseStreams(detail);
     if (this.closedTold) return;
     this.closedTold = true;
-    this.owner.onClosed(this);
+    this.owner.onClosed(this, kind === 'upstream_tls_failure' ? detail : undefined);
   }
 }

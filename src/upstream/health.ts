@@ -167,7 +167,8 @@ export class PortHealth {
       this.probes.delete(endpoint);
       this.schedule?.finish(slot, generation);
       const evidence = this.active?.ofProbe(outcome);
-      if (evidence) this.take(endpoint, evidence, `active ${active.type}`, describe(outcome));
+      const detail = outcome.kind === 'failed' ? outcome.detail : undefined;
+      if (evidence) this.take(endpoint, evidence, `active ${active.type}`, describe(outcome), detail);
       this.run();
     });
     this.probes.set(endpoint, cancel);
@@ -181,7 +182,7 @@ export class PortHealth {
     this.onChange(endpoint, true);
   }
 
-  private take(endpoint: LiveEndpoint, evidence: Evidence, side: string, what: string): void {
+  private take(endpoint: LiveEndpoint, evidence: Evidence, side: string, what: string, detail?: string): void {
     const cells = this.context.endpointCells;
     const { slot } = endpoint;
     const stateBefore = cells.get(slot, EndpointCell.HealthState);
@@ -190,6 +191,7 @@ export class PortHealth {
     const stateChanged = cells.get(slot, EndpointCell.HealthState) !== stateBefore;
     if (!stateChanged && cells.get(slot, EndpointCell.HealthCounters) === countersBefore) return;
     endpoint.cause = `${side}: ${what} (${healthCount(cells, slot, evidence.kind)} of ${evidence.limit})`;
+    if (detail !== undefined) endpoint.cause += `: ${detail}`;
     if (stateChanged) endpoint.sinceWallMs = this.context.clock.wallMs();
     if (change === 'down' && !this.checks?.active) {
       this.timedReturn.add(cells, slot, this.context.clock.nowMs);

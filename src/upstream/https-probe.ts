@@ -5,6 +5,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import type { Cancel } from '../base/clock.ts';
 import type { ProbeOutcome } from '../health/evidence.ts';
 import type { ActivePolicy } from '../model/policy.ts';
+import { handshakeProblem } from '../net/handshake-problem.ts';
 import { connectVerifyCode, tlsFacts } from '../net/tls-facts.ts';
 import type { TlsConnector } from '../net/tls.ts';
 import { openTlsSocket } from '../net/tls-socket.ts';
@@ -67,7 +68,13 @@ export function probeHttps(
     // An endpoint without ALPN can't have chosen HTTP/2 (RFC 9113 section 3.2); HTTP/1.1 only where it was offered.
     const isHttp1 = protocol === 'http/1.1' || (protocol === '' && connector.alpn.includes('http/1.1'));
     const refusal = connector.refusal(tlsFacts(socket), connectVerifyCode(socket));
-    if (refusal !== undefined || (protocol !== 'h2' && !isHttp1)) return finish({ kind: 'failed' });
+    if (refusal !== undefined) return finish({ kind: 'failed', detail: refusal.detail });
+    if (protocol !== 'h2' && !isHttp1) {
+      return finish({
+        kind: 'failed',
+        detail: `the endpoint chose ${protocol === '' ? 'nothing' : JSON.stringify(protocol)} by ALPN`,
+      });
+    }
     const request = requestOf(policy, endpointId(target.address, port));
     if (protocol === 'h2') askHttp2(socket, request, opened, finish);
     else askHttp1(socket, request, opened, finish);
@@ -175,7 +182,9 @@ const MALFORMED = /^(HPE_.*|ERR_HTTP2_ERROR)$/;
 /** Of those: too long for the parser, and cut off. */
 const NOT_MALFORMED = /^HPE_(HEADER_OVERFLOW|INVALID_EOF_STATE)$/;
 
-function outcomeOfError({ code = '', message }: NodeJS.ErrnoException): ProbeOutcome {
+function outcomeOfError(error: NodeJS.ErrnoException): ProbeOutcome {
+  const { code = '', message } = error;
+  if (code.startsWith('ERR_SSL_')) return { kind: 'failed', detail: handshakeProblem(error, 'client') };
   if (code === 'ETIMEDOUT') return { kind: 'timeout' };
   // A stream that Node reset because of what came on it has the reason in its text only.
   const isBadStream = code === 'ERR_HTTP2_STREAM_ERROR' && message.endsWith('NGHTTP2_PROTOCOL_ERROR');

@@ -3,7 +3,7 @@
 import type { ErrorKind } from '../base/error.ts';
 import type { EndpointPool } from './pool.ts';
 
-/** Server names of one endpoint at once; a request for one more fails as `overflow` until another is idle. */
+/** Server names of one endpoint at once. One more takes the place of an idle one; with none idle it fails as `overflow`. */
 export const MAX_SERVER_NAMES = 1000;
 
 /** Why there is no pool. */
@@ -35,9 +35,9 @@ export class PoolSet {
     const name = this.nameOf?.(host) ?? '';
     let pool = this.pools.get(name);
     if (pool) return pool;
-    if (this.pools.size >= MAX_SERVER_NAMES) this.forgetUnused();
+    if (this.pools.size >= MAX_SERVER_NAMES) this.makeRoom();
     if (this.pools.size >= MAX_SERVER_NAMES) {
-      return { kind: 'overflow', detail: `connections under ${MAX_SERVER_NAMES} server names are open` };
+      return { kind: 'overflow', detail: `connections under ${MAX_SERVER_NAMES} server names are in use` };
     }
     this.pools.set(name, (pool = this.create(name)));
     return pool;
@@ -69,7 +69,17 @@ export class PoolSet {
     for (const pool of this.pools.values()) pool.destroy();
   }
 
-  private forgetUnused(): void {
-    for (const [name, pool] of this.pools) if (pool.isUnused) this.pools.delete(name);
+  /** Forgets the names without connections; if there are none, the one that has been idle for the longest. */
+  private makeRoom(): void {
+    let oldest: string | undefined;
+    let oldestSinceMs = Infinity;
+    for (const [name, pool] of this.pools) {
+      const sinceMs = pool.idleSinceMs ?? Infinity;
+      if (pool.isUnused) this.pools.delete(name);
+      else if (sinceMs < oldestSinceMs) [oldest, oldestSinceMs] = [name, sinceMs];
+    }
+    if (oldest === undefined || this.pools.size < MAX_SERVER_NAMES) return;
+    this.pools.get(oldest)?.drain();
+    this.pools.delete(oldest);
   }
 }

@@ -75,6 +75,17 @@ export class EndpointPool implements ChannelOwner {
     return this.connections === 0 && this.waiting.length === 0;
   }
 
+  /** Since when nothing was in use or waited for, monotonic ms, 0 without connections; undefined while something is. */
+  get idleSinceMs(): number | undefined {
+    if (this.waiting.length > 0 || this.opening.size > 0 || this.leaving.size > 0) return undefined;
+    let sinceMs = 0;
+    for (const { active, idleSinceMs } of this.open) {
+      if (active > 0) return undefined;
+      sinceMs = Math.max(sinceMs, idleSinceMs);
+    }
+    return sinceMs;
+  }
+
   /** Hands a channel to `waiter`: at once where one has capacity, else when one opens. */
   lease(waiter: LeaseWaiter): void {
     for (let i = this.open.length - 1; i >= 0; i--) {
@@ -153,13 +164,20 @@ export class EndpointPool implements ChannelOwner {
     if (this.waiting.length > 0) this.openForWaiting();
   }
 
-  onClosed(channel: Channel): void {
+  onClosed(channel: Channel, alert?: string): void {
     const index = this.open.indexOf(channel);
     if (index >= 0) this.open.splice(index, 1);
     this.leaving.delete(channel);
     this.counters.count(CounterCell.UpstreamClosed);
+    if (alert !== undefined) {
+      this.counters.count(CounterCell.UpstreamHandshakesFailed);
+      this.options.onConnectFailed?.('upstream_tls_failure', alert);
+    }
     // It never said what it stands, so it never was of use to those that it was opened for.
-    if (channel.streamLimit === -1) this.failSurplus('connect_failure', 'closed before its SETTINGS came');
+    if (channel.streamLimit === -1) {
+      if (alert === undefined) this.failSurplus('connect_failure', 'closed before its SETTINGS came');
+      else this.failSurplus('upstream_tls_failure', alert);
+    }
     if (this.waiting.length > 0) this.openForWaiting();
   }
 

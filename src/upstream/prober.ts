@@ -1,6 +1,7 @@
 // One active probe of one endpoint, over the same wire code that carries the calls: what judges an endpoint sees what
 // callers see. Each probe opens a connection of its own and closes it (APISIX: `Connection: close`).
 import type { Cancel } from '../base/clock.ts';
+import type { ErrorKind } from '../base/error.ts';
 import type { Fields, RequestHead, ResponseReceiver } from '../codec/exchange.ts';
 import { findField } from '../codec/fields.ts';
 import { parseGrpcStatus } from '../codec/grpc/status.ts';
@@ -70,7 +71,10 @@ export function probe(
         if (policy.type === 'grpc') askHealth(channel, target, policy, finish);
         else askHttp(channel, target, policy, finish);
       },
-      onConnectError: (kind) => finish({ kind: kind === 'connect_timeout' ? 'timeout' : 'failed' }),
+      onConnectError: (kind, detail) => {
+        if (kind === 'connect_timeout') finish({ kind: 'timeout' });
+        else finish(kind === 'connect_failure' ? { kind: 'failed' } : { kind: 'failed', detail });
+      },
       onRead: () => undefined,
       onEnd: () => undefined,
       onDrain: () => undefined,
@@ -100,7 +104,7 @@ function askHttp(
   channel.start(head(target, policy.httpMethod, policy.httpPath, authority, fields), true, {
     ...IGNORE,
     onHead: ({ status }) => finish({ kind: 'answered', status }),
-    onAbort: (kind) => finish({ kind: kind === 'upstream_protocol_error' ? 'malformed' : 'failed' }),
+    onAbort: (kind, _progress, detail) => finish(outcomeOfAbort(kind, detail)),
   });
 }
 
@@ -128,9 +132,14 @@ function askHealth(
       if (endStream) judge(undefined);
     },
     onTrailers: (trailers) => judge(findField(trailers, 'grpc-status')),
-    onAbort: (kind) => finish({ kind: kind === 'upstream_protocol_error' ? 'malformed' : 'failed' }),
+    onAbort: (kind, _progress, detail) => finish(outcomeOfAbort(kind, detail)),
   });
   sender.sendData(healthRequest(policy.grpcService), true);
+}
+
+function outcomeOfAbort(kind: ErrorKind, detail: string): ProbeOutcome {
+  if (kind === 'upstream_protocol_error') return { kind: 'malformed' };
+  return kind === 'upstream_tls_failure' ? { kind: 'failed', detail } : { kind: 'failed' };
 }
 
 /** A gRPC message with a HealthCheckRequest: field 1 is the service's name. */

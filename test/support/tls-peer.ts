@@ -173,11 +173,16 @@ export function commonName(socket: TLSSocket): string {
   return /CN=([^\n]*)/.exec(socket.getPeerX509Certificate()?.subject ?? '')?.[1] ?? '';
 }
 
-/** Waits, a turn of the event loop at a time, until `done`; fails with `what` after five seconds. */
+/** Waits, a turn of the event loop at a time, until `done`; fails with `what` after ten seconds. */
 export async function until(done: () => boolean, what: string): Promise<void> {
   const start = performance.now();
   while (!done()) {
-    if (performance.now() - start > 5000) throw new Error(`waited in vain: ${what}`);
+    if (performance.now() - start > 10_000) throw new Error(`waited in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
+}
+
+/** Until those who use credentials have heard of what was changed just now: timers of one delay fire in order. */
+export function told(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
 }

@@ -91,7 +91,7 @@ function checkOneOf(problems: ProblemList, path: string, alternatives: Alternati
 }
 
 /** Checks a certificate by reference: a Secret, or two files. */
-export function checkCertificate(certificate: TlsCertificate | undefined, problems: ProblemList, path: string): void {
+function checkCertificate(certificate: TlsCertificate | undefined, problems: ProblemList, path: string): void {
   if (certificate === undefined) return;
   const { secret, certificateFile, keyFile } = certificate;
   if (secret !== undefined) checkSecretName(secret, problems, member(path, 'secret'));
@@ -123,7 +123,7 @@ export function checkFiles(
 }
 
 /** Checks authorities by reference: a Secret, or a file. */
-export function checkAuthorities(authorities: TlsAuthorities | undefined, problems: ProblemList, path: string): void {
+function checkAuthorities(authorities: TlsAuthorities | undefined, problems: ProblemList, path: string): void {
   if (authorities === undefined) return;
   const { secret, file } = authorities;
   if (secret !== undefined) checkSecretName(secret, problems, member(path, 'secret'));
@@ -149,7 +149,7 @@ function checkSecretName(name: string, problems: ProblemList, path: string): voi
 }
 
 /** Checks names of which a certificate must have one: each exactly one of `uri` and `dns`, and each once. */
-export function checkAllowedNames(names: readonly SubjectAltName[], problems: ProblemList, path: string): void {
+function checkAllowedNames(names: readonly SubjectAltName[], problems: ProblemList, path: string): void {
   const first = new Map<string, number>();
   for (const [i, { uri, dns }] of names.entries()) {
     const at = entry(path, i);

@@ -238,8 +238,11 @@ export class Value {
 /** Longest text of a finding; what a file holds may be a megabyte of anything. */
 const MAX_MESSAGE_LENGTH = 500;
 
-/** PEM text that is out of place may be a private key, so it is cut out of whatever is said about it. */
-const PEM = /-----BEGIN[^]*/;
+/**
+ * PEM text that is out of place may be a private key, so it is cut out of whatever is said about it. A line that a reason
+ * names stands in backticks and holds nothing.
+ */
+const PEM = /-----BEGIN(?! [A-Z ]+-----`)[^]*/;
 
 /** Without PEM text, line breaks and other control characters, cut where it is too long. */
 function oneLine(text: string): string {

@@ -63,6 +63,7 @@ function connectorWith(options: {
     alpn: options.alpn ?? ['h2', 'http/1.1'],
     session: undefined,
     keepSession: () => assert.fail('a probe keeps no session'),
+    forgetSession: () => undefined,
     refusal: (_, verifyCode) =>
       verifyCode === undefined ? undefined : { kind: 'upstream_certificate_untrusted', detail: 'not trusted' },
   };
@@ -154,7 +155,10 @@ describe('a probe over TLS', () => {
         socket.write('HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n');
       });
     assert.deepEqual(await probeOnce(make()), { kind: 'answered', status: 503 });
-    assert.deepEqual(await probeOnce(make(), { connector: connectorWith({ alpn: ['h2'] }) }), FAILED);
+    assert.deepEqual(await probeOnce(make(), { connector: connectorWith({ alpn: ['h2'] }) }), {
+      kind: 'failed',
+      detail: 'the endpoint chose nothing by ALPN',
+    });
   });
 
   it('remembers no version: the next server at that port may speak another', async () => {
@@ -249,7 +253,10 @@ describe('a probe over TLS', () => {
     ];
     for (const server of make) {
       assert.deepEqual(await probeOnce(server(), { connector }), ANSWERED);
-      assert.deepEqual(await probeOnce(server()), FAILED);
+      assert.deepEqual(await probeOnce(server()), {
+        kind: 'failed',
+        detail: 'the endpoint requires a client certificate: give tls.client_cert, or a Secret with one',
+      });
     }
   });
 
@@ -261,7 +268,8 @@ describe('a probe over TLS', () => {
       http2.createSecureServer(identity(), answer(never)),
       https.createServer(identity(), answer(never)),
     ];
-    for (const server of servers) assert.deepEqual(await probeOnce(server, { connector }), FAILED);
+    const expected: ProbeOutcome = { kind: 'failed', detail: 'not trusted' };
+    for (const server of servers) assert.deepEqual(await probeOnce(server, { connector }), expected);
   });
 
   it('leaves it to the connector which name the certificate must have', async () => {
@@ -271,7 +279,10 @@ describe('a probe over TLS', () => {
 
   it('takes no protocol that it does not speak', async () => {
     const connector = connectorWith({ alpn: ['spdy/3', 'h2'] });
-    assert.deepEqual(await probeOnce(scripted(['spdy/3'], 'HTTP/1.1 200 OK\r\n\r\n'), { connector }), FAILED);
+    assert.deepEqual(await probeOnce(scripted(['spdy/3'], 'HTTP/1.1 200 OK\r\n\r\n'), { connector }), {
+      kind: 'failed',
+      detail: 'the endpoint chose "spdy/3" by ALPN',
+    });
   });
 });
 
@@ -281,7 +292,10 @@ describe('a probe over TLS that gets no answer', () => {
       socket.on('error', () => undefined).resume();
       socket.write('HTTP/1.1 400 Bad Request\r\n\r\n');
     });
-    assert.deepEqual(await probeOnce(plaintext), FAILED);
+    assert.deepEqual(await probeOnce(plaintext), {
+      kind: 'failed',
+      detail: 'the endpoint answered without TLS: set scheme http or grpc, or give the endpoint TLS',
+    });
     const resets = withSockets(net.createServer(), (socket) => socket.resetAndDestroy());
     assert.deepEqual(await probeOnce(resets), FAILED);
     const ends = withSockets(net.createServer(), (socket) => socket.resume().end());

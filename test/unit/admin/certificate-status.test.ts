@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { certificateBytes, certificateStatus } from '../../../src/admin/certificate-status.ts';
+import { certificateBytes, certificateStatus, withSecretProblems } from '../../../src/admin/certificate-status.ts';
+import type { ResourceView } from '../../../src/admin/views.ts';
 import { CertificateStatus } from '../../../src/gen/outrigger/admin/v1/admin.ts';
 import { certificateView, SINCE_WALL_MS } from '../../support/fake-sidecar-view.ts';
 
@@ -24,6 +25,24 @@ test('one that is missing shows why, and no times', () => {
     [status.error, status.notBefore, status.notAfter, status.names],
     ['no such Secret', undefined, undefined, []],
   );
+});
+
+test('of a Secret whose newest version is not in use it is told why', () => {
+  const resource = (state: ResourceView['state'], error: string, name = 'shop/tls'): ResourceView => ({
+    ...{ kind: 'Secret', name, version: '1', state, error, refusedVersion: '', unknownFields: 0 },
+    ...{ receivedWallMs: undefined, appliedWallMs: undefined, bytes: undefined },
+  });
+  const errorAt = (...resources: ResourceView[]): string | undefined =>
+    withSecretProblems([certificateView({ error: 'own' })], resources)[0]?.error;
+  assert.equal(errorAt(resource('acked', '')), 'own');
+  assert.equal(errorAt(resource('nacked', 'no', 'shop/other')), 'own');
+  assert.equal(errorAt({ ...resource('nacked', 'no'), kind: 'Upstream' }), 'own');
+  assert.equal(errorAt(resource('nacked', 'it is bad')), 'not up to date: it is bad (own)');
+  assert.match(errorAt(resource('removed', '')) ?? '', /removed the Secret: what it held stays in use \(own\)$/);
+  assert.equal(errorAt(resource('does_not_exist', 'no answer')), 'no answer (own)');
+  assert.equal(errorAt(resource('does_not_exist', '')), 'own');
+  const [fine] = withSecretProblems([certificateView()], [resource('nacked', 'it is bad')]);
+  assert.equal(fine?.error, 'not up to date: it is bad');
 });
 
 test('long lists end with how many there are more, and sizes are never underrated', () => {

@@ -218,6 +218,14 @@ test('checks.active: every member reaches the policy', () => {
   });
 });
 
+test('probes ask for the host that calls are rewritten to, unless the check names one', () => {
+  const rewrite = { passHost: 'rewrite', upstreamHost: 'a.example:8443', checks: { active: {} } };
+  assert.equal(effective(rewrite).policy.checks?.active?.host, 'a.example:8443');
+  assert.equal(effective(rewrite, { passHost: 'node' }).policy.checks?.active?.host, undefined);
+  const named = { ...rewrite, checks: { active: { host: 'b.example' } } };
+  assert.equal(effective(named).policy.checks?.active?.host, 'b.example');
+});
+
 test('{pass_host, upstream_host} is one group', () => {
   const rewrite = { passHost: 'rewrite', upstreamHost: 'a.example:8443' };
   const inherited = effective(rewrite);

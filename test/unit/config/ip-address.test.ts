@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { canonicalIp } from '../../../src/config/ip-address.ts';
+import { canonicalIp, isLoopbackIp } from '../../../src/config/ip-address.ts';
 
 test('spellings', () => {
   // RFC 5952 section 4.
@@ -14,6 +14,24 @@ test('spellings', () => {
   assert.equal(canonicalIp('1::'), '1::');
   assert.equal(canonicalIp('::ffff:10.0.0.1'), '::ffff:a00:1');
   assert.equal(canonicalIp('10.0.0.1'), '10.0.0.1');
+});
+
+test('loopback', () => {
+  for (const own of ['127.0.0.1', '127.255.0.9', '::1', '::ffff:127.0.0.1', '::ffff:7fff:1']) {
+    assert.equal(isLoopbackIp(canonicalIp(own) ?? ''), true, own);
+  }
+  for (const other of [
+    '12.7.0.1',
+    '128.0.0.1',
+    '::',
+    '::2',
+    '::ffff:10.0.0.1',
+    '::ffff:7e00:1',
+    '::127.0.0.1',
+    '7f00::1',
+  ]) {
+    assert.equal(isLoopbackIp(canonicalIp(other) ?? ''), false, other);
+  }
 });
 
 test('no addresses', () => {

@@ -57,7 +57,7 @@ const CASES: Record<
 > = {
   nodeId: { flag: ['f', 'f'], variable: ['v', 'v'], file: ['node_id', 'n', 'n'], fallback: hostname() },
   control: {
-    flag: ['a:1, b:2', [host('a', 1), host('b', 2)]],
+    flag: ['a:1, localhost:2', [host('a', 1), host('localhost', 2)]],
     variable: ['[::1]:3', [host('::1', 3)]],
     file: ['control', ['c:4', 'd:5'], [host('c', 4), host('d', 5)]],
     fallback: [],

@@ -15,6 +15,17 @@ describe('ParkedTypes', () => {
     assert.equal(parked.ended(0, DIES), false);
   });
 
+  it('asks once more after a stream without the question, and parks again at once', () => {
+    const parked = new ParkedTypes();
+    for (let i = 0; i < 3; i++) parked.ended(0, DIES);
+    assert.equal(parked.ended(0, { ...DIES, connected: false, askedForMs: undefined }), false);
+    assert.equal(parked.at(0).size, 1);
+    assert.equal(parked.ended(0, { ...DIES, askedForMs: undefined }), false);
+    assert.equal(parked.at(0).size, 0);
+    assert.equal(parked.ended(0, DIES), true);
+    assert.equal(parked.at(0).size, 1);
+  });
+
   it('counts neither a server that goes away or is not there, nor a stream that was not asked', () => {
     const parked = new ParkedTypes();
     for (let i = 0; i < 5; i++) {

@@ -37,7 +37,7 @@ describe('describeStreamEnd', () => {
     [
       'Error: unable to verify the first certificate; if the root CA is installed locally, try running Node.js with --use-system-ca',
       { ...TLS, hasAuthorities: false },
-      /first certificate: .* trusted authority: use --control-ca, since .* the system/,
+      /first certificate: .* trusted authority: use --control-ca, since .* that Node brings/,
     ],
     ['Error: unable to get local issuer certificate', TLS, /check --control-ca$/],
     ['Error: self-signed certificate', TLS, /check --control-ca$/],

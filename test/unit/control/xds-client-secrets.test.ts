@@ -228,6 +228,16 @@ describe('Secrets over a stream that is safe', () => {
     h.settle();
     assert.deepEqual(h.updates.at(-1)?.seen, ['l/1', 'x/a:1', 'x/a/80:10.1.0.1', 'x/cert:-']);
     assert.match(h.view('Secret', 'x/cert')?.error ?? '', /ends the stream when asked for this type/);
+    // The server goes away, and comes back as one that knows the type.
+    h.ads.last(4).end('UNAVAILABLE: gone');
+    for (let i = 0; i < 100 && h.ads.streams.length === 4; i++) h.clock.advance(500);
+    const newer = h.ads.last(5).connect();
+    h.settle();
+    assert.deepEqual(newer.names('Secret'), ['x/cert']);
+    const cert = secret('x/cert', '1', one);
+    newer.respond('Secret', [cert]);
+    h.settle();
+    assert.equal(h.updates.at(-1)?.seen.at(-1), `x/cert:${shown(cert)}`);
   });
 
   it('are not given up because a control plane is away for long, or restarts often', () => {

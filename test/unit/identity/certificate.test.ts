@@ -89,8 +89,7 @@ test('a chain with its key', () => {
   assert.match(found.info.fingerprint, /^[\da-f]{64}$/);
   assert.equal(found.certificatePem.split('-----BEGIN CERTIFICATE-----').length - 1, 2);
   createSecureContext({ cert: found.certificatePem, key: found.key.reveal() });
-  assert.equal(certificateInfo(x.raw).notAfterMs, Date.UTC(2031, 0, 1));
-  assert.throws(() => certificateInfo(Buffer.from('nothing')));
+  assert.equal(certificateInfo(x).notAfterMs, Date.UTC(2031, 0, 1));
 });
 
 test('the key shows nowhere but on demand', () => {
@@ -245,7 +244,7 @@ test('authorities', () => {
   assert.equal(found.info.subject, 'CN=between');
   assert.equal(
     found.info.notAfterMs,
-    Math.min(Date.UTC(2030, 0, 1), certificateInfo(new X509Certificate(authority.certificatePem).raw).notAfterMs),
+    Math.min(Date.UTC(2030, 0, 1), certificateInfo(new X509Certificate(authority.certificatePem)).notAfterMs),
   );
   assert.equal(found.pem, intermediate.certificatePem.trim() + '\n' + authority.certificatePem.trim() + '\n');
   createSecureContext({ ca: found.pem });
@@ -312,7 +311,7 @@ test('subjects are written as RFC 4514 writes them', async () => {
     const keys = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
     const signingAlgorithm = { name: 'ECDSA', hash: 'SHA-256' };
     const certificate = await x509.X509CertificateGenerator.createSelfSigned({ keys, signingAlgorithm, name });
-    return certificateInfo(new Uint8Array(certificate.rawData)).subject;
+    return certificateInfo(new X509Certificate(new Uint8Array(certificate.rawData))).subject;
   };
   assert.equal(await subject('C=DE, O=x, CN=server'), 'CN=server,O=x,C=DE');
   assert.equal(await subject('O=a\\, b \\+ c, CN=\\#1'), 'CN=\\#1,O=a\\, b \\+ c');

@@ -407,7 +407,8 @@ test('Secrets: missing, sent, replaced, without the part, removed', () => {
     clock.advance(0);
     return user.calls;
   };
-  const missing = 'Secret default/web is not here: the control plane has not sent it';
+  const missing =
+    'Secret default/web is not here: the control plane has sent none that can be used; GetSnapshot shows what came';
   assert.deepEqual(credentials.certificate(source), { material: undefined, error: missing });
   assert.deepEqual(credentials.authorities(source), { material: undefined, error: missing });
 

@@ -12,7 +12,6 @@ const KINDS = Object.keys(ERROR_TABLE) as ErrorKind[];
 const CONNECT: ErrorKind[] = [
   'connect_failure',
   'connect_timeout',
-  'secret_missing',
   'upstream_tls_failure',
   'upstream_certificate_untrusted',
   'upstream_certificate_expired',

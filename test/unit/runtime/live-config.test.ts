@@ -1,9 +1,9 @@
-import type { ServerTls } from '../../../src/identity/server-tls.ts';
 // Listeners and clusters as snapshots come and go, with sockets that are only pretended.
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { RequestHandler } from '../../../src/codec/exchange.ts';
 import { silentLogger } from '../../../src/base/log.ts';
+import type { ServerTls } from '../../../src/identity/server-tls.ts';
 import type { ListenerSpec, Snapshot, UpstreamPort } from '../../../src/model/snapshot.ts';
 import type { LiveRoute } from '../../../src/proxy/handle.ts';
 import { LiveConfig, type ServingListener } from '../../../src/runtime/live-config.ts';
@@ -76,6 +76,20 @@ class FakeListener implements ServingListener {
   }
 }
 
+class FakeTls {
+  readonly error = '';
+  readonly name: string;
+  stopped = false;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+}
+
 interface FakeCluster {
   readonly key: string;
   port: UpstreamPort;
@@ -88,6 +102,8 @@ interface Fixture {
   readonly clock: FakeClock;
   readonly config: LiveConfig;
   readonly routes: (() => LiveRoute)[];
+  /** All that were made, in order. */
+  readonly tls: FakeTls[];
   /** The port keys that a listener's authority leads to, `gone` for removed ones, quoted where not configured. */
   pick(name: string, authority?: string): string | undefined;
 }
@@ -96,6 +112,7 @@ function fixture(ephemeralPorts = false): Fixture {
   const machine = new Machine();
   const clock = new FakeClock();
   const routes: (() => LiveRoute)[] = [];
+  const tls: FakeTls[] = [];
   const config = new LiveConfig({
     clock,
     rng: { unit: () => 0, below: () => 0 },
@@ -103,7 +120,13 @@ function fixture(ephemeralPorts = false): Fixture {
     bind: '127.0.0.1',
     ephemeralPorts,
     credentials: { setSecrets: () => undefined },
-    createTls: ({ tls }) => tls && ({ error: '', stop: () => undefined } as unknown as ServerTls),
+    createTls: (spec) => {
+      const [source] = spec.tls?.certificates ?? [];
+      if (source?.kind !== 'secret') return undefined;
+      const made = new FakeTls(source.name);
+      tls.push(made);
+      return made as unknown as ServerTls;
+    },
     createCluster: (port) => {
       machine.events.push(`cluster ${port.key}`);
       const cluster: FakeCluster & Pick<Cluster, 'update' | 'remove' | 'destroy'> = {
@@ -135,6 +158,7 @@ function fixture(ephemeralPorts = false): Fixture {
     clock,
     config,
     routes,
+    tls,
     pick: (name, authority = '') => {
       const picked = config.listeners.get(name)?.route.pick(authority);
       if (picked === undefined || typeof picked === 'string') return picked && `'${picked}'`;
@@ -161,6 +185,10 @@ function listener(name: string, port: number, targets: readonly string[] = ['a']
     ...rest,
   };
   return spec;
+}
+
+function withCertificate(name: string): ListenerSpec['tls'] {
+  return { certificates: [{ kind: 'secret', name }], clientCertificate: 'none', clientCa: undefined, clientNames: [] };
 }
 
 function snapshot(listeners: readonly ListenerSpec[], ports: readonly UpstreamPort[]): Snapshot {
@@ -318,6 +346,45 @@ describe('LiveConfig', () => {
     await live.tried;
     assert.equal(live.port, 7001);
     assert.equal(machine.ports.has(7000), false);
+  });
+
+  it('new TLS goes to the socket that serves, whose old one is not used any more', async () => {
+    const { machine, config, tls } = fixture();
+    const spec = (name: string) => listener('l', 7000, ['a'], { tls: withCertificate(name) });
+    await config.apply(snapshot([spec('one')], [a]));
+    const socket = machine.ports.get(7000);
+    assert.equal(socket?.tls, tls[0]);
+    await config.apply(snapshot([spec('one')], [a]));
+    assert.equal(tls.length, 1, 'nothing changed');
+    await config.apply(snapshot([spec('two')], [a]));
+    assert.equal(machine.ports.get(7000), socket);
+    assert.equal(socket?.tls, tls[1]);
+    assert.deepEqual(
+      tls.map(({ name, stopped }) => [name, stopped]),
+      [
+        ['one', true],
+        ['two', false],
+      ],
+    );
+    await config.apply(snapshot([listener('l', 7000)], [a]));
+    assert.equal(socket?.tls, undefined);
+    assert.equal(tls[1]?.stopped, true);
+  });
+
+  it('a socket with TLS does not become plaintext for a spec that has another port, which is taken', async () => {
+    const { machine, config, tls } = fixture();
+    await config.apply(snapshot([listener('l', 7000, ['a'], { tls: withCertificate('one') })], [a]));
+    const socket = machine.ports.get(7000);
+    machine.taken.add(7001);
+    await config.apply(snapshot([listener('l', 7001)], [a]));
+    assert.equal(machine.ports.get(7000), socket);
+    assert.equal(socket?.tls, tls[0]);
+    await config.apply(snapshot([listener('l', 7001, ['a'], { tls: withCertificate('two') })], [a]));
+    assert.equal(socket?.tls, tls[1], 'other TLS is taken at once');
+    await config.apply(snapshot([listener('l', 7001)], [a]));
+    assert.equal(socket?.tls, tls[1]);
+    await config.apply(snapshot([listener('l', 7000)], [a]));
+    assert.equal(socket?.tls, undefined, 'asked for where it serves');
   });
 
   it('a new port that is taken is given up for one that is free', async () => {

@@ -231,6 +231,34 @@ describe('EndpointPool', () => {
     assert.equal(pool.connections, 0);
   });
 
+  it('tells of a peer that refuses our certificate after the handshake', async () => {
+    const failures: string[] = [];
+    const { pool, lease, channels, counters } = await fixture({
+      limit: 10,
+      onConnectFailed: (kind, detail) => failures.push(`${kind} ${detail}`),
+    });
+    const [waiter] = lease(1);
+    await waiter?.answered;
+    pool.onClosed(channels[0]!, 'it has expired');
+    assert.deepEqual(failures, ['upstream_tls_failure it has expired']);
+    assert.equal(counters.total(CounterCell.UpstreamHandshakesFailed), 1);
+  });
+
+  it('says since when it is idle', async () => {
+    const { pool, lease, channels, clock } = await fixture();
+    assert.equal(pool.idleSinceMs, 0, 'never used');
+    const waiters = lease(2);
+    assert.equal(pool.idleSinceMs, undefined, 'waited for');
+    await all(waiters);
+    channels[0]?.end();
+    assert.equal(pool.idleSinceMs, undefined, 'in use');
+    clock.advance(500);
+    channels[1]?.end();
+    assert.equal(pool.idleSinceMs, clock.nowMs);
+    clock.advance(500);
+    assert.equal(pool.idleSinceMs, clock.nowMs - 500);
+  });
+
   it('who wants a fresh connection gets none that was idle', async () => {
     const { channels, lease, pool } = await fixture();
     const [first] = lease(1);

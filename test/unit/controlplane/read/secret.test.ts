@@ -137,6 +137,10 @@ test('what is wrong is told with its place and the fix', () => {
       /data\["tls\.crt"\]: the private key does not fit the certificate; give the key/,
     ],
     [pair({ data: { ...good, 'ca.crt': base64('canary') } }), /data\["ca\.crt"\]: the list of authorities is not PEM/],
+    [
+      pair({ data: { ...good, 'tls.crt': 'MIIBHzCBxqADAgECAhEB' } }),
+      /the certificate is not PEM: it has no line `-----BEGIN CERTIFICATE-----`; convert DER with openssl/,
+    ],
     // Encoded twice.
     [
       pair({ data: { ...good, 'tls.key': base64(base64(web.keyPem)) } }),

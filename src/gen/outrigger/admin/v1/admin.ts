@@ -141,11 +141,11 @@ export interface CertificateStatus {
   name: string;
   /** `certificate` (the sidecar shows it) or `authorities` (the sidecar trusts them). */
   kind: string;
-  /** Who uses it: `Listener outbound/7000`, `Upstream default/web`, `control`. */
+  /** Who uses it: `Listener outbound/7000`, `Upstream default/web`, `control`; of more than 100 the others as `and N more`. */
   usedBy: string[];
   /** Subject, as RFC 4514 writes it; of authorities that of the first. */
   subject: string;
-  /** Subject alternative names of the certificate, `DNS:…`, `URI:…` or `IP:…`. */
+  /** Subject alternative names of the certificate, `DNS:…`, `URI:…` or `IP:…`; of more than 100 the others as `and N more`. */
   names: string[];
   /** From when on it may be used. */
   notBefore?:

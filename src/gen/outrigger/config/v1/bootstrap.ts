@@ -71,7 +71,7 @@ export interface Bootstrap {
 
 /** TLS towards the control planes: ADS over mTLS, by convention on port 15012. Files are watched. */
 export interface ControlTls {
-  /** PEM file with the authorities that sign the control planes' certificates. Default: those of the system. */
+  /** PEM file with the authorities that sign the control planes' certificates. Default: those that Node brings. */
   caFile?:
     | string
     | undefined;

@@ -56,8 +56,9 @@ export interface SubjectAltName {
 /** TLS towards callers: TLS 1.2 and 1.3, ALPN `h2` and `http/1.1` as the listener's `protocols` allow. */
 export interface ListenerTls {
   /**
-   * Certificates; at least one. The server name that a caller asks for (SNI) picks the first that has it, exactly or by
-   * a wildcard of one label; a caller that asks for none, or for another, gets the first of the list.
+   * Certificates; at least one. The server name that a caller asks for (SNI) picks the first that has exactly it, else
+   * the first that has it by a wildcard for its first label; a caller that asks for none, or for another, gets the first
+   * of the list.
    */
   certificates: TlsCertificate[];
   /**
@@ -79,7 +80,10 @@ export interface ListenerTls {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
-/** TLS towards the endpoints (APISIX Upstream `tls`), for the schemes `https` and `grpcs`. Inherits as one group. */
+/**
+ * TLS towards the endpoints (APISIX Upstream `tls`), for the schemes `https` and `grpcs` and for probes of type `https`.
+ * Inherits as one group.
+ */
 export interface UpstreamTls {
   /** Client certificate chain, PEM, 128 bytes to 64 KiB (APISIX `tls.client_cert`). Needs `client_key`. */
   clientCert?:
@@ -108,7 +112,7 @@ export interface UpstreamTls {
   off?:
     | boolean
     | undefined;
-  /** Trusted authorities, PEM each (APISIX `tls.ca_certs`). Default: those of the system. Not together with `ca`. */
+  /** Trusted authorities, PEM each (APISIX `tls.ca_certs`). Default: those that Node brings. Not together with `ca`. */
   caCerts: string[];
   /** Trusted authorities by Secret or file. Not together with `ca_certs`. */
   ca?:

@@ -105,7 +105,7 @@ export interface Upstream {
   outlierDetection?:
     | OutlierDetection
     | undefined;
-  /** TLS towards the endpoints, for `https` and `grpcs`; of no effect with other schemes. */
+  /** TLS towards the endpoints, for `https` and `grpcs` and for probes of type `https`; of no effect else. */
   tls?:
     | UpstreamTls
     | undefined;
@@ -219,7 +219,7 @@ export interface PortLevelSettings {
   outlierDetection?:
     | OutlierDetection
     | undefined;
-  /** TLS towards the endpoints, for `https` and `grpcs`; of no effect with other schemes. */
+  /** TLS towards the endpoints, for `https` and `grpcs` and for probes of type `https`; of no effect else. */
   tls?:
     | UpstreamTls
     | undefined;
@@ -310,8 +310,8 @@ export interface Checks {
 export interface ActiveCheck {
   /**
    * `http` (default), `https`, `tcp` or `grpc` (`grpc.health.v1.Health/Check`). A probe of a port whose scheme is `https`
-   * or `grpcs` goes over TLS with the port's own identity, whether the type says `http` or `https`; `https` probes over
-   * TLS also where the scheme doesn't. An `http` check that a grpc port inherits or sets probes over HTTP/2.
+   * or `grpcs` goes over TLS with the port's own identity, unless the type is `tcp`, which only connects; `https` probes
+   * over TLS also where the scheme doesn't. An `http` check that a grpc port inherits or sets probes over HTTP/2.
    */
   type?:
     | string
@@ -324,7 +324,10 @@ export interface ActiveCheck {
   concurrency?:
     | number
     | undefined;
-  /** `Host` of http probes. Default: the endpoint's address. */
+  /**
+   * `Host` of http probes. Default: `upstream_host` where `pass_host` is `rewrite`, else the endpoint's address. Over TLS
+   * it is the server name too, where `tls.server_name` isn't set.
+   */
   host?:
     | string
     | undefined;
