@@ -36,7 +36,7 @@ import { createSidecarView } from './sidecar-view.ts';
 import { formatAccess } from './telemetry/access-log.ts';
 import { CounterCell, Counters, LOCAL_REPLY_CELL, requestCell, responseCell } from './telemetry/counters.ts';
 import { fdTarget, LineWriter } from './telemetry/line-writer.ts';
-import { LogSampler } from './telemetry/log-sampler.ts';
+import { LogSampler } from './base/log-sampler.ts';
 import { Cluster, type ClusterContext } from './upstream/cluster.ts';
 import { endpointId } from './upstream/endpoint.ts';
 

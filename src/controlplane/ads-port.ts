@@ -8,6 +8,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
+import { LogSampler } from '../base/log-sampler.ts';
 import { type AdsTls, TlsFront } from './ads-tls.ts';
 
 /** For the first byte, and on a TLS port for the whole handshake. */
@@ -15,9 +16,7 @@ const HANDSHAKE_MS = 10_000;
 /** First byte of a TLS record that carries a handshake message (RFC 8446 section 5.1). No HTTP begins so. */
 const HANDSHAKE_RECORD = 0x16;
 /** A peer that keeps failing in one way is told of once in this time. */
-const REPEAT_MS = 60_000;
-/** Faults remembered for that. */
-const MAX_REMEMBERED = 1_000;
+const TOLD = { count: 1, periodMs: 60_000 };
 
 /** What a port is made of. */
 export interface AdsPortOptions {
@@ -42,12 +41,12 @@ export class AdsPort {
   private readonly waiting = new Map<Socket, Cancel>();
   /** Those whose handshake has begun, by both of their ends. */
   private readonly handshakes = new Map<string, Socket>();
-  /** Fault and peer → when it was told, in the order of time. */
-  private readonly told = new Map<string, number>();
+  private readonly told: LogSampler;
   private front: TlsFront | undefined;
 
   constructor(options: AdsPortOptions) {
     this.options = options;
+    this.told = new LogSampler(options.clock, TOLD);
     this.server = createServer({ noDelay: true }, (socket) => this.accept(socket));
   }
 
@@ -152,19 +151,9 @@ export class AdsPort {
     this.waiting.delete(socket);
   }
 
-  private tell(from: string | undefined, message: string): void {
-    const { clock, logger } = this.options;
-    const peer = from ?? 'unknown';
-    const key = `${peer} ${message}`;
-    const now = clock.refresh();
-    if (now - (this.told.get(key) ?? -Infinity) < REPEAT_MS) return;
-    this.told.delete(key);
-    this.told.set(key, now);
-    for (const oldest of this.told.keys()) {
-      if (this.told.size <= MAX_REMEMBERED) break;
-      this.told.delete(oldest);
-    }
-    logger.log('warn', { peer }, message);
+  private tell(peer = 'unknown', message: string): void {
+    this.options.clock.refresh();
+    if (this.told.take(`${peer} ${message}`) !== undefined) this.options.logger.log('warn', { peer }, message);
   }
 }
 

@@ -80,7 +80,14 @@ export class SocketTransport implements Transport {
       // Of an alert, or of bytes that can't be decrypted, a TLS socket tells and stays open.
       if (this.tls) this.destroy();
     });
-    socket.on('end', () => this.guard(() => this.handler.onEnd()));
+    socket.on('end', () => {
+      // Node loses the error where what failed was a write of the handshake's (session tickets): every later write of the
+      // connection then waits for ever, and the reset reads as an end.
+      if (this.tls && isDisconnected(this.raw)) {
+        error ??= 'ECONNRESET';
+        this.destroy();
+      } else this.guard(() => this.handler.onEnd());
+    });
     socket.on('drain', () => {
       this.lastSentMs = this.context.clock.refresh();
       if (!this.highReached) return;
@@ -277,6 +284,12 @@ function recycle(buffer: Buffer): void {
 /** Bytes that libuv still holds; 0 where Node doesn't say, which only makes a slow write look like a stalled one. */
 function queueSize(socket: Socket): number {
   return (socket as unknown as { _handle?: { writeQueueSize?: number } | null })._handle?.writeQueueSize ?? 0;
+}
+
+/** Whether the kernel has no peer for this socket any more: after a reset, unlike after a FIN. */
+function isDisconnected(socket: Socket): boolean {
+  const handle = (socket as unknown as { _handle?: { getpeername?: (out: object) => number } | null })._handle;
+  return typeof handle?.getpeername === 'function' && handle.getpeername({}) !== 0;
 }
 
 /** An IPv4 address that came over an IPv6 socket is shown as IPv4. */

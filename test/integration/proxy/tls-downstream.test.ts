@@ -284,6 +284,19 @@ describe('versions and protocols', () => {
     assert.match(refusals[0]?.[1] ?? '', /no cipher suite in common/);
   });
 
+  it('a large finite field group is not computed for anybody', async () => {
+    const { port, refusals } = await secure();
+    for (const ecdhCurve of ['ffdhe8192', 'ffdhe4096']) {
+      const { error } = await speakTls(port, { ...trusting(), minVersion: 'TLSv1.3', ecdhCurve });
+      assert.match(error, /HANDSHAKE_FAILURE$/, ecdhCurve);
+    }
+    await until(() => refusals.length === 2, 'two refusals');
+    for (const ecdhCurve of ['X25519', 'P-256', 'P-384', 'P-521']) {
+      const { text } = await speakTls(port, { ...trusting(), ecdhCurve });
+      assert.match(text, /hello$/, ecdhCurve);
+    }
+  });
+
   it('nothing is renegotiated, and who asks for it harms nobody', async () => {
     const started = await secure();
     const options = { ...trusting(), maxVersion: 'TLSv1.2' } as const;
@@ -829,6 +842,23 @@ describe('bodies', () => {
     await until(() => aborted, 'the end at the endpoint');
     await until(() => listenerOf(started).connectionCount === 0 && started.records.length === 1, 'the end');
     assert.equal(started.records[0]?.error, 'downstream_reset');
+  });
+
+  it('that a caller resets as it says the first thing are broken off too', async () => {
+    const endpoint = await startBackend(() => undefined);
+    const started = await plane(listenerTls([server]), {}, endpoint);
+    const sent = Array.from({ length: 100 }, async () => {
+      const raw = connectTcp(started.port, '127.0.0.1');
+      const socket = connectTls({ socket: raw, servername: 'localhost', ...trusting() }, () => {
+        socket.write('GET / HTTP/1.1\r\nhost: localhost\r\n\r\n');
+        setImmediate(() => raw.resetAndDestroy());
+      });
+      socket.on('error', () => undefined);
+      await new Promise((resolve) => socket.once('close', resolve));
+    });
+    await Promise.all(sent);
+    await until(() => listenerOf(started).connectionCount === 0, 'all connections closed');
+    assert.equal(started.config.active, 0);
   });
 
   it('that an endpoint breaks off break the connection, which is forgotten', async () => {

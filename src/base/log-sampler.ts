@@ -1,6 +1,6 @@
 // Keeps a log readable when the same thing happens a thousand times a second: a few of a kind are told, then none until
 // the period is over, and the next says how many were left out.
-import type { Clock } from '../base/clock.ts';
+import type { Clock } from './clock.ts';
 
 /** Kinds remembered at once; beyond, all are forgotten and begin anew. */
 const MAX_KEYS = 1000;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { LogSampler } from '../../../src/telemetry/log-sampler.ts';
+import { LogSampler } from '../../../src/base/log-sampler.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
 describe('LogSampler', () => {
