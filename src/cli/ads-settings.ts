@@ -1,6 +1,7 @@
 // Where `outrigger control` serves ADS, and with which certificates: flag > environment > default.
 import { type HostPort, LISTEN_RULES, parseHostPort } from '../config/host-port.ts';
-import { type Environment, type Flags, SettingsError } from '../config/settings.ts';
+import type { Environment, Flags } from '../config/setting-sources.ts';
+import { SettingsError } from '../config/settings.ts';
 import { readTlsFiles, type TlsFilePlaces, variableOf } from '../config/tls-files.ts';
 import type { AdsTlsFiles } from '../controlplane/control-plane.ts';
 

@@ -1,4 +1,4 @@
-import type { Environment, Flags } from '../config/settings.ts';
+import type { Environment, Flags } from '../config/setting-sources.ts';
 
 /** What main.ts hands to a command; the only way to arguments, environment, terminal and signals. */
 export interface CommandContext {

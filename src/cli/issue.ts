@@ -11,6 +11,7 @@ export type KeyType = 'P-256' | 'P-384' | 'RSA-2048';
 /** How long a certificate is valid, and what is common to all of them. */
 export interface IssueOptions {
   /** The only part of the subject; at most 64 characters (RFC 5280 appendix A.1). */
+  /** Empty: the subject is. */
   readonly commonName: string;
   /** ms since 1970; whole seconds are written. */
   readonly notBeforeMs: number;
@@ -146,7 +147,8 @@ async function issue(
     false,
     ['sign'],
   );
-  const subject = new x509.Name([{ CN: [{ utf8String: commonName }] }]); // a plain text would be searched for quotes
+  // A plain text would be searched for quotes.
+  const subject = new x509.Name(commonName === '' ? [] : [{ CN: [{ utf8String: commonName }] }]);
   const issuer = authority && new x509.X509Certificate(authority.certificatePem);
   const spki = publicKey.export({ type: 'spki', format: 'der' });
   const identifier = await x509.SubjectKeyIdentifierExtension.create(spki);

@@ -6,6 +6,7 @@ import { checkWord, ipProblem, nameProblem } from './decode/values.ts';
 import { canonicalIp } from './ip-address.ts';
 import { CONNECT_RULES, LISTEN_RULES, parseHostPort, type HostPort, type HostPortRules } from './host-port.ts';
 import { ProblemList } from './problem-list.ts';
+import type { Environment, Flags, Origin } from './setting-sources.ts';
 import { STATIC_SCHEMES } from './static.ts';
 import { readTlsFiles, type TlsFilePlaces, type TlsFiles } from './tls-files.ts';
 
@@ -40,9 +41,6 @@ export interface Settings {
   listeners: readonly StaticListenerSetting[];
 }
 
-/** Where a value came from. */
-export type Origin = 'flag' | 'environment' | 'file' | 'default';
-
 /** A resolved value and its origin, for `config show`. */
 export interface Resolved {
   readonly settings: Settings;
@@ -66,12 +64,6 @@ interface Setting<K extends keyof Settings> {
   readonly fromFile: (file: Bootstrap, place: string) => Settings[K] | undefined;
   readonly fallback: (environment: Environment) => Settings[K];
 }
-
-/** Environment variables, handed in by main.ts. */
-export type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Flag values by name, as node:util's parseArgs gives them. */
-export type Flags = Readonly<Record<string, string | boolean | (string | boolean)[] | undefined>>;
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 

@@ -5,7 +5,7 @@ import type { ControlTls } from '../gen/outrigger/config/v1/bootstrap.ts';
 import { checkPath } from './decode/tls.ts';
 import { ProblemList } from './problem-list.ts';
 import { describeProblems } from './resource.ts';
-import type { Environment, Flags, Origin } from './settings.ts';
+import type { Environment, Flags, Origin } from './setting-sources.ts';
 
 /** Paths of PEM files. A certificate file comes with its key file. */
 export interface TlsFiles {

@@ -16,7 +16,7 @@ import { Resource } from '../gen/envoy/service/discovery/v3/discovery.ts';
 import type { Any } from '../gen/google/protobuf/any.ts';
 import type { Duration } from '../gen/google/protobuf/duration.ts';
 import type { Status } from '../gen/google/rpc/status.ts';
-import { channelSecurity } from './channel-security.ts';
+import { channelSecurity, type ControlCredentials } from './channel-security.ts';
 import { describeStreamEnd } from './stream-error.ts';
 import type { AdsRequest, DeliveredResource, DeliveredResponse, Flavour } from './subscription.ts';
 
@@ -41,15 +41,6 @@ export interface NodeIdentity {
   readonly services: readonly string[];
   /** Of this program. */
   readonly version: string;
-}
-
-/** TLS towards the control plane, PEM. */
-export interface ControlCredentials {
-  /** Authorities trusted; undefined: those that Node brings. */
-  readonly ca: Buffer | undefined;
-  /** Client certificate and its key; both or none. */
-  readonly certificate: Buffer | undefined;
-  readonly key: Buffer | undefined;
 }
 
 /** Messages larger than this end the stream. */

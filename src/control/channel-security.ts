@@ -4,7 +4,15 @@ import { X509Certificate } from 'node:crypto';
 import type { ChannelCredentials, ChannelOptions } from '@grpc/grpc-js';
 import { credentials as grpcCredentials } from '@grpc/grpc-js';
 import { canonicalIp } from '../config/ip-address.ts';
-import type { ControlCredentials } from './ads-stream.ts';
+
+/** TLS towards the control plane, PEM. */
+export interface ControlCredentials {
+  /** Authorities trusted; undefined: those that Node brings. */
+  readonly ca: Buffer | undefined;
+  /** Client certificate and its key; both or none. */
+  readonly certificate: Buffer | undefined;
+  readonly key: Buffer | undefined;
+}
 
 /**
  * grpc-js always asks for a server name. An IP address must not be one (RFC 6066 section 3), and Node from 25 on refuses

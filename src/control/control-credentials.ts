@@ -1,7 +1,7 @@
 import type { TlsFiles } from '../config/tls-files.ts';
 import type { Credentials } from '../identity/credentials.ts';
 import type { AuthoritiesSource, CertificateSource } from '../model/tls.ts';
-import type { ControlCredentials } from './ads-stream.ts';
+import type { ControlCredentials } from './channel-security.ts';
 
 /**
  * The identity towards the control planes: asked each time a stream is opened, it is the one in force then, or why there

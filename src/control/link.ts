@@ -1,7 +1,8 @@
 // A stream with its session, and what becomes of them.
 import type { Clock } from '../base/clock.ts';
 import type { AdsSession } from './ads-session.ts';
-import type { AdsStream, AdsStreamEvents, ControlCredentials, OpenAdsStream, ServerAddress } from './ads-stream.ts';
+import type { ControlCredentials } from './channel-security.ts';
+import type { AdsStream, AdsStreamEvents, OpenAdsStream, ServerAddress } from './ads-stream.ts';
 import { formatServer } from './ads-stream.ts';
 import type { AdsRequest } from './subscription.ts';
 

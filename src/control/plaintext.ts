@@ -1,7 +1,8 @@
 // What must not cross a network in the clear. A private key on a plaintext stream can be read by anyone on the way, so
 // no Secret is asked for there, and none is taken. Loopback stays within the machine, and is no network.
 import { canonicalIp, isLoopbackIp } from '../config/ip-address.ts';
-import type { ControlCredentials, ServerAddress } from './ads-stream.ts';
+import type { ControlCredentials } from './channel-security.ts';
+import type { ServerAddress } from './ads-stream.ts';
 import { formatServer } from './ads-stream.ts';
 
 /** Why private keys aren't exchanged on a stream. */

@@ -220,8 +220,9 @@ function list(names: readonly string[]): string {
   );
 }
 
-function oneLine(subject: string): string {
-  return subject.replaceAll('\n', ', ');
+/** Node's types have no undefined here, but an empty subject is one. */
+function oneLine(subject: string | undefined): string {
+  return subject?.replaceAll('\n', ', ') ?? 'it has no subject';
 }
 
 /** `host:8080` → `host`, `[::1]:80` → `::1`, in lower case and without a final dot. */

@@ -14,8 +14,8 @@ import type {
 import { parseAuthorities, parseCertificate } from './certificate.ts';
 import { type CertificateFile, readCertificateFile, stampOfPath } from './certificate-file.ts';
 import type { Credential, Credentials, CredentialStatus, CredentialUse } from './credentials.ts';
-import { FileCredential } from './live-credentials-files.ts';
-import { SecretCredential, type SecretPart } from './live-credentials-secret.ts';
+import { FileCredential } from './file-credential.ts';
+import { SecretCredential, type SecretPart } from './secret-credential.ts';
 
 const POLL_MS = 500;
 

@@ -83,10 +83,11 @@ export class ServerTls implements TlsAcceptor {
     if (certificate === undefined) {
       return this.requiresCertificate ? refused('it shows no certificate, and this listener requires one') : undefined;
     }
-    if (verifyCode !== undefined)
-      return refused(`${verdictOf(verifyCode).text} (${certificate.subject.replaceAll('\n', ', ')})`);
+    const { subject, notAfterMs, names } = certificateInfo(certificate);
+    if (verifyCode !== undefined) {
+      return refused(`${verdictOf(verifyCode).text} (${subject === '' ? 'it has no subject' : subject})`);
+    }
     // A resumed session was verified when it began, and its certificate may have expired since.
-    const { notAfterMs, names } = certificateInfo(certificate);
     if (this.options.clock.wallMs() > notAfterMs) return refused('it has expired: renew it');
     if (this.spec.clientNames.length === 0) return undefined;
     if (hasAllowedName(names, this.spec.clientNames)) return undefined;

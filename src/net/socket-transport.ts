@@ -83,7 +83,7 @@ export class SocketTransport implements Transport {
     socket.on('end', () => {
       // Node loses the error where what failed was a write of the handshake's (session tickets): every later write of the
       // connection then waits for ever, and the reset reads as an end.
-      if (this.tls && isDisconnected(this.raw)) {
+      if (this.tls && !this.socket.writableFinished && isDisconnected(this.raw)) {
         error ??= 'ECONNRESET';
         this.destroy();
       } else this.guard(() => this.handler.onEnd());
@@ -286,7 +286,7 @@ function queueSize(socket: Socket): number {
   return (socket as unknown as { _handle?: { writeQueueSize?: number } | null })._handle?.writeQueueSize ?? 0;
 }
 
-/** Whether the kernel has no peer for this socket any more: after a reset, unlike after a FIN. */
+/** Whether the kernel has no peer for this socket any more: after a reset, or a FIN each way, unlike after the peer's FIN. */
 function isDisconnected(socket: Socket): boolean {
   const handle = (socket as unknown as { _handle?: { getpeername?: (out: object) => number } | null })._handle;
   return typeof handle?.getpeername === 'function' && handle.getpeername({}) !== 0;

@@ -432,6 +432,7 @@ describe('certificates of callers', () => {
     | 'intermediate chain'
     | 'wrong authority'
     | 'self-signed'
+    | 'self-signed without a subject'
     | 'expired'
     | 'not yet valid'
     | 'for servers only'
@@ -449,6 +450,7 @@ describe('certificates of callers', () => {
     shown.set('intermediate chain', shows(below));
     shown.set('wrong authority', shows(await issueCertificate(stranger)));
     shown.set('self-signed', shows(await selfSigned()));
+    shown.set('self-signed without a subject', shows(await selfSigned({ commonName: '' })));
     shown.set('expired', shows(await issueCertificate(authority, past)));
     shown.set('not yet valid', shows(await issueCertificate(authority, future)));
     shown.set('for servers only', shows(await issueCertificate(authority, { usage: ['server'] })));
@@ -459,6 +461,7 @@ describe('certificates of callers', () => {
   const BAD: readonly (readonly [Shown, RegExp])[] = [
     ['wrong authority', MISSING],
     ['self-signed', /it is self-signed/],
+    ['self-signed without a subject', /it is self-signed.*\(it has no subject\)$/],
     ['expired', /it has expired/],
     ['not yet valid', /it is not valid yet/],
     ['for servers only', /extended key usage.*clientAuth/],

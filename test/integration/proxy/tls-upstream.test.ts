@@ -494,6 +494,17 @@ describe('verification', () => {
     assert.deepEqual(error.metadata.get('x-outrigger-reason'), [UNTRUSTED]);
   });
 
+  it('which may have no subject at all', async () => {
+    const certificate = await selfSigned({ ...LOCAL, commonName: '' });
+    const { error } = await greet(
+      clientOf(await plane([await startSecureGreeter(certificate)], {}, { scheme: 'grpcs' })),
+    );
+    assert.match(
+      error?.details ?? '',
+      /^no trusted authority signed the upstream's certificate: .*\(it has no subject\).*self-signed/,
+    );
+  });
+
   it('what was refused once is looked at again when the endpoint has a better certificate', async () => {
     for (const version of VERSIONS) {
       const ticketKeys = Buffer.alloc(48, 7); // old sessions would be resumed

@@ -3,7 +3,8 @@ import { describe, it } from 'node:test';
 import { parseArgs } from 'node:util';
 import { readAdsSettings, type AdsSettings } from '../../../src/cli/ads-settings.ts';
 import { COMMANDS, flagOptions } from '../../../src/cli/usage.ts';
-import { SettingsError, type Environment } from '../../../src/config/settings.ts';
+import type { Environment } from '../../../src/config/setting-sources.ts';
+import { SettingsError } from '../../../src/config/settings.ts';
 
 function read(args: readonly string[] = [], environment: Environment = {}): AdsSettings {
   const command = COMMANDS['control'];

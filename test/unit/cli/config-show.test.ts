@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { parseArgs } from 'node:util';
 import { configShow } from '../../../src/cli/config-show.ts';
 import { COMMANDS, flagOptions } from '../../../src/cli/usage.ts';
-import type { Environment } from '../../../src/config/settings.ts';
+import type { Environment } from '../../../src/config/setting-sources.ts';
 import { issueAuthority, issueCertificate } from '../../support/certificates.ts';
 
 /** Rows of what is printed, by the flag: value and origin. */

@@ -8,7 +8,8 @@ import { checkRunFiles } from '../../../src/cli/credential-files.ts';
 import { COMMANDS, flagOptions } from '../../../src/cli/usage.ts';
 import { readBootstrap } from '../../../src/config/bootstrap.ts';
 import { readListenFlags } from '../../../src/config/listen-flags.ts';
-import { resolveSettings, SettingsError, type Environment } from '../../../src/config/settings.ts';
+import type { Environment } from '../../../src/config/setting-sources.ts';
+import { resolveSettings, SettingsError } from '../../../src/config/settings.ts';
 import { issueAuthority, issueCertificate } from '../../support/certificates.ts';
 
 let directory: string;

@@ -5,14 +5,13 @@ import { describe, it } from 'node:test';
 import { COMMANDS, flagOptions } from '../../../src/cli/usage.ts';
 import { readBootstrap } from '../../../src/config/bootstrap.ts';
 import { readListenFlags } from '../../../src/config/listen-flags.ts';
+import type { Environment, Origin } from '../../../src/config/setting-sources.ts';
 import {
   parseDurationMs,
   resolveLogLevel,
   resolveSettings,
   settingNames,
   SettingsError,
-  type Environment,
-  type Origin,
   type Resolved,
   type Settings,
   type SimpleSetting,

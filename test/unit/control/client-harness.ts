@@ -4,7 +4,7 @@ import { seededRng } from '../../../src/base/rng.ts';
 import { decodeResource } from '../../../src/config/decode/decode.ts';
 import type { Kind, Resources, WantedNames } from '../../../src/config/resource.ts';
 import { wantedNames } from '../../../src/config/tree.ts';
-import type { ControlCredentials } from '../../../src/control/ads-stream.ts';
+import type { ControlCredentials } from '../../../src/control/channel-security.ts';
 import type { ResourceStatusView } from '../../../src/control/control-status.ts';
 import { contentVersion } from '../../../src/control/resource-store.ts';
 import type { DeliveredResource } from '../../../src/control/subscription.ts';

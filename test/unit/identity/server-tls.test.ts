@@ -223,6 +223,9 @@ describe('callers', () => {
       assert.equal(refusal?.kind, 'client_certificate_refused');
       assert.match(refusal.detail, /it is self-signed: .* \(CN=mallory\)$/);
       assert.match(asking(mode).tls.refusal(own, 'UNKNOWN')?.detail ?? '', /OpenSSL says UNKNOWN/);
+      const nameless = shown(await selfSigned({ ...VALIDITY, commonName: '' }));
+      const { detail } = asking(mode).tls.refusal(nameless, 'DEPTH_ZERO_SELF_SIGNED_CERT') ?? {};
+      assert.match(detail ?? '', /it is self-signed: .* \(it has no subject\)$/);
     }
   });
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { CertificateFile } from '../../../src/identity/certificate-file.ts';
 import { readCertificateFile, stampOfPath } from '../../../src/identity/certificate-file.ts';
-import { FileCredential } from '../../../src/identity/live-credentials-files.ts';
+import { FileCredential } from '../../../src/identity/file-credential.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'file-credential-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
