@@ -177,8 +177,11 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
   let number = 0;
   const applyAll = async (from: ControlView['source']): Promise<void> => {
     await config.apply(mergeSnapshots(fixed.snapshot, dynamic, ++number));
-    if (source === '') source = from;
-    firstApplied();
+    // Static listeners serve at once, but a sidecar with a control plane is ready when that has spoken too.
+    if (source === '' && (client === undefined || from !== 'static')) {
+      source = from;
+      firstApplied();
+    }
     view.readyChanged();
   };
   const client =

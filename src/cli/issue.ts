@@ -10,8 +10,7 @@ export type KeyType = 'P-256' | 'P-384' | 'RSA-2048';
 
 /** How long a certificate is valid, and what is common to all of them. */
 export interface IssueOptions {
-  /** The only part of the subject; at most 64 characters (RFC 5280 appendix A.1). */
-  /** Empty: the subject is. */
+  /** The only part of the subject; at most 64 characters (RFC 5280 appendix A.1). Empty: the subject has no part. */
   readonly commonName: string;
   /** ms since 1970; whole seconds are written. */
   readonly notBeforeMs: number;

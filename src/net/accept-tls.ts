@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { handshakeProblem } from './handshake-problem.ts';
 import { SocketTransport } from './socket-transport.ts';
-import { tlsFacts } from './tls-facts.ts';
+import { tlsFacts, verdict } from './tls-facts.ts';
 import type { TlsAcceptor, TlsRefusal } from './tls.ts';
 import type { NetContext, Transport, TransportHandler } from './transport.ts';
 
@@ -92,7 +92,7 @@ export function acceptTls(
     socket.once('secure', () => {
       if (settled) return;
       const facts = tlsFacts(socket);
-      const refused = acceptor.refusal(facts, verifyCode(socket));
+      const refused = verdict(() => acceptor.refusal(facts, verifyCode(socket)), context.logger);
       if (refused) {
         fail(refused);
         return;

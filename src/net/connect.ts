@@ -3,7 +3,7 @@ import { connect as connectTls } from 'node:tls';
 import type { ErrorKind } from '../base/error.ts';
 import { handshakeProblem } from './handshake-problem.ts';
 import { READ_BUFFER, SocketTransport } from './socket-transport.ts';
-import { connectVerifyCode, tlsFacts } from './tls-facts.ts';
+import { connectVerifyCode, tlsFacts, verdict } from './tls-facts.ts';
 import type { TlsConnector } from './tls.ts';
 import type { NetContext, Transport, TransportHandler } from './transport.ts';
 
@@ -124,7 +124,7 @@ function handshake(
   socket.on('session', (session: Buffer) => connector.keepSession(session));
   socket.once('secureConnect', () => {
     const facts = tlsFacts(socket);
-    const refusal = connector.refusal(facts, connectVerifyCode(socket));
+    const refusal = verdict(() => connector.refusal(facts, connectVerifyCode(socket)), context.logger);
     if (refusal) return fail(refusal.kind, refusal.detail);
     socket.removeListener('error', onError);
     socket.removeListener('close', onClose);

@@ -1,4 +1,6 @@
 import type { TLSSocket } from 'node:tls';
+import type { Logger } from '../base/log.ts';
+import type { TlsRefusal } from './tls.ts';
 import type { TlsFacts } from './transport.ts';
 
 /**
@@ -18,4 +20,14 @@ export function tlsFacts(socket: TLSSocket): TlsFacts {
 export function connectVerifyCode(socket: TLSSocket): string | undefined {
   // Node gives the code, whatever its types say.
   return socket.authorized ? undefined : String(socket.authorizationError);
+}
+
+/** What `judge` says of a connection. If it throws, which is a bug, that connection is refused and no other harmed. */
+export function verdict(judge: () => TlsRefusal | undefined, logger: Logger): TlsRefusal | undefined {
+  try {
+    return judge();
+  } catch (error) {
+    logger.log('error', { err: error }, 'connection refused by a bug');
+    return { kind: 'internal', detail: 'its certificate could not be judged' };
+  }
 }

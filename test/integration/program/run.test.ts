@@ -58,6 +58,21 @@ async function untilRefused(port: number): Promise<void> {
 }
 
 describe('outrigger run', () => {
+  it('with static listeners and a control plane is ready once that has spoken', async () => {
+    await writeFile(
+      join(directory, 'web.yaml'),
+      'apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n',
+    );
+    const control = await startProgram(['control', '--dir', directory, '--ads', '0']);
+    programs.push(control);
+    const flags = ['--control', control.ready.ads ?? '', '--listener-ports', 'ephemeral'];
+    const { ready } = await run('--listen', '0', '--to', `127.0.0.1:${backend.port}`, ...flags);
+    assert.deepEqual(
+      ready.listeners?.map(({ name }) => name),
+      ['static/0', 'outbound/80'],
+    );
+  });
+
   it('says on one line that it is ready and where, serves, and logs to stderr only', async () => {
     const program = await run('--listen', '0', '--to', `127.0.0.1:${backend.port}`, '--access-log', 'json');
     const { ready } = program;

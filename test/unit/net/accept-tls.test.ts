@@ -157,6 +157,20 @@ async function earOf({ ears }: Fixture, index = 0): Promise<Ear> {
 const closed = (ear: Ear): Promise<void> => until(() => ear.isClosed, 'closed');
 
 describe('a handshake', () => {
+  it('whose verdict throws costs its connection alone', async () => {
+    const fixture = await start({
+      refusal: () => {
+        throw new TypeError('a bug');
+      },
+    });
+    call(fixture.port);
+    const ear = await earOf(fixture);
+    await until(() => ear.isClosed, 'the end');
+    assert.match(ear.heard.join(), /^internal: /);
+    fixture.acceptor.refusal = () => undefined;
+    await secured(call(fixture.port));
+  });
+
   for (const version of VERSIONS) {
     const only = { minVersion: version, maxVersion: version };
 
