@@ -4,6 +4,7 @@
 // Sessions are resumed by tickets under a key of this listener alone. The key is replaced every hour, and at once when the
 // authorities or the names of callers change, so that no ticket outlives what it was given for.
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { secretBytes } from '../base/rng.ts';
@@ -70,6 +71,16 @@ export class ServerTls implements TlsAcceptor {
     this.rotateTicketKeys();
   }
 
+  /**
+   * An edit names a certificate that isn't here: until it comes, that of the spec before stays in force, as long as the
+   * same callers may pass. `error` says so.
+   */
+  takeOver(before: ServerTls): void {
+    if (this.context !== undefined || !isDeepStrictEqual(callersOf(this.spec), callersOf(before.spec))) return;
+    this.context = before.context;
+    this.contextFor = before.contextFor;
+  }
+
   get requestsCertificate(): boolean {
     return this.spec.clientCertificate !== 'none';
   }
@@ -128,6 +139,8 @@ export class ServerTls implements TlsAcceptor {
       this.authorities = ca ?? '';
       this.sessionIdContext = secretBytes(16).toString('hex');
       this.replaceTicketKeys();
+      // What was taken over trusts the authorities of before.
+      if (missing !== undefined && this.served.size === 0) this.context = undefined;
     }
     try {
       const next = new Map<CertificateMaterial, Served>();
@@ -178,6 +191,10 @@ function pick(served: readonly Served[], serverName: string): SecureContext | un
     served.find(({ dns }) => dns.includes(name)) ??
     (wildcard === undefined ? undefined : served.find(({ dns }) => dns.includes(wildcard)))
   )?.context;
+}
+
+function callersOf({ clientCertificate, clientCa, clientNames }: ListenerTlsSpec): unknown[] {
+  return [clientCertificate, clientCa, clientNames];
 }
 
 function refused(detail: string): TlsRefusal {

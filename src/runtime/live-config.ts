@@ -152,8 +152,10 @@ export class LiveListener {
    * for another address or port doesn't become plaintext: that was never asked for there.
    */
   private changeTls(): void {
-    this.tls?.stop();
+    const before = this.tls;
     this.tls = this.context.createTls(this.spec);
+    if (before) this.tls?.takeOver(before);
+    before?.stop();
     if (this.tls !== undefined || this.outdatedPort === undefined) this.bound?.setTls(this.tls);
   }
 

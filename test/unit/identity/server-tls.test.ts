@@ -129,6 +129,38 @@ describe('contexts', () => {
     assert.notEqual(tls.contextFor?.('b.example'), onlyB);
   });
 
+  it('of the spec before stay until the certificate comes, as long as the same callers may pass', () => {
+    const clock = new FakeClock();
+    const credentials = createCredentials({ clock, logger: silentLogger });
+    const make = (overrides: Partial<ListenerTlsSpec>): ServerTls =>
+      new ServerTls(
+        { ...listenerTls([]), certificates: [WEB], ...overrides },
+        { credentials, clock, logger: silentLogger, usedBy: 'Listener outbound/80', alpn: ['h2'] },
+      );
+    const required = { clientCertificate: 'required', clientCa: CALLERS } as const;
+    const callers = { name: CALLERS.name, authorities: [authority] };
+    const here = { name: WEB.name, certificate: web };
+    credentials.setSecrets(secrets(here, callers));
+    const before = make(required);
+    const misspelt = { ...required, certificates: [{ kind: 'secret', name: 'shop/wbe' } as const] };
+    const next = make(misspelt);
+    assert.equal(next.context, undefined);
+    next.takeOver(before);
+    before.stop();
+    assert.equal(next.context, before.context);
+    assert.match(next.error, /shop\/wbe/, 'and it is told');
+    const other = make({ ...misspelt, clientNames: [{ type: 'dns', value: 'a.example' }] });
+    other.takeOver(next);
+    assert.equal(other.context, undefined, 'nobody passes by rules that no longer stand');
+    credentials.setSecrets(secrets(here, { name: CALLERS.name, authorities: [stranger] }));
+    clock.advance(0);
+    assert.equal(next.context, undefined, 'nor by authorities that no longer stand');
+    credentials.setSecrets(secrets({ name: 'shop/wbe', certificate: web }, callers));
+    clock.advance(0);
+    assert.ok(next.context);
+    assert.equal(next.error, '');
+  });
+
   it('with system authorities need no more than the certificate', () => {
     const { tls, setSecrets } = start({ clientCertificate: 'optional', clientCa: { kind: 'system' } });
     setSecrets(secrets({ name: WEB.name, certificate: web }));

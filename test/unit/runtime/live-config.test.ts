@@ -78,11 +78,17 @@ class FakeListener implements ServingListener {
 
 class FakeTls {
   readonly error = '';
+  tookOver = '';
   readonly name: string;
   stopped = false;
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  takeOver(before: FakeTls): void {
+    this.tookOver = before.name;
+    assert.equal(before.stopped, false, 'its certificate is still kept');
   }
 
   stop(): void {
@@ -359,6 +365,7 @@ describe('LiveConfig', () => {
     await config.apply(snapshot([spec('two')], [a]));
     assert.equal(machine.ports.get(7000), socket);
     assert.equal(socket?.tls, tls[1]);
+    assert.equal(tls[1]?.tookOver, 'one');
     assert.deepEqual(
       tls.map(({ name, stopped }) => [name, stopped]),
       [
