@@ -92,8 +92,11 @@ export async function demo(context: CommandContext): Promise<number> {
       drainTimeoutMs: 2_000,
     };
     const sidecar = createSidecar({ settings, logger, clock, onExitRequested: () => undefined });
-    await sidecar.start();
+    const { listeners } = await sidecar.start();
     cleanUp.unshift(() => sidecar.stop());
+    // The ports were free a moment ago; who has one now would get the demo's traffic.
+    const unbound = listeners.find(({ error }) => error !== undefined);
+    if (unbound) throw new Error(`${unbound.name}: ${unbound.error}; start the demo again`);
 
     const board = new Scoreboard([httpPort, grpcPort]);
     for (const backend of backends) board.addBackend(backend.name, `127.0.0.1:${backend.port}`);
