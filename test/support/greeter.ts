@@ -1,4 +1,5 @@
 // A gRPC service over grpc-js and proto-loader, independent of src/: outrigger.demo.v1.GreeterService from its .proto.
+import assert from 'node:assert/strict';
 import {
   credentials,
   loadPackageDefinition,
@@ -11,6 +12,11 @@ import {
   type ClientWritableStream,
   type GrpcObject,
   type Metadata,
+  type sendUnaryData,
+  type ServerDuplexStream,
+  type ServerReadableStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
   type ServiceClientConstructor,
   type ServiceError,
   type UntypedServiceImplementation,
@@ -60,4 +66,44 @@ export function greeterClient(
     'grpc.enable_retries': 0,
     ...options,
   }) as unknown as GreeterClient;
+}
+
+/** A server's part in all four kinds of call. */
+export const GREETER = {
+  greet: ({ request }: ServerUnaryCall<{ name: string }, object>, done: sendUnaryData<object>) =>
+    done(null, { message: `hello ${request.name}`, backend: 'b' }),
+  count: (call: ServerWritableStream<{ to: number }, object>) => {
+    for (let number = 1; number <= call.request.to; number++) call.write({ number });
+    call.end();
+  },
+  join: (call: ServerReadableStream<{ word: string }, object>, done: sendUnaryData<object>) => {
+    const words: string[] = [];
+    call.on('data', ({ word }: { word: string }) => words.push(word));
+    call.on('end', () => done(null, { line: words.join(' ') }));
+  },
+  chat: (call: ServerDuplexStream<{ text: string }, object>) => {
+    call.on('data', ({ text }: { text: string }) => call.write({ text }));
+    call.on('end', () => call.end());
+  },
+};
+
+/** Makes the three kinds of streaming call to {@link GREETER} and asserts what comes back. */
+export async function assertStreams(client: GreeterClient): Promise<void> {
+  const counted: number[] = [];
+  for await (const { number } of client.count({ to: 50 })) counted.push(number);
+  assert.equal(counted.length, 50);
+  assert.equal(
+    await new Promise((resolve, reject) => {
+      const call = client.join((error, response) => (error ? reject(error) : resolve(response?.line)));
+      for (const word of ['a', 'b', 'c']) call.write({ word });
+      call.end();
+    }),
+    'a b c',
+  );
+  const chat = client.chat();
+  const texts: string[] = [];
+  for (const text of ['1', '2', '3']) chat.write({ text });
+  chat.end();
+  for await (const { text } of chat) texts.push(text);
+  assert.deepEqual(texts, ['1', '2', '3']);
 }

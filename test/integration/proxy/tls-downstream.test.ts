@@ -15,15 +15,7 @@ import { after, before, describe, it } from 'node:test';
 import { connect as connectTls, createSecureContext, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import {
-  credentials as grpcCredentials,
-  Metadata,
-  type sendUnaryData,
-  type ServerDuplexStream,
-  type ServerReadableStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-} from '@grpc/grpc-js';
+import { credentials as grpcCredentials, Metadata } from '@grpc/grpc-js';
 import { systemClock } from '../../../src/base/clock.ts';
 import type { ErrorKind } from '../../../src/base/error.ts';
 import type { ClientCertificateMode, ListenerTlsSpec } from '../../../src/model/tls.ts';
@@ -37,7 +29,7 @@ import {
   type TestCertificate,
 } from '../../support/certificates.ts';
 import { startDataPlane, type TestDataPlane } from '../../support/data-plane.ts';
-import { greeterClient, startGreeter } from '../../support/greeter.ts';
+import { assertStreams, GREETER, greeterClient, startGreeter } from '../../support/greeter.ts';
 import { startRawServer } from '../../support/raw-server.ts';
 import { authoritiesSource, httpsCall, listenerTls, secrets, speakTls, told, until } from '../../support/tls-peer.ts';
 
@@ -191,23 +183,7 @@ describe('versions and protocols', () => {
         ),
         'hello x',
       );
-      const counted: number[] = [];
-      for await (const { number } of client.count({ to: 50 })) counted.push(number);
-      assert.equal(counted.length, 50);
-      assert.equal(
-        await new Promise((resolve, reject) => {
-          const call = client.join((error, response) => (error ? reject(error) : resolve(response?.line)));
-          for (const word of ['a', 'b', 'c']) call.write({ word });
-          call.end();
-        }),
-        'a b c',
-      );
-      const chat = client.chat();
-      const texts: string[] = [];
-      for (const text of ['1', '2', '3']) chat.write({ text });
-      chat.end();
-      for await (const { text } of chat) texts.push(text);
-      assert.deepEqual(texts, ['1', '2', '3']);
+      await assertStreams(client);
     });
   }
 
@@ -315,24 +291,6 @@ describe('versions and protocols', () => {
 });
 
 const GET = 'GET / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n';
-
-const GREETER = {
-  greet: ({ request }: ServerUnaryCall<{ name: string }, object>, done: sendUnaryData<object>) =>
-    done(null, { message: `hello ${request.name}`, backend: 'b' }),
-  count: (call: ServerWritableStream<{ to: number }, object>) => {
-    for (let number = 1; number <= call.request.to; number++) call.write({ number });
-    call.end();
-  },
-  join: (call: ServerReadableStream<{ word: string }, object>, done: sendUnaryData<object>) => {
-    const words: string[] = [];
-    call.on('data', ({ word }: { word: string }) => words.push(word));
-    call.on('end', () => done(null, { line: words.join(' ') }));
-  },
-  chat: (call: ServerDuplexStream<{ text: string }, object>) => {
-    call.on('data', ({ text }: { text: string }) => call.write({ text }));
-    call.on('end', () => call.end());
-  },
-};
 
 describe('tickets', () => {
   /** Gets a session from `port` and tells whether it is resumed at `again`. */

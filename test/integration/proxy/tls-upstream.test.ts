@@ -11,17 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createSecureContext, createServer as createTlsServer, TLSSocket, type TlsOptions } from 'node:tls';
-import {
-  Metadata,
-  ServerCredentials,
-  status,
-  type sendUnaryData,
-  type ServerDuplexStream,
-  type ServerReadableStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { Metadata, ServerCredentials, status, type ServiceError } from '@grpc/grpc-js';
 import type { ErrorKind } from '../../../src/base/error.ts';
 import { DEFAULT_ACTIVE, DEFAULT_KEEPALIVE, DEFAULT_PASSIVE, DEFAULT_TIMEOUT } from '../../../src/model/defaults.ts';
 import type { ActivePolicy, PortPolicy } from '../../../src/model/policy.ts';
@@ -36,7 +26,7 @@ import {
   type TestCertificateOptions,
 } from '../../support/certificates.ts';
 import { startDataPlane, type TestDataPlane } from '../../support/data-plane.ts';
-import { greeterClient, startGreeter, type GreeterClient } from '../../support/greeter.ts';
+import { assertStreams, GREETER, greeterClient, startGreeter, type GreeterClient } from '../../support/greeter.ts';
 import { httpCall } from '../../support/http-call.ts';
 import { startRawServer } from '../../support/raw-server.ts';
 import {
@@ -274,24 +264,6 @@ describe('https', () => {
 
 const ANSWERED: Answer = { status: 200, reason: undefined, body: 'ok' };
 
-const GREETER = {
-  greet: ({ request }: ServerUnaryCall<{ name: string }, object>, done: sendUnaryData<object>) =>
-    done(null, { message: `hello ${request.name}`, backend: 'b' }),
-  count: (stream: ServerWritableStream<{ to: number }, object>) => {
-    for (let number = 1; number <= stream.request.to; number++) stream.write({ number });
-    stream.end();
-  },
-  join: (stream: ServerReadableStream<{ word: string }, object>, done: sendUnaryData<object>) => {
-    const words: string[] = [];
-    stream.on('data', ({ word }: { word: string }) => words.push(word));
-    stream.on('end', () => done(null, { line: words.join(' ') }));
-  },
-  chat: (stream: ServerDuplexStream<{ text: string }, object>) => {
-    stream.on('data', ({ text }: { text: string }) => stream.write({ text }));
-    stream.on('end', () => stream.end());
-  },
-};
-
 async function startSecureGreeter(certificate: TestCertificate, callers?: TestAuthority): Promise<number> {
   const pair = { private_key: Buffer.from(certificate.keyPem), cert_chain: Buffer.from(certificate.chain) };
   const root = callers ? Buffer.from(callers.certificatePem) : null;
@@ -312,23 +284,7 @@ describe('grpcs', () => {
       const clientCertificate = required ? certificateSource(caller) : undefined;
       const client = clientOf(await plane([port], { clientCertificate }, { scheme: 'grpcs' }));
       assert.deepEqual(await greet(client), { error: undefined, message: 'hello x' });
-      const counted: number[] = [];
-      for await (const { number } of client.count({ to: 50 })) counted.push(number);
-      assert.equal(counted.length, 50);
-      assert.equal(
-        await new Promise((resolve, reject) => {
-          const join = client.join((error, response) => (error ? reject(error) : resolve(response?.line)));
-          for (const word of ['a', 'b', 'c']) join.write({ word });
-          join.end();
-        }),
-        'a b c',
-      );
-      const chat = client.chat();
-      const texts: string[] = [];
-      for (const text of ['1', '2', '3']) chat.write({ text });
-      chat.end();
-      for await (const { text } of chat) texts.push(text);
-      assert.deepEqual(texts, ['1', '2', '3']);
+      await assertStreams(client);
     }
   });
 
