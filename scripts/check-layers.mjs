@@ -21,7 +21,7 @@ const MAY_IMPORT = {
   config: ['base', 'model', 'gen', 'identity'],
   control: ['base', 'model', 'gen', 'config', 'identity', 'telemetry'],
   admin: ['base', 'model', 'gen', 'telemetry'],
-  controlplane: ['base', 'model', 'gen', 'config', 'identity'],
+  controlplane: ['base', 'model', 'net', 'gen', 'config', 'identity'],
   runtime: ['base', 'model', 'codec', 'gen', 'identity', 'telemetry', 'route', 'downstream', 'upstream', 'proxy'],
   demo: ['base', 'model', 'net', 'gen', 'config', 'control', 'controlplane', 'runtime', 'cli', 'identity', 'telemetry'],
   cli: ['base', 'model', 'gen', 'config', 'control', 'controlplane', 'runtime', 'demo', 'net', 'identity', 'telemetry'],

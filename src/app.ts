@@ -4,7 +4,7 @@ import { createAdminServer } from './admin/server.ts';
 import { createHealthPort } from './admin/health-port.ts';
 import type { ControlView, Readiness, ResourceView } from './admin/views.ts';
 import type { Clock } from './base/clock.ts';
-import type { ErrorKind } from './base/error.ts';
+import { UPSTREAM_TLS_FAILURES, type ErrorKind } from './base/error.ts';
 import type { Logger } from './base/log.ts';
 import { systemRng } from './base/rng.ts';
 import { TimerWheel } from './base/timer-wheel.ts';
@@ -53,10 +53,7 @@ const TOLD_FAILURES: ReadonlySet<ErrorKind> = new Set([
   'tls_handshake_failure',
   'client_certificate_refused',
   'secret_missing',
-  'upstream_tls_failure',
-  'upstream_certificate_untrusted',
-  'upstream_certificate_expired',
-  'upstream_certificate_name_mismatch',
+  ...UPSTREAM_TLS_FAILURES,
 ]);
 
 /** What a sidecar is made of. */

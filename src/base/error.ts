@@ -48,6 +48,16 @@ export type ErrorKind =
   | 'deadline_exceeded'
   | 'downstream_reset';
 
+/** What can be wrong with an endpoint's certificate. */
+export const CERTIFICATE_VERDICTS: ReadonlySet<ErrorKind> = new Set([
+  'upstream_certificate_untrusted',
+  'upstream_certificate_expired',
+  'upstream_certificate_name_mismatch',
+]);
+
+/** Failures of a handshake with an endpoint, its certificate included. */
+export const UPSTREAM_TLS_FAILURES: ReadonlySet<ErrorKind> = new Set(['upstream_tls_failure', ...CERTIFICATE_VERDICTS]);
+
 /** How far an attempt got. Facts, not a verdict. */
 export interface Progress {
   /** Of the request: whether any byte was handed to the connection. */

@@ -18,7 +18,8 @@ import { endpointsOf, nodesOf, shareEndpoints } from './endpoint-specs.ts';
 import { canonicalIp } from './ip-address.ts';
 import type { Resource, Resources } from './resource.ts';
 import { listenerTlsSpec, secretSpec } from './tls-specs.ts';
-import { addListenerSecrets, addUpstreamSecrets, rootSidecar } from './tree.ts';
+import { listenerSecrets, upstreamSecrets } from './secret-references.ts';
+import { rootSidecar } from './tree.ts';
 
 /** What an UpstreamPort was made from. */
 interface Origin {
@@ -43,14 +44,14 @@ export function buildSnapshot(nodeId: string, resources: Resources, previous: Sn
     const listener = resources.get('Listener', name);
     if (listener === undefined) continue;
     listeners.set(name, listenerSpec(listener, previous.listeners.get(name)));
-    addListenerSecrets(listener.message, secretNames);
+    for (const secret of listenerSecrets(listener.message)) secretNames.add(secret.name);
     for (const { upstream: upstreamName, servicePort } of listener.message.targets) {
       const key = portKey(upstreamName, servicePort);
       const upstream = resources.get('Upstream', upstreamName);
       if (upstream === undefined || ports.has(key)) continue;
       const endpoints = upstream.message.nodes.length > 0 ? undefined : resources.get('Endpoints', key);
       ports.set(key, upstreamPort({ upstream, endpoints }, servicePort, previous.ports.get(key)));
-      addUpstreamSecrets(upstream.message, secretNames);
+      for (const secret of upstreamSecrets(upstream.message)) secretNames.add(secret.name);
     }
   }
   const secrets = secretSpecs(secretNames, resources, previous.secrets);

@@ -1,10 +1,8 @@
 // The walk from the root: Sidecar → Listener → Upstream and Endpoints → Secret. What a parent names is wanted, whether
 // it is there yet or not; what none names is not.
-import type { Listener } from '../gen/outrigger/config/v1/listener.ts';
-import type { UpstreamTls } from '../gen/outrigger/config/v1/tls.ts';
-import type { Upstream } from '../gen/outrigger/config/v1/upstream.ts';
 import { portKey } from '../model/snapshot.ts';
 import type { Resource, Resources, WantedNames } from './resource.ts';
+import { listenerSecrets, upstreamSecrets } from './secret-references.ts';
 
 /** Name of the Sidecar that stands where a node has none of its own. */
 export const DEFAULT_SIDECAR = 'default';
@@ -25,8 +23,9 @@ export function wantedNames(nodeId: string, resources: Resources): WantedNames {
   const secrets = new Set<string>();
   for (const name of listeners) {
     const listener = resources.get('Listener', name)?.message;
-    if (listener !== undefined) addListenerSecrets(listener, secrets);
-    for (const { upstream, servicePort } of listener?.targets ?? []) {
+    if (listener === undefined) continue;
+    for (const secret of listenerSecrets(listener)) secrets.add(secret.name);
+    for (const { upstream, servicePort } of listener.targets) {
       upstreams.add(upstream);
       const inlineNodes = resources.get('Upstream', upstream)?.message.nodes ?? [];
       if (inlineNodes.length === 0) endpoints.add(portKey(upstream, servicePort));
@@ -34,7 +33,7 @@ export function wantedNames(nodeId: string, resources: Resources): WantedNames {
   }
   for (const name of upstreams) {
     const upstream = resources.get('Upstream', name)?.message;
-    if (upstream !== undefined) addUpstreamSecrets(upstream, secrets);
+    for (const secret of upstream === undefined ? [] : upstreamSecrets(upstream)) secrets.add(secret.name);
   }
   return {
     Sidecar: new Set([nodeId, DEFAULT_SIDECAR]),
@@ -43,26 +42,4 @@ export function wantedNames(nodeId: string, resources: Resources): WantedNames {
     Endpoints: endpoints,
     Secret: secrets,
   };
-}
-
-/** Adds the Secrets that a Listener names. */
-export function addListenerSecrets({ tls }: Listener, names: Set<string>): void {
-  for (const { secret } of tls?.certificates ?? []) addName(secret, names);
-  addName(tls?.clientCa?.secret, names);
-}
-
-/** Adds the Secrets that an Upstream names, for itself or for one of its ports. */
-export function addUpstreamSecrets({ tls, portLevelSettings }: Upstream, names: Set<string>): void {
-  addTlsSecrets(tls, names);
-  for (const settings of portLevelSettings) addTlsSecrets(settings.tls, names);
-}
-
-function addTlsSecrets(tls: UpstreamTls | undefined, names: Set<string>): void {
-  addName(tls?.clientCertId, names);
-  addName(tls?.clientCertificate?.secret, names);
-  addName(tls?.ca?.secret, names);
-}
-
-function addName(name: string | undefined, names: Set<string>): void {
-  if (name !== undefined) names.add(name);
 }

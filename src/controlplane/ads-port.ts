@@ -9,12 +9,11 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import { LogSampler } from '../base/log-sampler.ts';
+import { HANDSHAKE_RECORD } from '../net/tls.ts';
 import { type AdsTls, TlsFront } from './ads-tls.ts';
 
 /** For the first byte, and on a TLS port for the whole handshake. */
 const HANDSHAKE_MS = 10_000;
-/** First byte of a TLS record that carries a handshake message (RFC 8446 section 5.1). No HTTP begins so. */
-const HANDSHAKE_RECORD = 0x16;
 /** A peer that keeps failing in one way is told of once in this time. */
 const TOLD = { count: 1, periodMs: 60_000 };
 

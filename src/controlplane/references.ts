@@ -1,19 +1,10 @@
 // Which Secrets a resource names, and for what.
 import type { Kind } from '../config/resource.ts';
+import { listenerSecrets, upstreamSecrets, type SecretReference } from '../config/secret-references.ts';
 import { Listener } from '../gen/outrigger/config/v1/listener.ts';
 import { Secret } from '../gen/outrigger/config/v1/secret.ts';
-import type { UpstreamTls } from '../gen/outrigger/config/v1/tls.ts';
 import { Upstream } from '../gen/outrigger/config/v1/upstream.ts';
 import type { VersionedResource } from './versioned-resource.ts';
-
-/** A Secret as it is named. */
-export interface SecretReference {
-  readonly name: string;
-  /** What of it is used. */
-  readonly part: 'certificate' | 'ca';
-  /** Field of the resource that names it. */
-  readonly path: string;
-}
 
 /** What a resource names. */
 export interface References {
@@ -35,34 +26,10 @@ export function referencesOf(resource: VersionedResource): References {
 }
 
 function read(kind: Kind, bytes: Uint8Array): References {
-  if (kind === 'Listener') return readListener(Listener.decode(bytes));
   if (kind === 'Upstream') return { upstreams: [], secrets: upstreamSecrets(Upstream.decode(bytes)) };
-  return NONE;
-}
-
-function readListener({ targets, tls }: Listener): References {
-  const secrets = [
-    ...(tls?.certificates ?? []).map((one, i) => reference(one.secret, 'certificate', `tls.certificates[${i}].secret`)),
-    reference(tls?.clientCa?.secret, 'ca', 'tls.client_ca.secret'),
-  ];
-  return { upstreams: targets.map(({ upstream }) => upstream), secrets: secrets.filter((one) => one !== undefined) };
-}
-
-function upstreamSecrets({ tls, portLevelSettings }: Upstream): SecretReference[] {
-  const ports = portLevelSettings.map((port, i) => [port.tls, `port_level_settings[${i}].tls`] as const);
-  return [[tls, 'tls'] as const, ...ports].flatMap(([group, path]) => tlsSecrets(group, path));
-}
-
-function tlsSecrets(tls: UpstreamTls | undefined, path: string): SecretReference[] {
-  return [
-    reference(tls?.clientCertId, 'certificate', `${path}.client_cert_id`),
-    reference(tls?.clientCertificate?.secret, 'certificate', `${path}.client_certificate.secret`),
-    reference(tls?.ca?.secret, 'ca', `${path}.ca.secret`),
-  ].filter((one) => one !== undefined);
-}
-
-function reference(name: string | undefined, part: SecretReference['part'], path: string): SecretReference | undefined {
-  return name === undefined || name === '' ? undefined : { name, part, path };
+  if (kind !== 'Listener') return NONE;
+  const listener = Listener.decode(bytes);
+  return { upstreams: listener.targets.map(({ upstream }) => upstream), secrets: listenerSecrets(listener) };
 }
 
 /** Why a Secret is of no use for a reference; undefined: it is. `secret` is undefined where there is none of that name. */

@@ -3,7 +3,7 @@
 import { Timer, type TimerOwner } from '../base/timer-wheel.ts';
 import { ERROR_TABLE } from '../model/error-table.ts';
 import type { AcceptHandler } from '../net/listen.ts';
-import type { TlsRefusal } from '../net/tls.ts';
+import { HANDSHAKE_RECORD, type TlsRefusal } from '../net/tls.ts';
 import type { TlsFacts, Transport, TransportHandler } from '../net/transport.ts';
 import { createH1Session } from './h1-session.ts';
 import { createH2Session } from './h2-session.ts';
@@ -12,9 +12,6 @@ import { DRAIN_IDLE_MS, type Session, type SessionContext } from './session.ts';
 
 /** The client connection preface of HTTP/2. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
-
-/** First byte of a TLS record that carries a handshake message (RFC 8446 section 5.1); no method begins with it. */
-const HANDSHAKE_RECORD = 0x16;
 
 /** Hears what becomes of a connection. */
 export interface ConnectionOwner {
@@ -74,10 +71,7 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   /** Plaintext on a port that speaks TLS: an HTTP/1 caller can read why it isn't served. */
   attachPlaintext(transport: Transport): void {
     this.transport = transport;
-    transport.handler = this.refusing;
-    this.context.onRefused('plaintext_to_tls', ERROR_TABLE.plaintext_to_tls.text, transport.remoteAddress);
-    writePlainReply(transport, 'plaintext_to_tls');
-    transport.endLingering();
+    this.refuse(transport, 'plaintext_to_tls');
   }
 
   onHandshakeRefused(refusal: TlsRefusal, remoteAddress: string): void {
@@ -92,7 +86,7 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   private sniff(bytes: Buffer, length: number): void {
     const transport = this.transport!;
     const early = this.early;
-    if (!early && bytes[0] === HANDSHAKE_RECORD) return this.refuseTls(transport);
+    if (!early && bytes[0] === HANDSHAKE_RECORD) return this.refuse(transport, 'tls_to_plaintext');
     if (this.protocols !== 'auto') return this.begin(this.protocols === 'http2', transport).onRead(bytes, length);
     const all = early ? Buffer.concat([early, bytes.subarray(0, length)]) : bytes;
     const count = early ? all.length : length;
@@ -106,11 +100,11 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
     session.onRead(all, count);
   }
 
-  /** TLS on a port that speaks none. The caller reads no HTTP, but its library prints what came ("wrong version"). */
-  private refuseTls(transport: Transport): void {
+  /** Says why in HTTP/1. A caller that speaks TLS reads none, but its library prints what came ("wrong version"). */
+  private refuse(transport: Transport, kind: 'plaintext_to_tls' | 'tls_to_plaintext'): void {
     transport.handler = this.refusing;
-    this.context.onRefused('tls_to_plaintext', ERROR_TABLE.tls_to_plaintext.text, transport.remoteAddress);
-    writePlainReply(transport, 'tls_to_plaintext');
+    this.context.onRefused(kind, ERROR_TABLE[kind].text, transport.remoteAddress);
+    writePlainReply(transport, kind);
     transport.endLingering();
   }
 

@@ -5,7 +5,7 @@ import { TLSSocket } from 'node:tls';
 import { handshakeProblem } from './handshake-problem.ts';
 import { SocketTransport } from './socket-transport.ts';
 import { tlsFacts, verdict } from './tls-facts.ts';
-import type { TlsAcceptor, TlsRefusal } from './tls.ts';
+import { HANDSHAKE_RECORD, type TlsAcceptor, type TlsRefusal } from './tls.ts';
 import type { NetContext, Transport, TransportHandler } from './transport.ts';
 
 /** What becomes of an accepted connection that is to speak TLS. */
@@ -17,9 +17,6 @@ export interface HandshakeHandler extends TransportHandler {
   /** There is no connection: why not, for the log. onClose follows. Not called where the caller just went away. */
   onHandshakeRefused(refusal: TlsRefusal, remoteAddress: string): void;
 }
-
-/** First byte of a TLS record that carries a handshake message (RFC 8446 section 5.1). */
-const HANDSHAKE_RECORD = 0x16;
 
 /** Takes `raw`, which nobody reads yet, through the handshake. The returned function gives it up. */
 export function acceptTls(

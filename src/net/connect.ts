@@ -5,6 +5,7 @@ import { handshakeProblem } from './handshake-problem.ts';
 import { READ_BUFFER, SocketTransport } from './socket-transport.ts';
 import { connectVerifyCode, tlsFacts, verdict } from './tls-facts.ts';
 import type { TlsConnector } from './tls.ts';
+import { connectOptions } from './tls-socket.ts';
 import type { NetContext, Transport, TransportHandler } from './transport.ts';
 
 /** The endpoint says by an alert that it has no certificate for the name that it was asked for (RFC 6066 section 3). */
@@ -98,16 +99,7 @@ function handshake(
   fail: (kind: ErrorKind, detail: string) => void,
   succeed: (made: SocketTransport) => void,
 ): void {
-  const socket = connectTls({
-    socket: raw,
-    secureContext: connector.context,
-    servername: connector.serverName,
-    ALPNProtocols: [...connector.alpn],
-    session: connector.session,
-    // The connector judges, with more to go by than a name.
-    rejectUnauthorized: false,
-    checkServerIdentity: () => undefined,
-  });
+  const socket = connectTls({ ...connectOptions(connector), socket: raw, session: connector.session });
   const onError = (error: NodeJS.ErrnoException): void => {
     connector.forgetSession();
     fail(

@@ -4,6 +4,9 @@ import type { SecureContext } from 'node:tls';
 import type { ErrorKind } from '../base/error.ts';
 import type { TlsFacts } from './transport.ts';
 
+/** First byte of a TLS record that carries a handshake message (RFC 8446 section 5.1). No HTTP begins so. */
+export const HANDSHAKE_RECORD = 0x16;
+
 /** Why a connection isn't used. */
 export interface TlsRefusal {
   readonly kind: ErrorKind;

@@ -1,7 +1,7 @@
 // A service port as it lives: its endpoints with their pools and numbers, who of them may be used, and the pick. Health
 // decides what is usable, balance/ chooses among it; neither knows the other.
 import { isDeepStrictEqual } from 'node:util';
-import type { ErrorKind } from '../base/error.ts';
+import { CERTIFICATE_VERDICTS, type ErrorKind } from '../base/error.ts';
 import type { TimerWheel } from '../base/timer-wheel.ts';
 import type { Balancer, LiveNumbers, PickHints } from '../balance/balancer.ts';
 import { createRoundRobin, seedCursor } from '../balance/round-robin.ts';
@@ -26,12 +26,6 @@ import { createH2Channel } from './h2-channel.ts';
 import { PortHealth, type AttemptOutcome, type HealthContext } from './health.ts';
 import { PoolSet } from './pool-set.ts';
 import { EndpointPool, type PoolOptions } from './pool.ts';
-
-const CERTIFICATE_VERDICTS: ReadonlySet<ErrorKind> = new Set([
-  'upstream_certificate_untrusted',
-  'upstream_certificate_expired',
-  'upstream_certificate_name_mismatch',
-]);
 
 /** Streams that a new HTTP/2 connection is expected to take; its SETTINGS say the truth later. */
 const EXPECTED_STREAMS = 100;

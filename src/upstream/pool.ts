@@ -1,6 +1,6 @@
 // Connections to one endpoint: kept, opened, handed out and closed. Over HTTP/1 a lease is a whole connection, over
 // HTTP/2 one stream of many; the channel's capacity tells, so the pool is one code for both.
-import type { ErrorKind } from '../base/error.ts';
+import { UPSTREAM_TLS_FAILURES, type ErrorKind } from '../base/error.ts';
 import type { KeepalivePolicy } from '../model/policy.ts';
 import { connect } from '../net/connect.ts';
 import type { TlsConnector, TlsRefusal } from '../net/tls.ts';
@@ -34,12 +34,6 @@ export interface PoolOptions {
   readonly onConnectFailed?: ((kind: ErrorKind, detail: string) => void) | undefined;
 }
 
-const TLS_FAILURES: ReadonlySet<ErrorKind> = new Set([
-  'upstream_tls_failure',
-  'upstream_certificate_untrusted',
-  'upstream_certificate_expired',
-  'upstream_certificate_name_mismatch',
-]);
 const CLOSING = 'the sidecar is closing';
 
 /** The pool of one endpoint. */
@@ -248,7 +242,7 @@ export class EndpointPool implements ChannelOwner {
 
   private onConnectError(kind: ErrorKind, detail: string): void {
     this.counters.count(CounterCell.UpstreamConnectFailed);
-    if (TLS_FAILURES.has(kind)) this.counters.count(CounterCell.UpstreamHandshakesFailed);
+    if (UPSTREAM_TLS_FAILURES.has(kind)) this.counters.count(CounterCell.UpstreamHandshakesFailed);
     this.options.onConnectFailed?.(kind, detail);
     this.failSurplus(kind, detail);
   }

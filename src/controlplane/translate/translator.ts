@@ -10,7 +10,8 @@ import type {
   ServiceObject,
 } from '../source.ts';
 import { versioned, type VersionedResource, versionedFromBytes } from '../versioned-resource.ts';
-import { referenceProblem, referencesOf, type SecretReference } from '../references.ts';
+import type { SecretReference } from '../../config/secret-references.ts';
+import { referenceProblem, referencesOf } from '../references.ts';
 import { joinEndpoints } from './endpoints.ts';
 import { makeUpstream } from './upstream.ts';
 
