@@ -10,6 +10,7 @@ export type ErrorKind =
   | 'bad_request'
   | 'uri_too_long'
   | 'headers_too_large'
+  | 'content_too_large'
   | 'request_timeout'
   | 'expectation_failed'
   | 'method_not_allowed'
@@ -19,7 +20,10 @@ export type ErrorKind =
   | 'no_route'
   | 'unsupported_bridge'
   | 'too_many_resets'
+  | 'too_many_frames'
+  | 'flush_timeout'
   // the caller's connection
+  | 'too_many_connections'
   | 'plaintext_to_tls'
   | 'tls_to_plaintext'
   | 'tls_handshake_failure'

@@ -4,6 +4,9 @@
 //   * Order of one message: informational heads*, head, data*, then one end (endStream on head or data, or trailers).
 //     Abort may come at any time, also before the head, and twice. After the end or an abort comes nothing.
 //   * A chunk is borrowed for the length of the call: who keeps it copies it.
+//   * An upgrade is a request without a body (endStream) whose head names a `protocol`. A final head of 101 makes a tunnel
+//     of the exchange: both directions then carry data* and each its own end (endStream), with no trailers. Any other
+//     final head is an ordinary answer.
 //   * Calls don't re-enter: `start`, `onHead`… are never answered by a synchronous `onAbort` of the same stream from
 //     inside a sender's method; senders report failures in a later turn.
 //   * Back-pressure counts bytes not yet taken by the kernel or by the HTTP/2 window. Who sends looks at
@@ -36,7 +39,7 @@ export interface RequestHead {
   authority: string;
   /** Path and query, starting with `/`; `*` for OPTIONS. */
   path: string;
-  /** Token of an upgrade (`websocket`) or `:protocol` of an extended CONNECT; empty otherwise. */
+  /** Token of an upgrade, `websocket`; empty otherwise. */
   protocol: string;
   version: HttpVersion;
   fields: Fields;

@@ -14,7 +14,7 @@ export interface WireLimits {
   readonly trailerBytes: number;
   /** Fields of trailers. */
   readonly trailerFields: number;
-  /** Bytes of chunk extensions in one message (they are dropped). */
+  /** Bytes of chunk extensions in one message (they are dropped); 413 beyond, as Node answers. */
   readonly chunkExtensionBytes: number;
   /** Informational heads of one answer; 502 beyond. */
   readonly informationalHeads: number;
@@ -28,6 +28,24 @@ export interface WireLimits {
   readonly firstRequestMs: number;
   /** A connection between two requests is closed after, ms. */
   readonly idleMs: number;
+  /**
+   * A request body of which nothing comes for so long, before the answer's head, ends in 408, ms. Not for gRPC, whose
+   * streams may rest.
+   */
+  readonly requestIdleMs: number;
+  /**
+   * A caller that takes no byte of its answer for so long loses it, ms; of a gRPC call only once the whole answer waits
+   * here (Envoy's `stream_flush_timeout`).
+   */
+  readonly flushMs: number;
+  /** Requests of a downstream connection; then it is drained. */
+  readonly requestsPerConnection: number;
+  /** Age at which a downstream connection is drained, ms, give or take a tenth so that they don't leave together. */
+  readonly connectionAgeMs: number;
+  /** Downstream connections, as a share of the process's file descriptors; one more is answered 503 and closed. */
+  readonly connectionShare: number;
+  /** Bytes that wait to be written on an HTTP/2 connection before no more is read from it. */
+  readonly writeBufferBytes: number;
   /** Streams of an HTTP/2 connection at once. */
   readonly concurrentStreams: number;
   /**
@@ -39,6 +57,13 @@ export interface WireLimits {
   readonly connectionWindowBytes: number;
   /** Body bytes that one HTTP/2 connection may have received and not yet passed on before its window is held back. */
   readonly connectionHeldBytes: number;
+  /**
+   * Decoded header bytes that the unfinished streams of one connection may hold beyond `streamHeaderBytes` each: what is
+   * spelled out, and 32 for each field; entries of the HPACK tables are shared and count as 32. One more is refused.
+   */
+  readonly connectionHeaderBytes: number;
+  /** Decoded header bytes of a stream that don't count: an ordinary head. */
+  readonly streamHeaderBytes: number;
   /** HPACK dynamic table, both ways, bytes. */
   readonly hpackTableBytes: number;
   /** CONTINUATION frames of one header block. */
@@ -47,12 +72,26 @@ export interface WireLimits {
   readonly resetBurst: number;
   /** Resets by the peer: refill per second. */
   readonly resetPerSecond: number;
-  /** Control frames (PING, SETTINGS, PRIORITY, unknown…) that may be answered or ignored per second beyond a burst of the same size. */
-  readonly controlFramesPerSecond: number;
-  /** Bytes of control frames waiting to be written before the peer is cut. */
+  /** Control frames (PING, SETTINGS, unknown…) that traffic doesn't earn: size of the bucket. */
+  readonly controlBurst: number;
+  /** The same: refill per second. */
+  readonly controlPerSecond: number;
+  /** Replies to control frames that wait to be written before the peer is cut. */
   readonly controlQueueFrames: number;
+  /** PRIORITY frames that a stream earns (Envoy's figure). */
+  readonly priorityPerStream: number;
+  /** WINDOW_UPDATE frames that a DATA frame earns (Envoy's figure). */
+  readonly windowUpdatesPerData: number;
   /** DATA frames without a byte and without END_STREAM in a row. */
   readonly emptyDataFrames: number;
+  /** Framing bytes of small DATA frames beyond what their payload and large frames earn (as hyperium/h2). */
+  readonly tinyDataBytes: number;
+  /** With streams in flight and no byte from the upstream for so long, a PING asks whether it lives, ms. */
+  readonly pingAfterMs: number;
+  /** Further PINGs of the same silence come no sooner than this, ms: grpc servers count more as strikes (gRFC A8). */
+  readonly pingAgainMs: number;
+  /** Time for the answer to a PING, ms. */
+  readonly pingAckMs: number;
   /** Time for the peer to acknowledge SETTINGS, ms. */
   readonly settingsAckMs: number;
 }
@@ -71,16 +110,31 @@ export const DEFAULT_LIMITS: WireLimits = {
   handshakeMs: 10_000,
   firstRequestMs: 10_000,
   idleMs: 60_000,
+  requestIdleMs: 30_000,
+  flushMs: 30_000,
+  requestsPerConnection: 1_000_000,
+  connectionAgeMs: 3_600_000,
+  connectionShare: 0.45,
+  writeBufferBytes: 1024 * 1024,
   concurrentStreams: 1024,
   streamWindowBytes: 65_535,
   connectionWindowBytes: 1024 * 1024,
   connectionHeldBytes: 8 * 1024 * 1024,
+  connectionHeaderBytes: 256 * 1024,
+  streamHeaderBytes: 512,
   hpackTableBytes: 4096,
   continuationFrames: 8,
   resetBurst: 500,
   resetPerSecond: 33,
-  controlFramesPerSecond: 1000,
+  controlBurst: 500,
+  controlPerSecond: 500,
   controlQueueFrames: 100,
+  priorityPerStream: 100,
+  windowUpdatesPerData: 10,
   emptyDataFrames: 10,
+  tinyDataBytes: 25_600,
+  pingAfterMs: 20_000,
+  pingAgainMs: 310_000,
+  pingAckMs: 20_000,
   settingsAckMs: 10_000,
 };

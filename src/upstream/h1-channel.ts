@@ -89,7 +89,7 @@ class H1Channel implements Channel, TransportHandler, ResponseEvents, RequestStr
     if (this.hintTimer.running) context.wheel.stop(this.hintTimer);
     this.stream = stream;
     this.served++;
-    this.parser.begin(head.method === 'HEAD');
+    this.parser.begin(head.method === 'HEAD', head.protocol);
     stream.begin(framing === CHUNKED ? -1 : Math.max(0, head.contentLength), endStream);
     writeRequestHead(transport, head, framing);
     return stream;

@@ -28,7 +28,7 @@ function serve(parts: readonly Uint8Array[]): string[] {
     clock,
     wheel: new TimerWheel(clock),
     logger: silentLogger,
-    limits: { ...DEFAULT_LIMITS, resetBurst: 5, controlFramesPerSecond: 5 },
+    limits: { ...DEFAULT_LIMITS, resetBurst: 5, controlBurst: 5, controlPerSecond: 5 },
     scheme: 'http',
     onRefused: (kind, detail) => events.push(`refused ${kind} ${detail}`),
     handle(head, endStream, sender) {

@@ -38,6 +38,10 @@ export class FieldSection {
   close = false;
   /** `Connection: keep-alive` came. */
   keepAlive = false;
+  /** Values of Upgrade, lower case, joined by commas; undefined where there is none. */
+  upgrade: string | undefined = undefined;
+  /** `Connection: upgrade` came. */
+  upgradeOption = false;
   /** `Expect: 100-continue` came. */
   expectsContinue = false;
   /** `Expect` with anything else came. */
@@ -60,6 +64,8 @@ export class FieldSection {
     this.transferEncoding = undefined;
     this.close = false;
     this.keepAlive = false;
+    this.upgrade = undefined;
+    this.upgradeOption = false;
     this.expectsContinue = false;
     this.expectsOther = false;
     this.keepAliveTimeoutS = -1;
@@ -89,7 +95,9 @@ export class FieldSection {
         return undefined;
       }
       case name.PROXY_CONNECTION:
+        return undefined;
       case name.UPGRADE:
+        this.upgrade = this.upgrade === undefined ? value.toLowerCase() : `${this.upgrade},${value.toLowerCase()}`;
         return undefined;
       case name.HOST:
         if (!isRequest) break;
@@ -118,6 +126,12 @@ export class FieldSection {
     return undefined;
   }
 
+  /** Whether this section asks for, or agrees to, a change to `protocol` (RFC 9110 section 7.8). */
+  upgradesTo(protocol: string): boolean {
+    if (!this.upgradeOption || this.upgrade === undefined) return false;
+    return this.upgrade === protocol || this.upgrade.split(',').some((token) => token.trim() === protocol);
+  }
+
   /** Removes what Connection names. */
   strip(): void {
     const { nominated, fields } = this;
@@ -142,6 +156,9 @@ export class FieldSection {
         return;
       case 'keep-alive':
         this.keepAlive = true;
+        return;
+      case 'upgrade':
+        this.upgradeOption = true;
         return;
       // Framing and routing can't be nominated away, and TE is reduced to `trailers` anyway.
       case '':

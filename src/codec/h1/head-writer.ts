@@ -44,6 +44,7 @@ export function writeRequestHead(sink: ByteSink, head: RequestHead, framing: Fra
     out += `${fieldName}: ${fields[i + 1]!}\r\n`;
   }
   if (cookie !== '') out += `cookie: ${cookie}\r\n`;
+  if (head.protocol !== '') out += `Connection: Upgrade\r\nUpgrade: ${head.protocol}\r\n`;
   if (framing === CHUNKED) out += 'Transfer-Encoding: chunked\r\n';
   else if (!hasLength && head.contentLength >= 0) out += `Content-Length: ${head.contentLength}\r\n`;
   else if (!hasLength && (method === 'POST' || method === 'PUT' || method === 'PATCH')) out += 'Content-Length: 0\r\n';
@@ -76,13 +77,14 @@ export function responseFraming(
   toHead: boolean,
   version: HttpVersion,
 ): Framing {
+  if (head.status === 101) return UNTIL_CLOSE;
   if (toHead || head.status === 204 || head.status === 304) return NO_BODY;
   if (head.contentLength >= 0 || endStream) return SIZED;
   return version === 11 ? CHUNKED : UNTIL_CLOSE;
 }
 
-/** What the Connection field says: nothing, `close`, or `keep-alive` to an HTTP/1.0 caller. */
-export type ConnectionOption = '' | 'close' | 'keep-alive';
+/** What the Connection field says: nothing, `close`, `keep-alive` to an HTTP/1.0 caller, or the upgrade of a 101. */
+export type ConnectionOption = '' | 'close' | 'keep-alive' | 'Upgrade';
 
 /** Writes the head of an answer; `framing` is {@link responseFraming}'s. Informational heads: NO_BODY. */
 export function writeResponseHead(
@@ -118,6 +120,7 @@ export function writeResponseHead(
   else if (!hasLength) out += `Content-Length: ${contentLength}\r\n`;
   else if (framing === SIZED && contentLength < 0) out += 'Content-Length: 0\r\n';
   if (connection !== '') out += `Connection: ${connection}\r\n`;
+  if (connection === 'Upgrade') out += 'Upgrade: websocket\r\n'; // the only one there is
   sink.writeLatin1(`${out}\r\n`);
 }
 

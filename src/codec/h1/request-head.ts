@@ -1,7 +1,7 @@
 // The request line, the target and Host (RFC 9112 section 3). What two readers could understand differently is
 // refused here and never repaired: the next hop sees one meaning only.
 import type { WireLimits } from '../limits.ts';
-import type { HttpVersion, RequestHead } from '../exchange.ts';
+import type { Fields, HttpVersion, RequestHead } from '../exchange.ts';
 import { CR, HTAB, LF, SP, TARGET_BYTE, TOKEN_BYTE, isAuthority } from './characters.ts';
 import { Fault, malformed } from './fault.ts';
 import { type FieldSection, readFields } from './field-section.ts';
@@ -24,7 +24,13 @@ const LENGTH_AND_CODING = malformed('content-length and transfer-encoding togeth
 const OTHER_VERSION = new Fault('version_not_supported', 'only HTTP/1.0 and HTTP/1.1 are spoken here');
 const NO_CONNECT = new Fault('method_not_allowed', 'CONNECT is not served');
 const NO_TRACE = new Fault('method_not_allowed', 'TRACE is not served');
+const UPGRADE_BODY = malformed('an upgrade with a body');
+const NO_WEBSOCKET_KEY = malformed('an upgrade to websocket without one valid sec-websocket-key');
 const EXPECTATION = new Fault('expectation_failed', 'only the expectation 100-continue is supported');
+
+/** The only upgrade that is served; others, h2c among them, are dropped and the request is an ordinary one. */
+const WEBSOCKET = 'websocket';
+const WEBSOCKET_KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
 
 /**
  * Reads a whole request head. `text` is the latin1 text of `bytes` from `base` on; `end` is the offset in it after the
@@ -95,17 +101,33 @@ export function readRequestHead(
   }
   // RFC 9110 section 10.1.1: an HTTP/1.0 caller's expectation is ignored.
   if (section.expectsOther && version === 11) return EXPECTATION;
+  let protocol = '';
+  if (section.upgrade !== undefined && version === 11 && method === 'GET' && section.upgradesTo(WEBSOCKET)) {
+    if (section.transferEncoding !== undefined || section.contentLength > 0) return UPGRADE_BODY;
+    if (!hasWebSocketKey(section.fields)) return NO_WEBSOCKET_KEY;
+    protocol = WEBSOCKET;
+  }
   return {
     method,
     scheme,
     authority: host ?? targetAuthority ?? '',
     path,
-    protocol: '',
+    protocol,
     version,
     fields: section.fields,
     neverIndexed: undefined,
     contentLength: section.contentLength,
   };
+}
+
+/** RFC 6455 section 4.2.1: one key, the base64 of sixteen bytes. */
+function hasWebSocketKey(fields: Fields): boolean {
+  let keys = 0;
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i]!.length !== 17 || fields[i]!.toLowerCase() !== 'sec-websocket-key') continue;
+    if (++keys > 1 || !WEBSOCKET_KEY.test(fields[i + 1]!)) return false;
+  }
+  return keys === 1;
 }
 
 function targetFault(byte: number): Fault {

@@ -16,7 +16,7 @@ const TOO_MANY_INFORMATIONAL = malformed('more informational answers than the li
 
 /** Hears of answers. */
 export interface ResponseEvents extends BodyEvents {
-  /** 100 to 199 without 101. */
+  /** 100 to 199 without 101, which is a final head. */
   onInformationalHead(head: ResponseHead): void;
   onResponseHead(head: ResponseHead, endStream: boolean): void;
 }
@@ -41,6 +41,7 @@ export class ResponseParser {
   private readonly body: BodyReader;
   private scanner: SectionScanner | undefined = undefined;
   private toHead = false;
+  private protocol = '';
   private informational = 0;
 
   constructor(limits: WireLimits, events: ResponseEvents) {
@@ -50,8 +51,9 @@ export class ResponseParser {
     this.quickBytes = Math.min(limits.responseHeadBytes, QUICK_BYTES);
   }
 
-  /** The next bytes answer a request; `toHead` where its method was HEAD. */
-  begin(toHead: boolean): void {
+  /** The next bytes answer a request; `toHead` where its method was HEAD, `protocol` the upgrade it asked for or ''. */
+  begin(toHead: boolean, protocol = ''): void {
+    this.protocol = protocol;
     this.done = false;
     this.headSeen = false;
     this.toHead = toHead;
@@ -124,12 +126,20 @@ export class ResponseParser {
     }
     const declaresBody = section.transferEncoding !== undefined || section.contentLength > 0;
     if (head.status < 200) {
-      if (head.status === 101) this.fault = SWITCHING;
+      if (head.status === 101 && (this.protocol === '' || !section.upgradesTo(this.protocol))) this.fault = SWITCHING;
       else if (declaresBody) this.fault = INFORMATIONAL_BODY;
       else if (++this.informational > this.limits.informationalHeads) this.fault = TOO_MANY_INFORMATIONAL;
       if (this.fault) return;
       dropLength(head);
-      this.events.onInformationalHead(head);
+      if (head.status !== 101) {
+        this.events.onInformationalHead(head);
+        return;
+      }
+      // A tunnel: whatever follows, to the end of the connection.
+      this.headSeen = true;
+      this.keepAlive = false;
+      this.body.begin(UNTIL_CLOSE, -1);
+      this.events.onResponseHead(head, false);
       return;
     }
     this.headSeen = true;

@@ -22,7 +22,7 @@ export class FloodGuard {
   constructor(limits: WireLimits, nowMs: number) {
     this.limits = limits;
     this.resets = limits.resetBurst;
-    this.controls = limits.controlFramesPerSecond;
+    this.controls = limits.controlBurst;
     this.refilledMs = nowMs;
   }
 
@@ -89,9 +89,6 @@ export class FloodGuard {
     if (seconds <= 0) return;
     this.refilledMs = nowMs;
     this.resets = Math.min(this.limits.resetBurst, this.resets + seconds * this.limits.resetPerSecond);
-    this.controls = Math.min(
-      this.limits.controlFramesPerSecond,
-      this.controls + seconds * this.limits.controlFramesPerSecond,
-    );
+    this.controls = Math.min(this.limits.controlBurst, this.controls + seconds * this.limits.controlPerSecond);
   }
 }

@@ -3,7 +3,14 @@ import { test } from 'node:test';
 import { FloodGuard } from '../../../../src/codec/h2/flood-guard.ts';
 import { DEFAULT_LIMITS } from '../../../../src/codec/limits.ts';
 
-const limits = { ...DEFAULT_LIMITS, resetBurst: 3, resetPerSecond: 2, controlFramesPerSecond: 4, emptyDataFrames: 2 };
+const limits = {
+  ...DEFAULT_LIMITS,
+  resetBurst: 3,
+  resetPerSecond: 2,
+  controlBurst: 4,
+  controlPerSecond: 4,
+  emptyDataFrames: 2,
+};
 
 function count(take: () => boolean): number {
   let taken = 0;
