@@ -110,6 +110,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     wheel,
     logger,
     rng,
+    limits,
     pseudonym: `outrigger-${rng.below(0x1_0000_0000).toString(16).padStart(8, '0')}`,
     onFinished: (record) => {
       countRequest(counters, record);

@@ -48,6 +48,8 @@ export type ErrorKind =
   | 'upstream_protocol_error'
   | 'upstream_headers_too_large'
   | 'upstream_truncated'
+  // a tunnel's
+  | 'idle_timeout'
   // the call's
   | 'deadline_exceeded'
   | 'downstream_reset';

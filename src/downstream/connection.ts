@@ -5,6 +5,7 @@ import { ERROR_TABLE } from '../model/error-table.ts';
 import type { AcceptHandler } from '../net/listen.ts';
 import { HANDSHAKE_RECORD, type TlsRefusal } from '../net/tls.ts';
 import type { TlsFacts, Transport, TransportHandler } from '../net/transport.ts';
+import { judgeFirstLine } from './first-line.ts';
 import { createH1Session } from './h1-session.ts';
 import { createH2Session } from './h2-session.ts';
 import { writePlainReply } from './plain-reply.ts';
@@ -91,17 +92,19 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
     const all = early ? Buffer.concat([early, bytes.subarray(0, length)]) : bytes;
     const count = early ? all.length : length;
     const known = Math.min(count, PREFACE.length);
-    if (all.compare(PREFACE, 0, known, 0, known) === 0 && known < PREFACE.length) {
+    const isPreface = all.compare(PREFACE, 0, known, 0, known) === 0;
+    const isWhole = isPreface && known === PREFACE.length;
+    const line = isPreface ? 'unknown' : judgeFirstLine(all, count);
+    if (!isWhole && line === 'unknown') {
       this.early = Buffer.from(all.subarray(0, count)); // still both
       return;
     }
     this.early = undefined;
-    const session = this.begin(known === PREFACE.length && all.compare(PREFACE, 0, known, 0, known) === 0, transport);
-    session.onRead(all, count);
+    this.begin(isPreface || line === 'other', transport).onRead(all, count);
   }
 
   /** Says why in HTTP/1. A caller that speaks TLS reads none, but its library prints what came ("wrong version"). */
-  private refuse(transport: Transport, kind: 'plaintext_to_tls' | 'tls_to_plaintext'): void {
+  private refuse(transport: Transport, kind: 'plaintext_to_tls' | 'tls_to_plaintext' | 'request_timeout'): void {
     transport.handler = this.refusing;
     this.context.onRefused(kind, ERROR_TABLE[kind].text, transport.remoteAddress);
     writePlainReply(transport, kind);
@@ -109,8 +112,10 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   }
 
   onEnd(): void {
+    const { early, transport } = this;
+    if (early && transport && !isPrefaceStart(early)) this.begin(false, transport).onRead(early, early.length);
     if (this.session) this.session.onEnd();
-    else this.transport?.destroy();
+    else transport?.destroy();
   }
 
   onDrain(): void {
@@ -124,7 +129,8 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   }
 
   onTimer(): void {
-    this.destroy();
+    if (this.early && this.transport && !isPrefaceStart(this.early)) this.refuse(this.transport, 'request_timeout');
+    else this.destroy();
   }
 
   /** Drains the session. One that hasn't spoken gets a moment: its first request may be on its way. */
@@ -149,4 +155,8 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
     this.owner.onSession(this);
     return session;
   }
+}
+
+function isPrefaceStart(bytes: Buffer): boolean {
+  return PREFACE.compare(bytes, 0, bytes.length, 0, bytes.length) === 0;
 }

@@ -2,7 +2,8 @@
 // still holds of an earlier one can't write into a later one: once ended, it is deaf.
 //
 //   waiting ──sendHead──► sending ──end──► ended
-//      └──────────abort / cut / caller gone──┘
+//      │ └────────abort / cut / caller gone──┘
+//      └──101──► tunnel: either side may end first, `ended` says that ours has
 import type { ErrorKind } from '../base/error.ts';
 import {
   type Fields,
@@ -20,6 +21,8 @@ import type { Transport } from '../net/transport.ts';
 export interface ExchangeOwner {
   /** The next head written says `Connection: close`. */
   readonly draining: boolean;
+  /** A 101 went out: what comes from the caller now isn't HTTP any more. */
+  onTunnel(exchange: H1Exchange): void;
   /** The answer is complete. */
   onResponseEnd(exchange: H1Exchange): void;
   /** The answer can't be completed: the caller must not take it for whole. `begun`: its head went out. */
@@ -47,6 +50,8 @@ export class H1Exchange implements ResponseSender {
   headSent = false;
   /** The caller went away while the handler was still running. */
   lost = false;
+  /** A 101 went out. */
+  isTunnel = false;
   /** The connection ends with this exchange. */
   closes: boolean;
 
@@ -97,7 +102,7 @@ export class H1Exchange implements ResponseSender {
     return this.ended ? -1 : this.transport.stalledSinceMs;
   }
 
-  /** HTTP/1.0 callers know no informational answers; 100 is the session's own to send, 101 is not served. */
+  /** HTTP/1.0 callers know no informational answers; 100 is the session's own to send, 101 no informational one. */
   sendInformational(head: ResponseHead): void {
     if (this.ended || this.headSent || this.version !== 11) return;
     if (head.status < 102 || head.status > 199) return;
@@ -110,6 +115,12 @@ export class H1Exchange implements ResponseSender {
     const framing = responseFraming(head, endStream, this.toHead, this.version);
     this.framing = framing;
     this.remaining = framing === SIZED && head.contentLength > 0 ? head.contentLength : 0;
+    if (head.status === 101) {
+      this.isTunnel = this.closes = true;
+      this.requestEnded = false;
+      writeResponseHead(this.transport, head, framing, 'Upgrade');
+      return this.owner.onTunnel(this);
+    }
     const isEarly = !this.requestEnded && !this.bodyInHand;
     if (framing === UNTIL_CLOSE || isEarly || this.owner.draining) this.closes = true;
     const connection = this.closes ? 'close' : this.version === 10 ? 'keep-alive' : '';
@@ -138,15 +149,20 @@ export class H1Exchange implements ResponseSender {
   }
 
   abort(_kind: ErrorKind): void {
-    if (!this.ended) this.cut();
+    if (this.isOpen) this.cut();
   }
 
   pauseRequest(): void {
-    if (!this.ended && !this.requestEnded) this.owner.pauseRequest();
+    if (this.isOpen && !this.requestEnded) this.owner.pauseRequest();
   }
 
   resumeRequest(): void {
-    if (!this.ended && !this.requestEnded) this.owner.resumeRequest();
+    if (this.isOpen && !this.requestEnded) this.owner.resumeRequest();
+  }
+
+  /** The caller is still to be heard: of a tunnel also once our side has ended. */
+  get isOpen(): boolean {
+    return !this.ended || (this.isTunnel && !this.requestEnded);
   }
 
   private finish(trailers: Fields | undefined): void {

@@ -3,29 +3,28 @@
 //              ┌────────── request and answer complete, keep-alive ──────────┐
 //              ▼                                                             │
 //   open ── idle ──first byte──► head ──handle()──► exchange ────────────────┤
-//              │                  │                   │                      │ close, or answered early
+//              │                  │                   │   └─101──► tunnel ───┤ close, or answered early
 //              │ timeout, FIN     │ fault, 408        │ fault, abort         ▼
 //              └─────────────────►└──────────────────►└──────────────► lingering ──► closed
 //
-// Bytes that come while an answer is awaited belong to later requests: they are held, unread, up to a bound. After a
-// fault or an early answer no byte is ever parsed as a request again.
+// Bytes that come while an answer is awaited belong to later requests (or to the tunnel, if the answer is a 101): they
+// are held, unread, up to a bound. After a fault or an early answer no byte is ever parsed as a request again.
 import { Timer, type TimerOwner } from '../base/timer-wheel.ts';
-import type { Fields, RequestHead } from '../codec/exchange.ts';
+import { type Fields, HIGH_WATER_BYTES, type RequestHead } from '../codec/exchange.ts';
 import { Fault } from '../codec/h1/fault.ts';
 import { type RequestEvents, RequestParser } from '../codec/h1/request-parser.ts';
 import { statusLine } from '../codec/h1/reason-phrase.ts';
 import { ERROR_TABLE } from '../model/error-table.ts';
 import type { Transport } from '../net/transport.ts';
 import { type ExchangeOwner, H1Exchange, NO_RECEIVER } from './h1-exchange.ts';
-import { DRAIN_IDLE_MS, type Session, type SessionContext } from './session.ts';
+import { DRAIN_IDLE_MS, retireAtMs, type Session, type SessionContext } from './session.ts';
 
 /** What is thrown away of a body whose answer went out early, before reading stops. */
 const LINGER_BYTES = 64 * 1024;
 /** How long such a caller gets to read its answer, once it is sent. */
 const LINGER_MS = 1000;
-/** A caller that takes nothing of its last answer for so long is cut. */
-const STALLED_MS = 30_000;
 
+const NOTHING = Buffer.alloc(0);
 const HEAD_TIMEOUT = new Fault('request_timeout', 'the head was not complete in time');
 const ENDED_IN_HEAD = new Fault('bad_request', 'the connection ended inside the head');
 
@@ -35,6 +34,7 @@ const FIRST = 0;
 const IDLE = 1;
 const HEAD = 2;
 const LINGER = 3;
+const CLOGGED = 4;
 
 /** Speaks HTTP/1.0 and 1.1 over `transport`; sets itself as its handler. */
 export function createH1Session(transport: Transport, context: SessionContext): Session {
@@ -68,12 +68,15 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
   private heldEnd = 0;
   private heldPaused = false;
   private lingeredBytes = 0;
+  private requests = 0;
+  private readonly retireAtMs: number;
   private wasPending = false;
 
   constructor(transport: Transport, context: SessionContext) {
     this.transport = transport;
     this.context = context;
     this.idleSinceMs = context.clock.nowMs;
+    this.retireAtMs = retireAtMs(context, transport);
     this.parser = new RequestParser(context.limits, context.scheme, this);
     context.wheel.start(this.timer, context.limits.firstRequestMs);
   }
@@ -90,6 +93,8 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
       if (this.lingeredBytes > LINGER_BYTES) this.transport.pauseRead();
     } else if (this.held || this.exchange?.requestEnded) {
       this.hold(bytes, 0, length);
+    } else if (this.exchange?.isTunnel) {
+      this.exchange.receiver.onData(bytes.subarray(0, length), false);
     } else {
       this.parse(bytes, 0, length);
     }
@@ -104,7 +109,9 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
     this.peerEnded = true;
     const exchange = this.exchange;
     if (exchange) {
-      if (!exchange.requestEnded) {
+      if (exchange.isTunnel) {
+        if (!this.held) this.endTunnel(exchange);
+      } else if (!exchange.requestEnded) {
         this.loseCaller();
         this.transport.destroy();
       }
@@ -112,7 +119,8 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
   }
 
   onDrain(): void {
-    if (this.exchange && !this.exchange.ended) this.exchange.receiver.onDrain();
+    if (!this.exchange && this.held) this.scheduleResume();
+    else if (this.exchange && !this.exchange.ended) this.exchange.receiver.onDrain();
   }
 
   onClose(): void {
@@ -128,6 +136,10 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
         return;
       case LINGER:
         this.linger();
+        return;
+      case CLOGGED:
+        if (this.isStalled()) this.refuseToFlush();
+        else this.time(CLOGGED, LINGER_MS);
         return;
       default:
         this.finish(true);
@@ -159,7 +171,11 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
     if (this.timer.running) context.wheel.stop(this.timer);
     const isHead = head.method === 'HEAD';
     const inHand = parser.bodyInHand;
-    const exchange = new H1Exchange(this, this.transport, head.version, isHead, parser.keepAlive, endStream, inHand);
+    const keepAlive =
+      parser.keepAlive &&
+      ++this.requests < context.limits.requestsPerConnection &&
+      context.clock.nowMs < this.retireAtMs;
+    const exchange = new H1Exchange(this, this.transport, head.version, isHead, keepAlive, endStream, inHand);
     this.exchange = exchange;
     const expectsContinue = parser.expectsContinue;
     const receiver = context.handle(head, endStream, exchange);
@@ -189,7 +205,15 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
 
   // --- what the exchange asks
 
+  onTunnel(): void {
+    if (this.held || this.peerEnded) this.scheduleResume();
+  }
+
   onResponseEnd(exchange: H1Exchange): void {
+    if (exchange.isTunnel && !exchange.requestEnded) {
+      this.transport.end(); // the caller may still have something to say
+      return;
+    }
     exchange.receiver = NO_RECEIVER;
     if (exchange.requestEnded) this.complete(exchange);
     else if (exchange.closes) {
@@ -224,7 +248,7 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
 
   private parse(bytes: Buffer, at: number, end: number): void {
     this.parsing = true;
-    while (at < end && !this.stopped && !this.exchange?.requestEnded) {
+    while (at < end && !this.stopped && !this.exchange?.requestEnded && !this.isClogged()) {
       at = this.parser.execute(bytes, at, end);
       if (this.parser.fault) {
         this.parsing = false;
@@ -238,7 +262,9 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
       this.heldStart = at;
       if (at >= end) this.releaseHeld();
     } else if (at < end) this.hold(bytes, at, end);
-    if (!this.exchange && !this.held) this.atRest();
+    if (this.exchange) return;
+    if (!this.held) this.atRest();
+    else if (!this.timer.running) this.time(CLOGGED, this.context.limits.flushMs);
   }
 
   private endRequest(exchange: H1Exchange): void {
@@ -254,6 +280,30 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
       if (this.held) this.scheduleResume();
       else this.atRest();
     }
+  }
+
+  /** Whether a request would only add to answers that the caller doesn't read. */
+  private isClogged(): boolean {
+    const { transport } = this;
+    if (this.exchange || transport.pendingBytes < HIGH_WATER_BYTES) return false;
+    transport.flush(); // only what the kernel refuses counts
+    return transport.pendingBytes >= HIGH_WATER_BYTES;
+  }
+
+  /** What came before the 101 was ours to send. */
+  private openTunnel(exchange: H1Exchange): void {
+    const bytes = this.held?.subarray(this.heldStart, this.heldEnd);
+    this.releaseHeld();
+    if (bytes) exchange.receiver.onData(bytes, false);
+    if (this.peerEnded && this.exchange === exchange) this.endTunnel(exchange);
+  }
+
+  /** The caller has said all. */
+  private endTunnel(exchange: H1Exchange): void {
+    if (exchange.requestEnded) return;
+    exchange.requestEnded = true;
+    exchange.receiver.onData(NOTHING, true);
+    if (exchange.ended) this.complete(exchange);
   }
 
   /** No exchange, nothing held: what is waited for now? */
@@ -308,9 +358,10 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
     this.resumeScheduled = true;
     queueMicrotask(() => {
       this.resumeScheduled = false;
-      if (this.stopped || this.exchange || !this.held) return;
+      if (this.stopped) return;
       try {
-        this.parse(this.held, this.heldStart, this.heldEnd);
+        if (this.exchange?.isTunnel) this.openTunnel(this.exchange);
+        else if (!this.exchange && this.held) this.parse(this.held, this.heldStart, this.heldEnd);
       } catch (error) {
         this.context.logger.log(
           'error',
@@ -369,14 +420,9 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
   }
 
   private linger(): void {
-    const { transport, context } = this;
+    const { transport } = this;
     if (transport.pendingBytes > 0) {
-      const since = transport.stalledSinceMs;
-      if (since >= 0 && context.clock.nowMs - since >= STALLED_MS) {
-        this.close();
-        transport.reset();
-        return;
-      }
+      if (this.isStalled()) return this.refuseToFlush();
       this.wasPending = true;
     } else if (this.wasPending) {
       this.wasPending = false;
@@ -386,6 +432,18 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
       return;
     }
     this.time(LINGER, LINGER_MS);
+  }
+
+  /** Whether the caller has taken nothing of what waits for it for too long. */
+  private isStalled(): boolean {
+    const since = this.transport.stalledSinceMs;
+    return since >= 0 && this.context.clock.nowMs - since >= this.context.limits.flushMs;
+  }
+
+  private refuseToFlush(): void {
+    this.context.onRefused('flush_timeout', 'complete answers wait', this.transport.remoteAddress);
+    this.close();
+    this.transport.reset();
   }
 
   private close(): void {
@@ -398,11 +456,11 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
   private loseCaller(): void {
     const exchange = this.exchange;
     if (!exchange) return;
-    const { receiver, ended } = exchange;
+    const { receiver, isOpen } = exchange;
     this.exchange = undefined;
     exchange.ended = true;
     exchange.receiver = NO_RECEIVER;
-    if (ended) return;
+    if (!isOpen) return;
     exchange.lost = true;
     receiver.onAbort('downstream_reset');
   }

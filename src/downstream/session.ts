@@ -5,7 +5,7 @@ import type { Logger } from '../base/log.ts';
 import type { TimerWheel } from '../base/timer-wheel.ts';
 import type { RequestHandler } from '../codec/exchange.ts';
 import type { WireLimits } from '../codec/limits.ts';
-import type { TransportHandler } from '../net/transport.ts';
+import type { Transport, TransportHandler } from '../net/transport.ts';
 
 /**
  * A drained HTTP/1 connection is closed once it has been idle for so long, ms: on one that was used just now the next
@@ -39,4 +39,13 @@ export interface Session extends TransportHandler {
   drain(): void;
   /** Closes at once. Requests in flight hear onAbort('downstream_reset'). */
   destroy(): void;
+}
+
+/**
+ * When a connection that begins now has reached its age, monotonic ms: `connectionAgeMs` give or take a tenth, spread by
+ * the peer's port, so that connections that came together don't leave together.
+ */
+export function retireAtMs(context: SessionContext, transport: Transport): number {
+  const spread = 0.9 + 0.2 * ((transport.remotePort % 97) / 96);
+  return context.clock.nowMs + context.limits.connectionAgeMs * spread;
 }

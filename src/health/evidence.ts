@@ -102,6 +102,7 @@ const FAILURE_KINDS: Readonly<Record<ErrorKind, 'tcp' | 'timeout' | undefined>> 
   // A limit of ours, on an answer that depends on what the caller asked for: else a caller could take endpoints out.
   upstream_headers_too_large: undefined,
   // The caller's time and the caller's will.
+  idle_timeout: undefined,
   deadline_exceeded: undefined,
   downstream_reset: undefined,
   // Not about an endpoint at all.

@@ -58,6 +58,7 @@ export const ERROR_TABLE: Readonly<Record<ErrorKind, ErrorReply>> = {
   upstream_protocol_error: row(502, 13, 'UPE', false, 'the upstream broke the protocol'),
   upstream_headers_too_large: row(502, 8, 'UPE', false, 'the upstream sent too large a header section'),
   upstream_truncated: row(502, 13, 'UC', false, 'the upstream ended before the message was complete'),
+  idle_timeout: row(408, 4, 'SI', true, 'the tunnel was silent for too long'),
   deadline_exceeded: row(504, 4, 'UT', false, "the call's deadline has passed"),
   downstream_reset: row(499, 1, 'DC', true, 'the caller went away'),
 };

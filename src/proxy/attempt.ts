@@ -2,9 +2,11 @@
 import { NOTHING_SENT, type ErrorKind, type Progress } from '../base/error.ts';
 import type { Fields, RequestSender, ResponseHead, ResponseReceiver } from '../codec/exchange.ts';
 import { findField } from '../codec/fields.ts';
+import { httpToGrpcStatus } from '../codec/grpc/status.ts';
 import type { Channel } from '../upstream/channel.ts';
 import type { LiveEndpoint } from '../upstream/endpoint.ts';
 import type { EndpointPool, LeaseWaiter } from '../upstream/pool.ts';
+import { grpcForm, isGrpcAnswer } from './grpc-answer.ts';
 import type { ProxyRequest } from './handle.ts';
 import type { AttemptRecord } from './record.ts';
 
@@ -23,8 +25,13 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   private pool: EndpointPool | undefined = undefined;
   private sender: RequestSender | undefined = undefined;
   private over = false;
+  /** The caller got the gRPC form of an answer that was none. */
+  isTranslated = false;
+  /** HTTP status of the endpoint's answer; 0 before it. */
+  status = 0;
   private grpcStatus = -1;
-  private status = 0;
+  /** The endpoint's end of a tunnel has said all. */
+  private tunnelEnded = false;
   private headMs = -1;
 
   /** `fresh`: see LeaseWaiter. */
@@ -56,7 +63,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   start(): void {
     this.endpoint.beginAttempt();
     this.host = this.request.hostFor(this.endpoint);
-    const pool = this.endpoint.pools.forHost(this.host);
+    const { pools } = this.endpoint;
+    const pool = this.request.head.protocol === '' ? pools.forHost(this.host) : pools.forUpgrade(this.host);
     if ('kind' in pool) return this.onLeaseFailed(pool.kind, pool.detail);
     this.pool = pool;
     pool.lease(this);
@@ -67,7 +75,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
     const request = this.request;
     request.lowerDeadline();
     request.addressTo(this.host);
-    const held = request.held;
+    const held = request.held.chunks();
     const trailers = request.requestComplete ? request.trailers : undefined;
     const endNow = request.requestComplete && trailers === undefined;
     const sender = channel.start(request.head, endNow && held.length === 0, this);
@@ -85,6 +93,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
 
   sendData(chunk: Uint8Array, endStream: boolean): void {
     this.sender?.sendData(chunk, endStream);
+    if (endStream && this.tunnelEnded) this.succeed();
   }
 
   sendTrailers(fields: Fields): void {
@@ -123,15 +132,21 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
     if (this.over) return;
     this.status = head.status;
     this.headMs = this.request.context.clock.nowMs - this.startMs;
-    if (this.request.isGrpc && endStream) this.readGrpcStatus(head.fields);
+    if (this.request.isGrpc) {
+      if (!isGrpcAnswer(head)) return this.translate(head, endStream);
+      if (endStream) this.readGrpcStatus(head.fields);
+    }
     this.request.answered(head, endStream);
     if (endStream) this.succeed();
   }
 
   onData(chunk: Uint8Array, endStream: boolean): void {
     if (this.over) return;
-    this.request.answerData(this, chunk, endStream);
-    if (endStream) this.succeed();
+    const { request } = this;
+    request.answerData(this, chunk, endStream);
+    if (!endStream) return;
+    if (request.isTunnel && !request.requestComplete) this.tunnelEnded = true;
+    else this.succeed();
   }
 
   onTrailers(fields: Fields): void {
@@ -155,6 +170,19 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   record(error: ErrorKind | undefined, nowMs: number): AttemptRecord {
     const { endpoint, status, headMs, startMs } = this;
     return { endpoint, error, status, headMs, durationMs: nowMs - startMs };
+  }
+
+  /**
+   * A gRPC caller gets a gRPC answer, also where a server or a proxy on the way spoke plain HTTP: some clients would read
+   * its page as a message. The status is what they make of an HTTP status (gRPC, "HTTP to gRPC status code mapping").
+   */
+  private translate(head: ResponseHead, endStream: boolean): void {
+    this.isTranslated = true;
+    this.grpcStatus = httpToGrpcStatus(head.status);
+    this.request.answered(grpcForm(head, this.grpcStatus), true);
+    if (!endStream) this.sender?.abort();
+    this.end(false);
+    this.request.attemptSucceeded(this, this.grpcStatus);
   }
 
   private succeed(): void {

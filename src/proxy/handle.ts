@@ -19,6 +19,7 @@ import {
 } from '../codec/exchange.ts';
 import { findField } from '../codec/fields.ts';
 import { isGrpcContentType } from '../codec/grpc/status.ts';
+import type { WireLimits } from '../codec/limits.ts';
 import { REPLAY_BYTES } from '../model/defaults.ts';
 import { PortCell } from '../model/cells.ts';
 import { isGrpcScheme, isSecureScheme } from '../model/policy.ts';
@@ -30,6 +31,7 @@ import type { LiveEndpoint } from '../upstream/endpoint.ts';
 import { Attempt } from './attempt.ts';
 import { CallDeadline } from './deadline.ts';
 import { addForwardingFields, type ForwardingContext } from './forwarding.ts';
+import { HeldBody } from './held-body.ts';
 import type { AttemptRecord, RequestRecord } from './record.ts';
 import { sendReply } from './reply.ts';
 
@@ -38,6 +40,7 @@ export interface ProxyContext extends ForwardingContext {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly logger: Logger;
+  readonly limits: WireLimits;
   /** Every request, once, when it is over. */
   readonly onFinished: (record: RequestRecord) => void;
 }
@@ -57,6 +60,8 @@ export function createRequestHandler(context: ProxyContext, route: () => LiveRou
   };
 }
 
+const NOTHING_HELD = new HeldBody();
+
 /** Timers of a request. */
 const IO_TIMER = 0;
 const DEADLINE_TIMER = 1;
@@ -73,7 +78,9 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   /** Request trailers, kept for the attempt. */
   trailers: Fields | undefined = undefined;
   /** Request body kept for another attempt, or for the first while it has no connection. */
-  held: Buffer[] = [];
+  held = new HeldBody();
+  /** The endpoint agreed to an upgrade: bytes go both ways until both have said all. */
+  isTunnel = false;
 
   private readonly sender: ResponseSender;
   private readonly startMs: number;
@@ -83,13 +90,15 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   private readonly attempts: AttemptRecord[] = [];
   private readonly tried = new TriedSlots();
   private readonly facts: RetryFacts;
-  private heldBytes = 0;
   /** A kept connection was closed under this request: what is tried next gets a new one. */
   private staleSeen = false;
   private requestPaused = false;
   private responsePaused = false;
   private done = false;
+  /** Since when the upstream owes something, monotonic ms; of a tunnel either side. */
   private lastReadMs: number;
+  /** When the last byte of the request came. */
+  private lastRequestMs: number;
   private readonly ioTimer: Timer;
   private deadline: CallDeadline | undefined = undefined;
   private deadlineTimer: Timer | undefined = undefined;
@@ -104,7 +113,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.authority = head.authority;
     this.requestComplete = endStream;
     this.sender = sender;
-    this.startMs = this.lastReadMs = context.clock.nowMs;
+    this.startMs = this.lastReadMs = this.lastRequestMs = context.clock.nowMs;
     this.startWallMs = context.clock.wallMs();
     this.ioTimer = new Timer(this, IO_TIMER);
     this.facts = {
@@ -133,8 +142,11 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     if (typeof cluster === 'string') return this.fail('no_endpoints', `${cluster} is not configured yet`);
     this.cluster = cluster;
     cluster.beginRequest(context.clock.nowMs);
+    const { scheme } = cluster.port.policy;
+    if (head.protocol !== '' && isGrpcScheme(scheme)) {
+      return this.fail('unsupported_bridge', `an upgrade came to ${cluster.port.key}, whose scheme is ${scheme}`);
+    }
     if (this.isGrpc) {
-      const { scheme } = cluster.port.policy;
       if (!isGrpcScheme(scheme)) {
         return this.fail('unsupported_bridge', `a gRPC call came to ${cluster.port.key}, whose scheme is ${scheme}`);
       }
@@ -148,20 +160,19 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   onData(chunk: Uint8Array, endStream: boolean): void {
     if (this.done) return;
+    const { nowMs } = this.context.clock;
     this.bytesReceived += chunk.length;
+    this.lastRequestMs = nowMs;
     if (endStream) this.requestComplete = true;
+    if (endStream || this.isTunnel) this.lastReadMs = nowMs;
     const attempt = this.attempt;
     const sending = attempt?.sending ?? false;
     if (this.facts.bodyKept) {
-      if (sending && this.heldBytes + chunk.length > REPLAY_BYTES) this.dropHeld();
-      else if (chunk.length > 0) {
-        this.held.push(Buffer.from(chunk));
-        this.heldBytes += chunk.length;
-      }
+      if (sending && this.held.bytes + chunk.length > REPLAY_BYTES) this.dropHeld();
+      else this.held.push(chunk);
     }
     if (sending) attempt!.sendData(chunk, endStream);
     this.pauseRequestIfFull();
-    if (endStream) this.lastReadMs = this.context.clock.nowMs;
   }
 
   onTrailers(fields: Fields): void {
@@ -202,7 +213,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   /** The attempt has a connection and has sent what was held: the caller may go on sending. */
   attemptSending(): void {
     this.lastReadMs = this.context.clock.nowMs;
-    if (this.heldBytes > REPLAY_BYTES) this.dropHeld();
+    if (this.held.bytes > REPLAY_BYTES) this.dropHeld();
     this.resumeRequest();
   }
 
@@ -210,6 +221,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   resumeRequest(): void {
     if (!this.requestPaused || this.isFull()) return;
     this.requestPaused = false;
+    this.lastRequestMs = this.context.clock.nowMs;
     this.sender.resumeRequest();
   }
 
@@ -260,6 +272,10 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.facts.headPassedOn = true;
     this.dropHeld();
     this.status = head.status;
+    if (head.status === 101) {
+      this.isTunnel = true;
+      this.requestComplete = false;
+    }
     this.sender.sendHead(head, endStream);
   }
 
@@ -284,8 +300,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.cluster!.reportAttempt(attempt.endpoint, {
       error: undefined,
       progress: attempt.progress,
-      httpStatus: this.status,
-      grpcStatus,
+      httpStatus: attempt.status,
+      grpcStatus: attempt.isTranslated ? -1 : grpcStatus,
     });
     this.finish(undefined, grpcStatus);
   }
@@ -306,7 +322,12 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
         nextMs = Math.min(nextMs, leftMs);
       } else if (this.waitsForRead()) {
         const leftMs = this.lastReadMs + timeout.readMs - nowMs;
-        if (leftMs <= 0) return this.timeOut(attempt, 'read_timeout');
+        if (leftMs <= 0) return this.isTunnel ? this.abandon('idle_timeout') : this.timeOut(attempt, 'read_timeout');
+        nextMs = Math.min(nextMs, leftMs);
+      }
+      if (this.facts.headPassedOn) {
+        const leftMs = this.flushLeftMs(nowMs);
+        if (leftMs <= 0) return this.abandon('flush_timeout');
         nextMs = Math.min(nextMs, leftMs);
       }
     } else if (attempt) {
@@ -315,7 +336,23 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
       if (leftMs <= 0) return this.timeOut(attempt, 'connect_timeout');
       nextMs = Math.min(nextMs, leftMs);
     }
+    if (this.waitsForCaller()) {
+      const leftMs = this.lastRequestMs + this.context.limits.requestIdleMs - nowMs;
+      if (leftMs <= 0) return this.abandon('request_timeout');
+      nextMs = Math.min(nextMs, leftMs);
+    }
     this.context.wheel.start(this.ioTimer, nextMs);
+  }
+
+  /** Whether silence is the caller's, who hasn't sent its body. Streams of gRPC may rest. */
+  private waitsForCaller(): boolean {
+    return !this.requestComplete && !this.requestPaused && !this.isGrpc && !this.facts.headPassedOn;
+  }
+
+  /** Time for the caller to take something of what waits for it. A gRPC caller may rest while its answer is coming. */
+  private flushLeftMs(nowMs: number): number {
+    const sinceMs = this.isGrpc ? -1 : this.sender.stalledSinceMs;
+    return sinceMs < 0 ? Infinity : sinceMs + this.context.limits.flushMs - nowMs;
   }
 
   /**
@@ -324,12 +361,14 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
    */
   private waitsForRead(): boolean {
     if (this.isGrpc && !this.cluster!.port.policy.timeout.readIsSet) return false;
+    if (this.isTunnel) return !this.responsePaused && !this.requestPaused;
     return (this.requestComplete || this.facts.headPassedOn) && !this.responsePaused;
   }
 
   private ioPeriodMs(): number {
     const timeout = this.cluster!.port.policy.timeout;
-    return Math.min(timeout.connectMs, timeout.sendMs, timeout.readMs);
+    const { requestIdleMs, flushMs } = this.context.limits;
+    return Math.min(timeout.connectMs, timeout.sendMs, timeout.readMs, requestIdleMs, flushMs);
   }
 
   private timeOut(attempt: Attempt, kind: ErrorKind): void {
@@ -407,7 +446,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     const { wheel, clock } = this.context;
     wheel.stop(this.ioTimer);
     if (this.deadlineTimer) wheel.stop(this.deadlineTimer);
-    this.held = [];
+    this.held = NOTHING_HELD;
     this.head.authority = this.authority;
     const cluster = this.cluster;
     if (cluster) {
@@ -433,13 +472,12 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   private dropHeld(): void {
     this.facts.bodyKept = false;
-    this.held = [];
-    this.heldBytes = 0;
+    this.held = NOTHING_HELD;
   }
 
   private isFull(): boolean {
     const attempt = this.attempt;
-    return (attempt?.sending ? attempt.bufferedBytes : this.heldBytes) >= HIGH_WATER_BYTES;
+    return (attempt?.sending ? attempt.bufferedBytes : this.held.bytes) >= HIGH_WATER_BYTES;
   }
 
   private pauseRequestIfFull(): void {

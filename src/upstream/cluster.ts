@@ -295,11 +295,18 @@ export class Cluster {
   private createPools(spec: EndpointSpec): PoolSet {
     const tls = isSecureScheme(this.port.policy.scheme) ? this.tls : undefined;
     const byHost = tls !== undefined && tls.policy.serverName === undefined;
-    return new PoolSet(byHost ? (host) => tls.nameOf(host) : undefined, (name) => {
+    const create = (name: string, forUpgrades: boolean): EndpointPool => {
       const slot: SessionSlot = { session: undefined };
-      const connector = tls && (() => tls.connector(tls.policy.serverName ?? name, slot));
-      return new EndpointPool(this.poolOptions(spec, connector), this.context, this.context.counters);
-    });
+      const connect = tls && (() => tls.connector(tls.policy.serverName ?? name, slot));
+      const connector = connect && forUpgrades ? () => withoutHttp2(connect()) : connect;
+      const options = this.poolOptions(spec, connector, forUpgrades ? 1 : this.expectedCapacity);
+      return new EndpointPool(options, this.context, this.context.counters);
+    };
+    return new PoolSet(
+      byHost ? (host) => tls.nameOf(host) : undefined,
+      (name) => create(name, false),
+      this.port.policy.scheme === 'https' ? (name) => create(name, true) : undefined,
+    );
   }
 
   /** Connections of the old kind finish what they have. */
@@ -309,10 +316,17 @@ export class Cluster {
   }
 
   private updatePools(endpoint: LiveEndpoint): void {
-    for (const pool of endpoint.pools.all()) pool.options = this.poolOptions(endpoint.spec, pool.options.connector);
+    for (const pool of endpoint.pools.all()) {
+      pool.options = this.poolOptions(endpoint.spec, pool.options.connector, pool.options.expectedCapacity);
+    }
   }
 
-  private poolOptions(spec: EndpointSpec, connector: PoolOptions['connector']): PoolOptions {
+  /** An endpoint that chooses its version is hoped to choose HTTP/2: one connection tells, and others follow if not. */
+  private get expectedCapacity(): number {
+    return this.port.policy.scheme === 'http' ? 1 : EXPECTED_STREAMS;
+  }
+
+  private poolOptions(spec: EndpointSpec, connector: PoolOptions['connector'], expectedCapacity: number): PoolOptions {
     const { scheme, timeout, keepalivePool } = this.port.policy;
     const id = endpointId(spec.address, spec.port);
     return {
@@ -322,8 +336,7 @@ export class Cluster {
       keepalive: keepalivePool,
       createChannel: (transport, owner) =>
         this.createChannel(isGrpcScheme(scheme) || transport.tls?.alpn === 'h2', transport, owner),
-      // An endpoint that chooses its version is hoped to choose HTTP/2: one connection tells, and others follow if not.
-      expectedCapacity: scheme === 'http' ? 1 : EXPECTED_STREAMS,
+      expectedCapacity,
       connector,
       onSecured: (facts) => {
         const endpoint = this.endpoints.get(id);
@@ -341,4 +354,9 @@ export class Cluster {
     const options = { clock, wheel, logger, limits, maxRequests: this.port.policy.keepalivePool.requests };
     return http2 ? createH2Channel(transport, owner, options) : createH1Channel(transport, owner, options);
   }
+}
+
+/** An upgrade needs a connection that speaks HTTP/1. */
+function withoutHttp2(connector: TlsConnector | TlsRefusal): TlsConnector | TlsRefusal {
+  return 'kind' in connector ? connector : { ...connector, alpn: ['http/1.1'] };
 }

@@ -1,6 +1,7 @@
 // An upstream HTTP/1.1 connection: one request at a time, reused only while nothing at all is in doubt.
 //
 //   idle ──start──► busy ──answer and request complete──► idle
+//    │                │ └─101──► tunnel ──both ends said all──► closing
 //    │                │  answer first, close wished, limit reached, stray bytes, fault, abort
 //    │ FIN, bytes,    ▼
 //    └─hint, drain──► closing ──► closed
@@ -139,7 +140,8 @@ class H1Channel implements Channel, TransportHandler, ResponseEvents, RequestStr
       return;
     }
     if (this.parser.finish()) {
-      if (this.stream === stream) this.complete(stream, false);
+      // Of a tunnel the caller may still have something to say.
+      if (this.stream === stream && (!stream.isTunnel || stream.sent === 'all')) this.complete(stream, false);
       return;
     }
     this.loseStream(...this.ending(stream, 'the connection was ended'));
@@ -174,6 +176,7 @@ class H1Channel implements Channel, TransportHandler, ResponseEvents, RequestStr
   }
 
   onResponseHead(head: ResponseHead, endStream: boolean): void {
+    if (head.status === 101) this.stream?.openTunnel();
     this.stream?.receiver.onHead(head, endStream);
   }
 
@@ -205,6 +208,12 @@ class H1Channel implements Channel, TransportHandler, ResponseEvents, RequestStr
     this.closeNow();
   }
 
+  onTunnelEnd(stream: H1RequestStream): void {
+    if (this.stream !== stream) return;
+    this.transport.end();
+    if (this.parser.done) this.complete(stream, false);
+  }
+
   onUnsendable(stream: H1RequestStream, detail: string): void {
     if (this.stream !== stream) return;
     this.stream = undefined;
@@ -219,6 +228,11 @@ class H1Channel implements Channel, TransportHandler, ResponseEvents, RequestStr
     this.stream = undefined;
     stream.close();
     this.resumeResponse();
+    if (stream.isTunnel) {
+      this.retire();
+      this.transport.endLingering(); // what the caller said last may still be on its way
+      return;
+    }
     const hintMs = parser.keepAliveTimeoutS < 0 ? Infinity : parser.keepAliveTimeoutS * 1000 - HINT_MARGIN_MS;
     const reusable = clean && parser.keepAlive && stream.sent === 'all' && this.served < context.maxRequests;
     if (!reusable || hintMs <= 0 || this.draining || this.closed) {

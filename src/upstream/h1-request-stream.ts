@@ -11,6 +11,8 @@ export interface RequestStreamOwner {
   resumeResponse(): void;
   /** The proxy gave it up. */
   onGivenUp(stream: H1RequestStream): void;
+  /** The caller's end of a tunnel has said all. */
+  onTunnelEnd(stream: H1RequestStream): void;
   /** The body isn't what its head said; the connection is of no use any more. */
   onUnsendable(stream: H1RequestStream, detail: string): void;
 }
@@ -21,6 +23,8 @@ export class H1RequestStream implements RequestSender {
   sent: Progress['sent'] = 'nothing';
   /** A byte of the answer came. */
   answered = false;
+  /** The answer was a 101: bytes go through as they are. */
+  isTunnel = false;
 
   private readonly owner: RequestStreamOwner;
   private readonly transport: Transport;
@@ -69,7 +73,8 @@ export class H1RequestStream implements RequestSender {
     if (this.sent !== 'some' || this.ended || this.broken) return;
     const length = chunk.length;
     if (length > 0) {
-      if (this.remaining < 0) writeChunk(this.transport, chunk);
+      if (this.isTunnel) this.transport.write(chunk);
+      else if (this.remaining < 0) writeChunk(this.transport, chunk);
       else {
         if (length > this.remaining) return this.unsendable('the request body is longer than its content-length');
         this.remaining -= length;
@@ -83,6 +88,12 @@ export class H1RequestStream implements RequestSender {
 
   sendTrailers(fields: Fields): void {
     if (this.sent === 'some' && !this.ended && !this.broken) this.finish(fields);
+  }
+
+  /** The endpoint agreed to the upgrade: the request, which had no body, goes on as a tunnel. */
+  openTunnel(): void {
+    this.isTunnel = true;
+    this.sent = 'some';
   }
 
   abort(): void {
@@ -123,6 +134,10 @@ export class H1RequestStream implements RequestSender {
   }
 
   private finish(trailers: Fields | undefined): void {
+    if (this.isTunnel) {
+      this.sent = 'all';
+      return this.owner.onTunnelEnd(this);
+    }
     if (this.remaining > 0) return this.unsendable('the request body is shorter than its content-length');
     if (this.remaining < 0) writeLastChunk(this.transport, trailers);
     this.sent = 'all';

@@ -17,13 +17,24 @@ export class PoolSet {
   private readonly pools = new Map<string, EndpointPool>();
   private readonly nameOf: ((host: string) => string) | undefined;
   private readonly create: (name: string) => EndpointPool;
+  private readonly createForUpgrades: ((name: string) => EndpointPool) | undefined;
   /** The pool where there is only one name. */
   private readonly only: EndpointPool | undefined;
+  /** Connections for upgrades, where others may speak HTTP/2; undefined until the first is wanted. */
+  private upgrades: PoolSet | undefined = undefined;
 
-  /** `nameOf` tells the name for a host that is sent; undefined: all connections are alike. */
-  constructor(nameOf: ((host: string) => string) | undefined, create: (name: string) => EndpointPool) {
+  /**
+   * `nameOf` tells the name for a host that is sent; undefined: all connections are alike. `createForUpgrades` makes a pool
+   * that speaks HTTP/1 where those of `create` may not; undefined: they do, or there is no such connection.
+   */
+  constructor(
+    nameOf: ((host: string) => string) | undefined,
+    create: (name: string) => EndpointPool,
+    createForUpgrades?: (name: string) => EndpointPool,
+  ) {
     this.nameOf = nameOf;
     this.create = create;
+    this.createForUpgrades = createForUpgrades;
     if (nameOf) return;
     this.only = create('');
     this.pools.set('', this.only);
@@ -43,30 +54,38 @@ export class PoolSet {
     return pool;
   }
 
+  /** The pool for upgrades with this host. */
+  forUpgrade(host: string): EndpointPool | PoolRefusal {
+    if (!this.createForUpgrades) return this.forHost(host);
+    return (this.upgrades ??= new PoolSet(this.nameOf, this.createForUpgrades)).forHost(host);
+  }
+
   /** Connections open or opening. */
   get connections(): number {
-    let connections = 0;
+    let connections = this.upgrades?.connections ?? 0;
     for (const pool of this.pools.values()) connections += pool.connections;
     return connections;
   }
 
-  all(): Iterable<EndpointPool> {
-    return this.pools.values();
+  /** Every pool, those for upgrades too. */
+  *all(): Iterable<EndpointPool> {
+    yield* this.pools.values();
+    if (this.upgrades) yield* this.upgrades.all();
   }
 
   /** Closes what has been idle for too long. */
   closeIdle(nowMs: number): void {
-    for (const pool of this.pools.values()) pool.closeIdle(nowMs);
+    for (const pool of this.all()) pool.closeIdle(nowMs);
   }
 
   /** Idle connections close, streams in flight finish. */
   drain(): void {
-    for (const pool of this.pools.values()) pool.drain();
+    for (const pool of this.all()) pool.drain();
   }
 
   /** Closes everything at once. */
   destroy(): void {
-    for (const pool of this.pools.values()) pool.destroy();
+    for (const pool of this.all()) pool.destroy();
   }
 
   /** Forgets the names without connections; if there are none, the one that has been idle for the longest. */

@@ -82,6 +82,7 @@ export const RESET_CODES: Readonly<Record<ErrorKind, number>> = {
   upstream_protocol_error: INTERNAL_ERROR,
   upstream_headers_too_large: INTERNAL_ERROR,
   upstream_truncated: INTERNAL_ERROR,
+  idle_timeout: CANCEL,
   deadline_exceeded: CANCEL,
   downstream_reset: CANCEL,
 };

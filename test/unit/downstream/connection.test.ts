@@ -94,6 +94,7 @@ describe('sniffing', () => {
       for (let i = 0; i < same; i++) transport.feed(PREFACE.subarray(i, i + 1));
       assert.deepEqual(told, [], `undecided after ${same}`);
       transport.feed(Buffer.from([PREFACE[same] === 0x51 ? 0x52 : 0x51]));
+      transport.feed('\r\n'); // the first words might still be a wrong preface's
       assert.deepEqual(told, ['http1']);
       assert.equal(connection.isHttp2, false);
     }
@@ -151,6 +152,31 @@ describe('sniffing', () => {
       clock.advance(50);
       assert.equal(clock.waiting, 0, 'no timer is left');
       assert.ok(wheel);
+    }
+  });
+
+  it('part of what may be a request gets a 408, and a 400 where its caller ends', () => {
+    for (const early of ['G', 'GET', 'GET fo']) {
+      const slow = open();
+      slow.transport.feed(early);
+      slow.clock.advance(DEFAULT_LIMITS.firstRequestMs + 20);
+      assert.match(slow.transport.take().toString('latin1'), /^HTTP\/1\.1 408 /);
+      const gone = open();
+      gone.transport.feed(early);
+      gone.transport.feedEnd();
+      assert.match(gone.transport.take().toString('latin1'), /^HTTP\/1\.1 400 /);
+    }
+  });
+
+  it('a first line with nothing of HTTP/1 in it is a wrong preface', () => {
+    const line = 'INVALID CONNECTION PREFACE\r\n\r\n';
+    for (const cut of [1, 10, 20, line.length]) {
+      const { transport, told } = open();
+      transport.feed(line.slice(0, cut));
+      if (cut < line.length) transport.feed(line.slice(cut));
+      const written = transport.take();
+      assert.deepEqual([written[3], written[written.indexOf('bad client preface') - 14]], [4, 7]); // SETTINGS, GOAWAY
+      assert.equal(told[0], 'http2');
     }
   });
 
