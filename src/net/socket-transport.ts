@@ -15,9 +15,14 @@ export const READ_BUFFER_BYTES = 64 * 1024;
 export const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 
 const GATHER_BYTES = 16 * 1024;
+/** A long body: a whole read and its framing, or what HTTP/2 gathers before it looks for room. */
+const LARGE_BYTES = 96 * 1024;
 const NO_BUFFER = Buffer.alloc(0);
-const spare: Buffer[] = []; // gather buffers between two uses; an idle connection holds none
+/** Gather buffers between two uses; an idle connection holds none. */
+const spare: Buffer[] = [];
 const MAX_SPARE = 256;
+const spareLarge: Buffer[] = [];
+const MAX_SPARE_LARGE = 32;
 /** A peer that takes nothing of its last bytes for so long is cut. */
 const STALLED_MS = 30_000;
 
@@ -61,6 +66,8 @@ export class SocketTransport implements Transport {
   private highReached = false;
   private closed = false;
   private ended = false;
+  /** Buffers of pending writes, where `drain` will tell that the kernel has taken them. */
+  private inFlight: Buffer[] | undefined = undefined;
   private queuedBytes = 0; // of the kernel's own queue when it was last looked at
   private cancelLinger: Cancel | undefined = undefined;
 
@@ -90,6 +97,10 @@ export class SocketTransport implements Transport {
     });
     socket.on('drain', () => {
       this.lastSentMs = this.context.clock.refresh();
+      if (this.inFlight && this.socket.writableLength === 0) {
+        for (const buffer of this.inFlight) recycle(buffer);
+        this.inFlight = undefined;
+      }
       if (!this.highReached) return;
       // What was gathered meanwhile goes out first: only what the kernel refuses of it brings another `drain`.
       this.flush();
@@ -173,6 +184,7 @@ export class SocketTransport implements Transport {
     // The buffer is free again where the kernel took it all at once, or where TLS has encrypted it elsewhere, which it
     // does within the call unless an earlier write is pending. Else it belongs to the pending write now.
     if (isTaken || (this.tls !== undefined && !wasPending)) recycle(buffer);
+    else if (this.socket.writableNeedDrain) (this.inFlight ??= []).push(buffer);
     if (isTaken || !wasPending) this.lastSentMs = this.context.clock.nowMs;
     if (isTaken) return;
     this.queuedBytes = queueSize(this.raw);
@@ -262,10 +274,10 @@ export class SocketTransport implements Transport {
   }
 
   private grow(need: number): void {
-    const larger =
-      need <= GATHER_BYTES
-        ? (spare.pop() ?? Buffer.allocUnsafeSlow(GATHER_BYTES))
-        : Buffer.allocUnsafeSlow(Math.max(need, Math.min(this.buffer.length * 2, 1 << 20)));
+    let larger: Buffer;
+    if (need <= GATHER_BYTES) larger = spare.pop() ?? Buffer.allocUnsafeSlow(GATHER_BYTES);
+    else if (need <= LARGE_BYTES) larger = spareLarge.pop() ?? Buffer.allocUnsafeSlow(LARGE_BYTES);
+    else larger = Buffer.allocUnsafeSlow(Math.max(need, Math.min(this.buffer.length * 2, 1 << 20)));
     if (this.length > 0) this.buffer.copy(larger, 0, 0, this.length);
     recycle(this.buffer);
     this.buffer = larger;
@@ -274,11 +286,14 @@ export class SocketTransport implements Transport {
   private dropBuffer(): void {
     this.length = 0;
     this.buffer = NO_BUFFER;
+    this.inFlight = undefined; // the kernel may still read them
   }
 }
 
 function recycle(buffer: Buffer): void {
-  if (buffer.length === GATHER_BYTES && spare.length < MAX_SPARE) spare.push(buffer);
+  if (buffer.length === GATHER_BYTES) {
+    if (spare.length < MAX_SPARE) spare.push(buffer);
+  } else if (buffer.length === LARGE_BYTES && spareLarge.length < MAX_SPARE_LARGE) spareLarge.push(buffer);
 }
 
 /** Bytes that libuv still holds; 0 where Node doesn't say, which only makes a slow write look like a stalled one. */
@@ -293,7 +308,7 @@ function isDisconnected(socket: Socket): boolean {
 }
 
 /** An IPv4 address that came over an IPv6 socket is shown as IPv4. */
-function plainAddress(address: string | undefined): string {
+export function plainAddress(address: string | undefined): string {
   if (address === undefined) return '';
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }
