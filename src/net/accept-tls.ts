@@ -59,8 +59,7 @@ export function acceptTls(
       raw.removeListener('close', onClose);
       const transport = new SocketTransport(raw, handler, context);
       raw.on('data', (bytes: Buffer) => transport.read(bytes, bytes.length));
-      context.clock.refresh();
-      handler.attachPlaintext(transport);
+      transport.run(() => handler.attachPlaintext(transport));
       raw.resume();
       return;
     }
@@ -106,8 +105,7 @@ export function acceptTls(
       // '_tlsError', and the connection would stay open with nothing to be read from it.
       socket.on('_tlsError', (error: Error) => socket.destroy(error));
       socket.on('data', (bytes: Buffer) => transport.read(bytes, bytes.length));
-      context.clock.refresh();
-      handler.attach(transport);
+      transport.run(() => handler.attach(transport));
     });
   });
   raw.resume();

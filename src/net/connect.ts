@@ -11,6 +11,13 @@ import type { NetContext, Transport, TransportHandler } from './transport.ts';
 /** The endpoint says by an alert that it has no certificate for the name that it was asked for (RFC 6066 section 3). */
 const NAME_REFUSED = 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME';
 
+/** What this machine, not the endpoint, is out of. */
+const EXHAUSTED: Readonly<Record<string, string>> = {
+  EMFILE: 'EMFILE: this process has no file descriptor left (ulimit -n)',
+  ENFILE: 'ENFILE: this machine has no file descriptor left',
+  EADDRNOTAVAIL: 'EADDRNOTAVAIL: this machine has no local port left for that endpoint, or no such address',
+};
+
 /** What became of a connect. Exactly one is called. */
 export interface ConnectHandler extends TransportHandler {
   onConnect(transport: Transport): void;
@@ -61,7 +68,7 @@ export function connect(
   };
   const onError = (error: NodeJS.ErrnoException): void => {
     const code = error.code ?? error.message;
-    fail(code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failure', code);
+    fail(code === 'ETIMEDOUT' ? 'connect_timeout' : 'connect_failure', EXHAUSTED[code] ?? code);
   };
   socket.on('error', onError);
   const stopTimer = context.clock.after(timeoutMs, () =>
@@ -71,8 +78,7 @@ export function connect(
     settled = true;
     stopTimer();
     socket.removeListener('error', onError);
-    context.clock.refresh();
-    handler.onConnect(made);
+    made.run(() => handler.onConnect(made));
   };
   socket.once('connect', () => {
     if (settled) return;

@@ -93,7 +93,7 @@ export class SocketTransport implements Transport {
       if (this.tls && !this.socket.writableFinished && isDisconnected(this.raw)) {
         error ??= 'ECONNRESET';
         this.destroy();
-      } else this.guard(() => this.handler.onEnd());
+      } else this.run(() => this.handler.onEnd());
     });
     socket.on('drain', () => {
       this.lastSentMs = this.context.clock.refresh();
@@ -106,14 +106,14 @@ export class SocketTransport implements Transport {
       this.flush();
       if (this.pendingBytes >= HIGH_PENDING_BYTES) return;
       this.highReached = false;
-      this.guard(() => this.handler.onDrain());
+      this.run(() => this.handler.onDrain());
     });
     socket.on('close', () => {
       if (this.closed) return;
       this.closed = true;
       this.cancelLinger?.();
       this.dropBuffer();
-      this.guard(() => this.handler.onClose(error));
+      this.run(() => this.handler.onClose(error));
     });
   }
 
@@ -166,7 +166,7 @@ export class SocketTransport implements Transport {
   flushTurn(): void {
     const wasHigh = this.length >= HIGH_PENDING_BYTES;
     this.flush();
-    if (wasHigh && !this.closed && this.pendingBytes === 0) this.guard(() => this.handler.onDrain());
+    if (wasHigh && !this.closed && this.pendingBytes === 0) this.run(() => this.handler.onDrain());
   }
 
   /** Hands what was gathered to the kernel now. Called at the end of each turn; earlier calls are harmless. */
@@ -259,7 +259,8 @@ export class SocketTransport implements Transport {
     }
   }
 
-  private guard(call: () => void): void {
+  /** Calls a handler of this connection: a throw is a bug and costs this connection only. */
+  run(call: () => void): void {
     this.context.clock.refresh();
     try {
       call();

@@ -384,6 +384,20 @@ describe('the transport', () => {
     }
   });
 
+  it('costs itself alone where its handler throws', async () => {
+    const fixture = await start({}, () => {
+      throw new Error('a bug');
+    });
+    call(fixture.port).resume();
+    const ear = await earOf(fixture);
+    await closed(ear);
+    assert.deepEqual(ear.heard, ['attach', 'close']);
+    const plain = await dial(fixture.port);
+    plain.on('error', () => undefined);
+    plain.resume().write('GET / HTTP/1.1\r\n\r\n');
+    await new Promise((resolve) => plain.once('close', resolve));
+  });
+
   it('closes over bytes that are no records', async () => {
     const fixture = await start();
     const raw = await dial(fixture.port);
