@@ -17,6 +17,7 @@ import { wantedNames } from './config/tree.ts';
 import { contentVersion } from './control/resource-store.ts';
 import { controlCredentials } from './control/control-credentials.ts';
 import { createXdsClient } from './control/xds-client.ts';
+import { ConnectionQuota } from './downstream/connection-quota.ts';
 import { Listener, type ListenerContext } from './downstream/listener.ts';
 import type { Credentials } from './identity/credentials.ts';
 import { watchExpiry } from './identity/expiry-watch.ts';
@@ -28,6 +29,7 @@ import { describeBindError } from './net/listen.ts';
 import { accessRecord } from './proxy/access-record.ts';
 import { createRequestHandler, type ProxyContext } from './proxy/handle.ts';
 import type { RequestRecord } from './proxy/record.ts';
+import { descriptorLimit } from './runtime/descriptor-limit.ts';
 import { LiveConfig } from './runtime/live-config.ts';
 import type { HostPort } from './config/host-port.ts';
 import { SettingsError, type Settings } from './config/settings.ts';
@@ -48,6 +50,7 @@ const FAILURE_LOG = { count: 5, periodMs: 10_000 };
 
 /** Refused connections and endpoints that somebody must do something about; the rest are logged as debug. */
 const TOLD_FAILURES: ReadonlySet<ErrorKind> = new Set([
+  'too_many_connections',
   'plaintext_to_tls',
   'tls_to_plaintext',
   'tls_handshake_failure',
@@ -91,6 +94,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
   const endpointCells = new Cells();
   const portCells = new Cells();
   const limits = DEFAULT_LIMITS;
+  const quota = new ConnectionQuota(descriptorLimit(), limits.connectionShare);
   const credentials = createCredentials({ clock, logger });
   const stopExpiryWatch = watchExpiry({ credentials, clock, logger });
   const failureLog = new LogSampler(clock, FAILURE_LOG);
@@ -137,6 +141,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     logger,
     limits,
     counters,
+    quota,
     onRefused: (kind: ErrorKind, detail, remoteAddress) => {
       counters.count(CounterCell.SessionRefused);
       counters.count(LOCAL_REPLY_CELL[kind]);
@@ -218,6 +223,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     counters,
     endpointCells,
     config,
+    quota,
     control: () => ({
       ...(client?.status() ?? { address: '', state: 'none' as const, sinceWallMs: 0, lastError: '' }),
       source,

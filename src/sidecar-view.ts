@@ -32,6 +32,8 @@ export interface ViewSources {
   readonly counters: Counters;
   readonly endpointCells: Cells;
   readonly config: LiveConfig;
+  /** Downstream connections, over all listeners. */
+  readonly quota: { readonly open: number; readonly limit: number };
   control(): ControlView;
   resources(): Iterable<ResourceView>;
   certificates(): readonly CertificateView[];
@@ -59,6 +61,7 @@ export function createSidecarView(sources: ViewSources): LiveView {
       return state === 'none' ? undefined : state === 'connected';
     },
     resources: () => sources.resources(),
+    downstreamConnections: () => sources.quota,
     snapshotNumber: () => config.snapshot.number,
     listeners: () => [...config.listeners.values()].map(listenerView),
     certificates: () => sources.certificates(),

@@ -62,8 +62,11 @@ export interface ResponseHead {
 export interface BodySender {
   /** `endStream` ends the message; an empty chunk with it is fine. */
   sendData(chunk: Uint8Array, endStream: boolean): void;
-  /** Ends the message. Where the version can't carry trailers (HTTP/1 without chunked) they are dropped. */
-  sendTrailers(fields: Fields): void;
+  /**
+   * Ends the message. Where the version can't carry trailers (HTTP/1 without chunked) they are dropped. `neverIndexed` as
+   * of a head.
+   */
+  sendTrailers(fields: Fields, neverIndexed?: readonly string[]): void;
   /** Body bytes that neither the kernel nor the HTTP/2 window has taken. */
   readonly bufferedBytes: number;
   /** Monotonic ms since when waiting bytes haven't moved; -1 while none wait. The send timeout looks at it. */
@@ -92,7 +95,7 @@ export interface ResponseSender extends BodySender {
 /** The receiving half of a request: proxy/'s side, called by the downstream session. */
 export interface RequestReceiver {
   onData(chunk: Uint8Array, endStream: boolean): void;
-  onTrailers(fields: Fields): void;
+  onTrailers(fields: Fields, neverIndexed?: readonly string[]): void;
   /** The caller went away or broke the protocol; nothing follows and nothing may be sent. */
   onAbort(kind: ErrorKind): void;
   /** The response's bufferedBytes fell to LOW_WATER_BYTES after they had reached HIGH_WATER_BYTES. */
@@ -121,7 +124,7 @@ export interface ResponseReceiver {
   onInformational(head: ResponseHead): void;
   onHead(head: ResponseHead, endStream: boolean): void;
   onData(chunk: Uint8Array, endStream: boolean): void;
-  onTrailers(fields: Fields): void;
+  onTrailers(fields: Fields, neverIndexed?: readonly string[]): void;
   /** The stream failed; `detail` is for logs. Nothing follows. `resetCode` is the HTTP/2 error code where one came, else -1. */
   onAbort(kind: ErrorKind, progress: Progress, detail: string, resetCode: number): void;
   /** The request's bufferedBytes fell to LOW_WATER_BYTES after they had reached HIGH_WATER_BYTES. */

@@ -10,7 +10,10 @@ export interface WireLimits {
   readonly headFields: number;
   /** Bytes of an HTTP/1 request line; 414 beyond. */
   readonly requestLineBytes: number;
-  /** Bytes of trailers. */
+  /**
+   * Bytes of trailers; 431, or a broken answer. Those of an answer over HTTP/2, where gRPC's status details stand, may be as
+   * large as its head.
+   */
   readonly trailerBytes: number;
   /** Fields of trailers. */
   readonly trailerFields: number;

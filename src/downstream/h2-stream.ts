@@ -1,10 +1,22 @@
 import type { ErrorKind } from '../base/error.ts';
-import type { RequestReceiver, ResponseHead, ResponseSender } from '../codec/exchange.ts';
+import type { Fields, RequestReceiver, ResponseHead, ResponseSender } from '../codec/exchange.ts';
 import type { H2Connection } from '../codec/h2/connection.ts';
-import { NO_ERROR, RESET_CODES } from '../codec/h2/error-code.ts';
+import { CANCEL, ENHANCE_YOUR_CALM, NO_ERROR, RESET_CODES } from '../codec/h2/error-code.ts';
 import { H2Stream } from '../codec/h2/stream.ts';
-import type { Transport } from '../net/transport.ts';
+import { HIGH_PENDING_BYTES, type Transport } from '../net/transport.ts';
 import type { SessionContext } from './session.ts';
+
+/** The session's side. */
+export interface DownstreamStreamOwner {
+  /** An answer is complete here and some of it waits: somebody must look whether it moves. */
+  watchFlush(): void;
+}
+
+/**
+ * A head or trailers that find this many times `writeBufferBytes` waiting end their stream instead: the caller doesn't
+ * read, and the session has long stopped reading from it, but the answers to what it had asked still come.
+ */
+const OVERFULL = 4;
 
 /** One request of an HTTP/2 session: the sender of its answer, and the way to the receiver of its body. */
 export class DownstreamH2Stream extends H2Stream implements ResponseSender {
@@ -12,6 +24,9 @@ export class DownstreamH2Stream extends H2Stream implements ResponseSender {
   receiver: RequestReceiver | undefined = undefined;
   /** The final response head went out. */
   headSent = false;
+  /** `watchFlush` was called. */
+  isWatched = false;
+  private readonly owner: DownstreamStreamOwner;
   private readonly transport: Transport;
   private readonly context: SessionContext;
   private readonly startedMs: number;
@@ -19,11 +34,13 @@ export class DownstreamH2Stream extends H2Stream implements ResponseSender {
 
   constructor(
     connection: H2Connection,
+    owner: DownstreamStreamOwner,
     transport: Transport,
     context: SessionContext,
     grpcTimeout: string | undefined,
   ) {
     super(connection);
+    this.owner = owner;
     this.transport = transport;
     this.context = context;
     this.startedMs = context.clock.nowMs;
@@ -42,24 +59,41 @@ export class DownstreamH2Stream extends H2Stream implements ResponseSender {
     return this.transport.localPort;
   }
 
-  /** The call's own deadline has come, or nearly: the caller's clock started before ours. */
+  /**
+   * The call's own deadline has come, or nearly: the caller's clock started before ours, by up to 10 ms, or half of a
+   * shorter time. A millisecond at least: a deadline that none could meet is no excuse for a flood of resets.
+   */
   get deadlinePassed(): boolean {
     if (this.grpcTimeout === undefined) return false;
     const timeoutMs = grpcTimeoutMs(this.grpcTimeout);
-    return timeoutMs >= 0 && this.context.clock.nowMs - this.startedMs >= timeoutMs * 0.9 - 10;
+    const elapsedMs = this.context.clock.nowMs - this.startedMs;
+    return timeoutMs >= 0 && elapsedMs >= Math.max(1, timeoutMs * 0.5, timeoutMs * 0.9 - 10);
   }
 
   sendInformational(head: ResponseHead): void {
     // HTTP/2 has no 101 (RFC 9113 section 8.6).
     if (this.closed || this.headSent || head.status === 101) return;
+    if (this.isOverfull()) return;
     this.connection.headers.writeResponse(this.id, head, false, this.connection.peer.frameBytes);
   }
 
   sendHead(head: ResponseHead, endStream: boolean): void {
     if (this.closed || this.headSent) return;
     this.headSent = true;
+    if (this.isOverfull()) return;
     this.connection.headers.writeResponse(this.id, head, endStream, this.connection.peer.frameBytes);
     if (endStream) this.connection.localEnd(this);
+  }
+
+  override sendData(chunk: Uint8Array, endStream: boolean): void {
+    this.connection.scheduler.send(this, chunk, endStream);
+    if (endStream && this.endQueued && !this.closed) this.watch();
+  }
+
+  override sendTrailers(fields: Fields, neverIndexed?: readonly string[]): void {
+    if (this.closed || this.endQueued || (this.bufferedBytes === 0 && this.isOverfull())) return;
+    this.connection.scheduler.sendTrailers(this, fields, neverIndexed);
+    if (this.endQueued && !this.closed) this.watch();
   }
 
   /**
@@ -86,9 +120,17 @@ export class DownstreamH2Stream extends H2Stream implements ResponseSender {
     this.receiver?.onAbort('downstream_reset');
   }
 
-  override failed(_errorCode: number, detail: string): void {
-    this.context.onRefused('bad_request', detail, this.transport.remoteAddress);
-    this.receiver?.onAbort('bad_request');
+  override failed(errorCode: number, detail: string): void {
+    const kind = errorCode === ENHANCE_YOUR_CALM ? 'headers_too_large' : 'bad_request';
+    this.context.onRefused(kind, detail, this.transport.remoteAddress);
+    this.receiver?.onAbort(kind);
+  }
+
+  /** The caller doesn't take what waits for it: the stream is reset and its receiver told. */
+  flushTimedOut(detail: string): void {
+    this.connection.resetStream(this, CANCEL);
+    this.context.onRefused('flush_timeout', detail, this.transport.remoteAddress);
+    this.receiver?.onAbort('flush_timeout');
   }
 
   override lost(): void {
@@ -103,6 +145,26 @@ export class DownstreamH2Stream extends H2Stream implements ResponseSender {
   override endedFirst(): void {
     this.connection.guard.streamEnded();
     this.connection.resetStream(this, NO_ERROR);
+  }
+
+  private watch(): void {
+    if (this.isWatched) return;
+    this.isWatched = true;
+    this.movedMs = this.context.clock.nowMs; // before the answer was complete, a caller might rest
+    this.owner.watchFlush();
+  }
+
+  /** True: nothing may be written any more, and in a later turn the stream will be reset. */
+  private isOverfull(): boolean {
+    const most = OVERFULL * Math.max(this.context.limits.writeBufferBytes, HIGH_PENDING_BYTES);
+    if (this.transport.pendingBytes < most) return false;
+    this.transport.flush();
+    if (this.transport.pendingBytes < most) return false;
+    this.endQueued = true;
+    this.context.clock.after(0, () => {
+      if (!this.closed) this.flushTimedOut('too much waits on its connection');
+    });
+    return true;
   }
 }
 

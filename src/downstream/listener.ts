@@ -1,15 +1,19 @@
 // One listening port: bound, serving, drained.
 import type { RequestHandler } from '../codec/exchange.ts';
-import { listen, type BoundListener, type ListenTls } from '../net/listen.ts';
+import { listen, type BoundListener, type ListenTls, type SurplusHandler } from '../net/listen.ts';
 import type { TlsAcceptor, TlsRefusal } from '../net/tls.ts';
 import type { NetContext, TlsFacts } from '../net/transport.ts';
 import { CounterCell, type Counters } from '../telemetry/counters.ts';
 import { SniffingConnection, type ConnectionOwner } from './connection.ts';
+import type { ConnectionQuota } from './connection-quota.ts';
 import type { SessionContext } from './session.ts';
+import { SurplusConnection } from './surplus-connection.ts';
 
 /** What a listener needs besides its address. */
 export interface ListenerContext extends NetContext, Omit<SessionContext, 'handle' | 'scheme'> {
   readonly counters: Counters;
+  /** Of all listeners together. */
+  readonly quota: ConnectionQuota;
 }
 
 /** A bound listener with its connections. */
@@ -19,6 +23,8 @@ export class Listener implements ConnectionOwner {
   private readonly counters: Counters;
   private readonly tls: { acceptor: TlsAcceptor | undefined } & ListenTls;
   private readonly connections = new Set<SniffingConnection>();
+  /** Connections beyond the quota, while they are told so. */
+  private readonly surplus = new Set<SurplusConnection>();
   private draining = false;
   private whenEmpty: (() => void) | undefined = undefined;
 
@@ -51,10 +57,14 @@ export class Listener implements ConnectionOwner {
     const bound = await listen(
       address,
       port,
-      () => {
-        const connection = new SniffingConnection(protocols, tls.acceptor ? secure : plain, owner);
-        listener?.connections.add(connection);
-        return connection;
+      {
+        accept: () => {
+          if (!listener || !context.quota.take()) return undefined;
+          const connection = new SniffingConnection(protocols, tls.acceptor ? secure : plain, owner);
+          listener.connections.add(connection);
+          return connection;
+        },
+        refuse: (remoteAddress, isTls) => listener?.refuse(protocols, remoteAddress, isTls),
       },
       context,
       tls,
@@ -111,6 +121,7 @@ export class Listener implements ConnectionOwner {
     this.draining = true;
     this.bound.close();
     for (const connection of [...this.connections]) connection.destroy();
+    for (const connection of [...this.surplus]) connection.destroy();
   }
 
   onSession(connection: SniffingConnection): void {
@@ -129,8 +140,27 @@ export class Listener implements ConnectionOwner {
 
   onClosed(connection: SniffingConnection): void {
     this.connections.delete(connection);
+    this.context.quota.release();
     const closed = connection.isHttp2 ? CounterCell.Http2Closed : CounterCell.Http1Closed;
     this.counters.count(connection.session ? closed : CounterCell.ConnectionsRefused);
     if (this.connections.size === 0) this.whenEmpty?.();
+  }
+
+  private refuse(
+    protocols: 'auto' | 'http1' | 'http2',
+    remoteAddress: string,
+    isTls: boolean,
+  ): SurplusHandler | undefined {
+    const { quota, wheel } = this.context;
+    this.counters.count(CounterCell.ConnectionsRefused);
+    this.context.onRefused('too_many_connections', quota.reason, remoteAddress);
+    // A handshake costs more than all the rest; its caller sees a reset.
+    if (isTls || !quota.takeFarewell()) return undefined;
+    const connection = new SurplusConnection(protocols, wheel, (gone) => {
+      this.surplus.delete(gone);
+      quota.releaseFarewell();
+    });
+    this.surplus.add(connection);
+    return connection;
   }
 }

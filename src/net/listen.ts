@@ -3,7 +3,7 @@
 // fall-back. Worth 1.5 µs a request (bench h1-small).
 import { createServer, Socket, type Server } from 'node:net';
 import { acceptTls, type HandshakeHandler } from './accept-tls.ts';
-import { READ_BUFFER, SocketTransport } from './socket-transport.ts';
+import { plainAddress, READ_BUFFER, SocketTransport } from './socket-transport.ts';
 import type { TlsAcceptor } from './tls.ts';
 import type { NetContext, Transport, TransportHandler } from './transport.ts';
 
@@ -22,6 +22,19 @@ export interface AcceptHandler extends HandshakeHandler {
   onHandshake(abort: () => void): void;
 }
 
+/** Hears of a connection that is only to be told that it isn't served, in plaintext. */
+export interface SurplusHandler extends TransportHandler {
+  attach(transport: Transport): void;
+}
+
+/** Decides what becomes of new connections. */
+export interface ListenOwner {
+  /** The handler of a new connection; undefined where there are too many: `refuse` follows. */
+  accept(): AcceptHandler | undefined;
+  /** One too many came. Undefined: it is closed at once, as it is always on a port that speaks TLS (`secure`). */
+  refuse(remoteAddress: string, secure: boolean): SurplusHandler | undefined;
+}
+
 /** TLS for the connections of a listener; asked for each, so that it may change while the port is bound. */
 export interface ListenTls {
   /** Undefined: plaintext. */
@@ -33,13 +46,13 @@ export interface ListenTls {
 const PLAINTEXT: ListenTls = { acceptor: undefined, handshakeMs: 0 };
 
 /**
- * Binds `address`:`port` (0: a free one). `accept` is called for each connection. Rejects with Node's error when the
- * port can't be bound; `describeBindError` says it in words.
+ * Binds `address`:`port` (0: a free one). `owner` is asked for each connection. Rejects with Node's error when the port
+ * can't be bound; `describeBindError` says it in words.
  */
 export function listen(
   address: string,
   port: number,
-  accept: () => AcceptHandler,
+  owner: ListenOwner,
   context: NetContext,
   tls: ListenTls = PLAINTEXT,
 ): Promise<BoundListener> {
@@ -47,10 +60,15 @@ export function listen(
     const server: Server = createServer(
       { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000, pauseOnConnect: true },
       (accepted) => {
-        const handler = accept();
+        const handler = owner.accept();
         const { acceptor, handshakeMs } = tls;
-        if (acceptor) handler.onHandshake(acceptTls(accepted, acceptor, handshakeMs, handler, context));
-        else handler.attach(adopt(accepted, handler, context));
+        if (!handler) {
+          context.clock.refresh();
+          const surplus = owner.refuse(plainAddress(accepted.remoteAddress), acceptor !== undefined);
+          if (surplus && !acceptor) attach(accepted, surplus, context);
+          else accepted.on('error', () => undefined).resetAndDestroy();
+        } else if (acceptor) handler.onHandshake(acceptTls(accepted, acceptor, handshakeMs, handler, context));
+        else attach(accepted, handler, context);
       },
     );
     server.once('error', reject);
@@ -79,7 +97,12 @@ interface HandleSocket {
 
 let ownerSymbol: symbol | undefined | 'unavailable';
 
-function adopt(accepted: Socket, handler: TransportHandler, context: NetContext): Transport {
+function attach(accepted: Socket, handler: SurplusHandler, context: NetContext): void {
+  const transport = adopt(accepted, handler, context);
+  transport.run(() => handler.attach(transport));
+}
+
+function adopt(accepted: Socket, handler: TransportHandler, context: NetContext): SocketTransport {
   const inner = accepted as unknown as HandleSocket;
   const handle = inner._handle;
   if (ownerSymbol === undefined) {
@@ -106,7 +129,7 @@ function adopt(accepted: Socket, handler: TransportHandler, context: NetContext)
   return transport;
 }
 
-function onData(socket: Socket, handler: TransportHandler, context: NetContext): Transport {
+function onData(socket: Socket, handler: TransportHandler, context: NetContext): SocketTransport {
   const transport = new SocketTransport(socket, handler, context);
   socket.on('data', (bytes: Buffer) => transport.read(bytes, bytes.length));
   socket.resume();

@@ -34,10 +34,11 @@ export interface RetryDecision {
 export type RetryReason =
   // replay
   | 'stale_connection'
+  // replay, then retry
+  | 'refused_by_peer'
   // retry
   | 'not_connected'
   | 'not_sent'
-  | 'refused_by_peer'
   | 'idempotent'
   // final
   | 'not_retryable'
@@ -51,7 +52,8 @@ export type RetryReason =
 
 /**
  * Replays of one request. One is enough for the race with an idle timeout; a peer that accepts connections only to close
- * them must not be asked for ever. Beyond it the failure counts as an attempt's.
+ * them must not be asked for ever. Beyond it the failure counts as an attempt's. A stream that the peer refused, by
+ * REFUSED_STREAM or GOAWAY, was not processed: it is replayed once (gRFC A6, transparent retries), and is an attempt then.
  */
 export const MAX_REPLAYS = 3;
 
@@ -89,12 +91,13 @@ export function mayRetry(
   const nothingSent = failure === 'connect' || progress.sent === 'nothing';
   // The peer closed a kept connection while it was being taken from the pool.
   const stale = failure === 'lost' && nothingSent && progress.reusedConnection;
-  if (stale && facts.replays < MAX_REPLAYS) return REPLAY;
+  if (stale && facts.replays < MAX_REPLAYS) return REPLAY.stale;
+  const refused = progress.refusedByPeer || ending === 'upstream_refused';
+  if (refused && facts.replays === 0) return REPLAY.refused;
   if (facts.attempts >= facts.maxAttempts) return FINAL.attemptsExhausted;
   if (!facts.endpointLeft) return FINAL.noEndpointLeft;
   if (failure === 'connect') return RETRY.notConnected;
   if (nothingSent) return RETRY.notSent;
-  const refused = progress.refusedByPeer || ending === 'upstream_refused';
   if (!refused && !facts.idempotent) return FINAL.notIdempotent;
   if (!budget.take(nowMs)) return FINAL.budgetExhausted;
   return refused ? RETRY.refusedByPeer : RETRY.idempotent;
@@ -123,7 +126,10 @@ function decision(kind: RetryDecision['kind'], reason: RetryReason): RetryDecisi
   return Object.freeze({ kind, reason });
 }
 
-const REPLAY = decision('replay', 'stale_connection');
+const REPLAY = {
+  stale: decision('replay', 'stale_connection'),
+  refused: decision('replay', 'refused_by_peer'),
+};
 
 const RETRY = {
   notConnected: decision('retry', 'not_connected'),

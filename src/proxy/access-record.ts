@@ -8,11 +8,8 @@ import type { RequestRecord } from './record.ts';
 export function accessRecord(record: RequestRecord): AccessRecord {
   const { head, attempts, error, cluster } = record;
   const last = attempts.at(-1);
-  const grpcStatus = record.isGrpc
-    ? error === undefined
-      ? record.grpcStatus
-      : ERROR_TABLE[error].grpcStatus
-    : undefined;
+  const own = error === undefined || record.grpcStatus >= 0 ? record.grpcStatus : ERROR_TABLE[error].grpcStatus;
+  const grpcStatus = record.isGrpc ? own : undefined;
   return {
     startWallMs: record.startWallMs,
     method: head.method,

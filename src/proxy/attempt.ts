@@ -2,7 +2,7 @@
 import { NOTHING_SENT, type ErrorKind, type Progress } from '../base/error.ts';
 import type { Fields, RequestSender, ResponseHead, ResponseReceiver } from '../codec/exchange.ts';
 import { findField } from '../codec/fields.ts';
-import { httpToGrpcStatus } from '../codec/grpc/status.ts';
+import { httpToGrpcStatus, parseGrpcStatus } from '../codec/grpc/status.ts';
 import type { Channel } from '../upstream/channel.ts';
 import type { LiveEndpoint } from '../upstream/endpoint.ts';
 import type { EndpointPool, LeaseWaiter } from '../upstream/pool.ts';
@@ -81,7 +81,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
     const sender = channel.start(request.head, endNow && held.length === 0, this);
     this.sender = sender;
     for (let i = 0; i < held.length; i++) sender.sendData(held[i]!, endNow && i === held.length - 1);
-    if (trailers) sender.sendTrailers(trailers);
+    if (trailers) sender.sendTrailers(trailers, request.trailersNeverIndexed);
     request.attemptSending();
   }
 
@@ -96,8 +96,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
     if (endStream && this.tunnelEnded) this.succeed();
   }
 
-  sendTrailers(fields: Fields): void {
-    this.sender?.sendTrailers(fields);
+  sendTrailers(fields: Fields, neverIndexed: readonly string[] | undefined): void {
+    this.sender?.sendTrailers(fields, neverIndexed);
   }
 
   pauseResponse(): void {
@@ -149,10 +149,10 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
     else this.succeed();
   }
 
-  onTrailers(fields: Fields): void {
+  onTrailers(fields: Fields, neverIndexed?: readonly string[]): void {
     if (this.over) return;
     if (this.request.isGrpc) this.readGrpcStatus(fields);
-    this.request.answerTrailers(fields);
+    this.request.answerTrailers(fields, neverIndexed);
     this.succeed();
   }
 
@@ -196,7 +196,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
 
   private readGrpcStatus(fields: Fields): void {
     const value = findField(fields, 'grpc-status');
-    this.grpcStatus = value !== undefined && /^\d{1,2}$/.test(value) ? Number(value) : GRPC_UNKNOWN;
+    this.grpcStatus = (value === undefined ? undefined : parseGrpcStatus(value)) ?? GRPC_UNKNOWN;
   }
 
   private stop(): void {

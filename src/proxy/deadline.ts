@@ -21,14 +21,16 @@ export class CallDeadline {
     this.index = index;
   }
 
-  /** Reads grpc-timeout; undefined where there is none. */
+  /** Reads grpc-timeout; undefined where there is none. Two of them would mean two things to two readers. */
   static read(fields: Fields, startMs: number): CallDeadline | 'malformed' | undefined {
+    let read: CallDeadline | undefined;
     for (let i = 0; i < fields.length; i += 2) {
       if (fields[i] !== 'grpc-timeout' && fields[i]!.toLowerCase() !== 'grpc-timeout') continue;
       const timeoutMs = parseGrpcTimeout(fields[i + 1]!);
-      return timeoutMs === undefined ? 'malformed' : new CallDeadline(timeoutMs, startMs, i + 1);
+      if (timeoutMs === undefined || read !== undefined) return 'malformed';
+      read = new CallDeadline(timeoutMs, startMs, i + 1);
     }
-    return undefined;
+    return read;
   }
 
   /** Lowers the field, in the fields that were read, by the time spent. */

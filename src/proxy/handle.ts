@@ -18,7 +18,7 @@ import {
   type ResponseSender,
 } from '../codec/exchange.ts';
 import { findField } from '../codec/fields.ts';
-import { isGrpcContentType } from '../codec/grpc/status.ts';
+import { isGrpcContentType, resetToGrpcStatus } from '../codec/grpc/status.ts';
 import type { WireLimits } from '../codec/limits.ts';
 import { REPLAY_BYTES } from '../model/defaults.ts';
 import { PortCell } from '../model/cells.ts';
@@ -75,8 +75,9 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   private readonly authority: string;
   /** The caller has sent its whole request. */
   requestComplete: boolean;
-  /** Request trailers, kept for the attempt. */
+  /** Request trailers, kept for the attempt, and which of them are never to be indexed. */
   trailers: Fields | undefined = undefined;
+  trailersNeverIndexed: readonly string[] | undefined = undefined;
   /** Request body kept for another attempt, or for the first while it has no connection. */
   held = new HeldBody();
   /** The endpoint agreed to an upgrade: bytes go both ways until both have said all. */
@@ -146,12 +147,11 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     if (head.protocol !== '' && isGrpcScheme(scheme)) {
       return this.fail('unsupported_bridge', `an upgrade came to ${cluster.port.key}, whose scheme is ${scheme}`);
     }
-    if (this.isGrpc) {
-      if (!isGrpcScheme(scheme)) {
-        return this.fail('unsupported_bridge', `a gRPC call came to ${cluster.port.key}, whose scheme is ${scheme}`);
-      }
+    if (isGrpcScheme(scheme)) {
       if (findField(head.fields, 'te') === undefined) head.fields.push('te', 'trailers');
-      if (!this.startDeadline()) return;
+      if (this.isGrpc && !this.startDeadline()) return;
+    } else if (this.isGrpc) {
+      return this.fail('unsupported_bridge', `a gRPC call came to ${cluster.port.key}, whose scheme is ${scheme}`);
     }
     this.tryNext();
   }
@@ -175,12 +175,13 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.pauseRequestIfFull();
   }
 
-  onTrailers(fields: Fields): void {
+  onTrailers(fields: Fields, neverIndexed?: readonly string[]): void {
     if (this.done) return;
     this.requestComplete = true;
     this.trailers = fields;
+    this.trailersNeverIndexed = neverIndexed;
     this.lastReadMs = this.context.clock.nowMs;
-    if (this.attempt?.sending) this.attempt.sendTrailers(fields);
+    if (this.attempt?.sending) this.attempt.sendTrailers(fields, neverIndexed);
   }
 
   onAbort(kind: ErrorKind): void {
@@ -245,9 +246,10 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     switch (decision.kind) {
       case 'final':
         if (decision.reason === 'budget_exhausted') cluster.count(PortCell.RetriesRefused);
-        return this.fail(kind, detail);
+        return this.fail(kind, detail, kind === 'upstream_reset' && resetCode >= 0 ? resetToGrpcStatus(resetCode) : -1);
       case 'replay':
-        // The same attempt once more: this endpoint may take it too.
+        // The same attempt once more: this endpoint may take it too, but rather one that hasn't refused it.
+        if (decision.reason === 'refused_by_peer' && facts.endpointLeft) tried.add(slot);
         facts.replays++;
         facts.attempts--;
         return this.tryNext();
@@ -289,8 +291,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     }
   }
 
-  answerTrailers(fields: Fields): void {
-    this.sender.sendTrailers(fields);
+  answerTrailers(fields: Fields, neverIndexed: readonly string[] | undefined): void {
+    this.sender.sendTrailers(fields, neverIndexed);
   }
 
   /** The answer is complete and was handed on. */
@@ -432,12 +434,13 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   // --- the end -----------------------------------------------------------------------------------------------------
 
-  private fail(kind: ErrorKind, detail: string): void {
+  /** Answers for the upstream. `grpcStatus`: what a gRPC caller gets instead of the kind's own; -1 for that. */
+  private fail(kind: ErrorKind, detail: string, grpcStatus = -1): void {
     const isHead = this.head.method === 'HEAD';
-    const sent = sendReply(this.sender, kind, detail, { isGrpc: this.isGrpc, isHead });
+    const sent = sendReply(this.sender, kind, detail, { isGrpc: this.isGrpc, isHead, grpcStatus });
     this.status = sent.status;
     this.bytesSent = sent.bodyBytes;
-    this.finish(kind);
+    this.finish(kind, this.isGrpc ? grpcStatus : -1);
   }
 
   private finish(error: ErrorKind | undefined, grpcStatus = -1): void {

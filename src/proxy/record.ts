@@ -25,7 +25,7 @@ export interface RequestRecord {
   readonly cluster: Cluster | undefined;
   /** HTTP status sent; 0 where the caller was gone before. */
   readonly status: number;
-  /** gRPC status that the upstream sent; -1 without one. */
+  /** gRPC status that the upstream sent, or that its reset means; -1 without one. */
   readonly grpcStatus: number;
   /** Undefined: the upstream's answer was handed on whole. */
   readonly error: ErrorKind | undefined;

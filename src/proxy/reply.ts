@@ -14,12 +14,12 @@ export interface SentReply {
   readonly bodyBytes: number;
 }
 
-/** Sends the answer for `kind`. `detail` goes into the text, except to HEAD. */
+/** Sends the answer for `kind`. `detail` goes into the text, except to HEAD; `grpcStatus`, unless -1, is the gRPC status. */
 export function sendReply(
   sender: ResponseSender,
   kind: ErrorKind,
   detail: string,
-  caller: { readonly isGrpc: boolean; readonly isHead: boolean },
+  caller: { readonly isGrpc: boolean; readonly isHead: boolean; readonly grpcStatus?: number },
 ): SentReply {
   const entry = ERROR_TABLE[kind];
   const text = detail === '' ? entry.text : `${entry.text}: ${detail}`;
@@ -29,7 +29,7 @@ export function sendReply(
         'content-type',
         'application/grpc',
         'grpc-status',
-        String(entry.grpcStatus),
+        String(caller.grpcStatus === undefined || caller.grpcStatus < 0 ? entry.grpcStatus : caller.grpcStatus),
         'grpc-message',
         encodeGrpcMessage(text),
         REASON_FIELD,

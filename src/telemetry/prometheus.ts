@@ -44,6 +44,8 @@ export interface MetricsSource {
   ports(): Iterable<PortMetrics>;
   /** The certificates and authorities in use. */
   certificates(): Iterable<CertificateMetrics>;
+  /** Downstream connections open now, spoken or not, and the most there may be. */
+  downstreamConnections(): { readonly open: number; readonly limit: number };
   snapshotNumber(): number;
   /** Whether the stream to the control plane is up; undefined without a control plane. */
   controlConnected(): boolean | undefined;
@@ -138,15 +140,25 @@ function processFamilies(source: MetricsSource): Family[] {
   });
   const open = (opened: number, closed: number): number => Math.max(0, counters.total(opened) - counters.total(closed));
   const downstream = new Family('gauge', 'outrigger_downstream_connections', 'Downstream connections open now.');
-  downstream.add({ version: '1' }, open(CounterCell.Http1Opened, CounterCell.Http1Closed));
-  downstream.add({ version: '2' }, open(CounterCell.Http2Opened, CounterCell.Http2Closed));
+  const http1 = open(CounterCell.Http1Opened, CounterCell.Http1Closed);
+  const http2 = open(CounterCell.Http2Opened, CounterCell.Http2Closed);
+  const { open: all, limit } = source.downstreamConnections();
+  downstream.add({ version: '1' }, http1);
+  downstream.add({ version: '2' }, http2);
+  downstream.add({ version: 'none' }, Math.max(0, all - http1 - http2));
+  const most = new Family(
+    'gauge',
+    'outrigger_downstream_connections_limit',
+    'Downstream connections that may be open at once.',
+  );
+  most.add({}, limit);
   const upstream = new Family('gauge', 'outrigger_upstream_connections', 'Upstream connections open now.');
   upstream.add({}, open(CounterCell.UpstreamOpened, CounterCell.UpstreamClosed));
   const snapshot = new Family('gauge', 'outrigger_snapshot', 'Number of the configuration in force.');
   snapshot.add({}, source.snapshotNumber());
   const ready = new Family('gauge', 'outrigger_ready', 'Whether the sidecar is ready (1) or not (0).');
   ready.add({}, source.ready().ready ? 1 : 0);
-  families.push(downstream, upstream, snapshot, ready);
+  families.push(downstream, most, upstream, snapshot, ready);
   const connected = source.controlConnected();
   if (connected !== undefined) {
     const control = new Family('gauge', 'outrigger_control_connected', 'Whether a control plane is connected (1).');

@@ -41,7 +41,9 @@ export interface ChannelOwner {
    * net/handshake-problem.ts, and has taken no stream.
    */
   onClosed(channel: Channel, alert?: string): void;
+  /** The peer went away because of our PINGs (gRFC A8): new connections should wait twice as long between two. */
+  onTooManyPings?(): void;
 }
 
-/** Makes a channel over an open connection. */
-export type ChannelFactory = (transport: Transport, owner: ChannelOwner) => Channel;
+/** Makes a channel over an open connection. `pingPatience`: how many times as seldom as usual the peer is asked by PING. */
+export type ChannelFactory = (transport: Transport, owner: ChannelOwner, pingPatience?: number) => Channel;

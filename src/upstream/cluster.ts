@@ -334,8 +334,8 @@ export class Cluster {
       port: spec.port,
       connectTimeoutMs: timeout.connectMs,
       keepalive: keepalivePool,
-      createChannel: (transport, owner) =>
-        this.createChannel(isGrpcScheme(scheme) || transport.tls?.alpn === 'h2', transport, owner),
+      createChannel: (transport, owner, pingPatience) =>
+        this.createChannel(isGrpcScheme(scheme) || transport.tls?.alpn === 'h2', transport, owner, pingPatience),
       expectedCapacity,
       connector,
       onSecured: (facts) => {
@@ -349,10 +349,13 @@ export class Cluster {
     };
   }
 
-  private createChannel(http2: boolean, transport: Transport, owner: ChannelOwner): Channel {
+  private createChannel(http2: boolean, transport: Transport, owner: ChannelOwner, pingPatience = 1): Channel {
     const { clock, wheel, logger, limits } = this.context;
     const options = { clock, wheel, logger, limits, maxRequests: this.port.policy.keepalivePool.requests };
-    return http2 ? createH2Channel(transport, owner, options) : createH1Channel(transport, owner, options);
+    const pingAgainMs = limits.pingAgainMs * pingPatience;
+    return http2
+      ? createH2Channel(transport, owner, { ...options, pingAgainMs })
+      : createH1Channel(transport, owner, options);
   }
 }
 

@@ -3,6 +3,10 @@
 //   open ----GOAWAY came, drain(), maxRequests, no ids left----> draining ----no stream----> closed
 //     |  FIN, error, the peer broke the rules, no answer to PING, destroy() ------------------^
 //
+// With streams in flight and no byte from the peer for pingAfterMs, a PING asks whether it lives. Servers of gRPC count
+// the PINGs that come less than five minutes after another while they have sent neither HEADERS nor DATA, and go away at
+// the third (gRFC A8). So in the same silence the next PING waits for pingAgainMs.
+//
 // One stream is started before the peer's SETTINGS are known, as RFC 9113 section 3.4 allows: a single call needn't wait
 // for them, and of many at once a peer with a low limit would refuse most.
 import { NOTHING_SENT, type ErrorKind } from '../base/error.ts';
@@ -15,6 +19,7 @@ import { H2Connection, type ConnectionOwner } from '../codec/h2/connection.ts';
 import * as code from '../codec/h2/error-code.ts';
 import { CLIENT_PREFACE, MAX_31_BITS } from '../codec/h2/frame.ts';
 import { writePing } from '../codec/h2/frame-writer.ts';
+import { ENTRY_OVERHEAD } from '../codec/h2/hpack/dynamic-table.ts';
 import { copyResponseHead, readResponseHead } from '../codec/h2/response-head.ts';
 import * as setting from '../codec/h2/settings.ts';
 import type { H2Stream } from '../codec/h2/stream.ts';
@@ -33,8 +38,8 @@ export interface H2ChannelContext {
   readonly limits: WireLimits;
   /** Requests after which it drains. */
   readonly maxRequests: number;
-  /** With streams in flight and no byte for so long, ms, a PING asks whether the peer lives. Undefined: never. */
-  readonly keepalivePingMs?: number;
+  /** Instead of the limit of this name, where the peer has found our PINGs too many. */
+  readonly pingAgainMs?: number;
   /** First stream identifier, odd; 1 unless a test wants to see the last ones. */
   readonly firstStreamId?: number;
 }
@@ -47,8 +52,11 @@ export function createH2Channel(transport: Transport, owner: ChannelOwner, conte
 }
 
 const STREAMS_BEFORE_SETTINGS = 1;
-const PING_ACK_MS = 20_000;
 const KEEPALIVE_PING = 0x616c6976;
+const TOO_MANY_FIELDS = 'the answers of this connection hold too many fields';
+const HTTP1_PLAIN =
+  'the upstream answered in HTTP/1: it does not speak HTTP/2 over plaintext (h2c) here; set scheme http';
+const HTTP1_TLS = 'the upstream answered in HTTP/1: it does not speak HTTP/2 here; set scheme https';
 
 class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwner {
   draining = false;
@@ -62,8 +70,13 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
   private readonly heads = new BlockCache<ResponseHead>();
   private readonly trailers = new BlockCache<Fields>();
   private readonly pingTimer = new Timer(this, 0);
-  private pingSent = false;
-  private lastReadMs = 0;
+  /** When the PING was sent that the peer hasn't answered; -1: none is out. */
+  private pingOutMs = -1;
+  private lastPingMs = -Infinity;
+  /** messageFrames of the connection as the last PING was sent. */
+  private framesAtPing = 0;
+  /** The last byte from the peer, or the first stream after a rest. */
+  private heardMs = 0;
   private nextId: number;
   private drainTold = false;
   private closedTold = false;
@@ -74,7 +87,14 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
     this.context = context;
     this.idleSinceMs = context.clock.nowMs;
     this.nextId = context.firstStreamId ?? 1;
-    this.connection = new H2Connection('client', transport, this, context);
+    const { clock, wheel } = context;
+    const http1Detail = transport.tls ? HTTP1_TLS : HTTP1_PLAIN;
+    this.connection = new H2Connection('client', transport, this, {
+      clock,
+      wheel,
+      limits: context.limits,
+      http1Detail,
+    });
     const { limits } = context;
     transport.write(CLIENT_PREFACE);
     const settings = [
@@ -95,8 +115,9 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
 
   get capacity(): number {
     if (this.draining || this.connection.shut) return 0;
-    // Callers that don't read hold its window: new calls shouldn't wait behind them.
+    // Callers that don't read hold its window: new calls shouldn't wait behind them, nor find its room for heads used up.
     if (this.connection.flow.heldBytes > this.context.limits.connectionHeldBytes) return 0;
+    if (this.connection.headersAreMany) return 0;
     const limit = this.streamLimit < 0 ? STREAMS_BEFORE_SETTINGS : this.streamLimit;
     return Math.max(0, limit - this.connection.streams.size);
   }
@@ -110,15 +131,13 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
     if (this.capacity === 0) return this.failLater(stream, 'upstream_refused', 'the connection takes no more streams');
     const id = this.nextId;
     this.nextId += 2;
+    if (this.active === 0) this.heardMs = this.context.clock.nowMs;
     connection.lastStreamId = id;
     connection.add(stream, id);
     connection.headers.writeRequest(id, head, endStream, connection.peer.frameBytes);
     if (endStream) connection.localEnd(stream);
     this.served++;
-    if (this.context.keepalivePingMs !== undefined && !this.pingTimer.running) {
-      this.lastReadMs = this.context.clock.nowMs;
-      this.context.wheel.start(this.pingTimer, this.context.keepalivePingMs);
-    }
+    if (!this.pingTimer.running) this.startPingTimer();
     if (this.served >= this.context.maxRequests || this.nextId > MAX_31_BITS) {
       // No capacity from here on; the pool, which may be in the middle of picking, hears of it in a later turn.
       this.draining = true;
@@ -141,7 +160,7 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
 
   onRead(bytes: Buffer, length: number): void {
     if (this.connection.shut) return;
-    this.lastReadMs = this.context.clock.nowMs;
+    this.heardMs = this.context.clock.nowMs;
     this.connection.read(bytes, 0, length);
   }
 
@@ -161,21 +180,37 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
   }
 
   onTimer(_what: number, nowMs: number): void {
-    const everyMs = this.context.keepalivePingMs ?? 0;
-    if (this.active === 0 || this.connection.shut) {
-      this.pingSent = false;
-      return;
-    }
-    const silentMs = nowMs - this.lastReadMs;
-    if (this.pingSent) {
-      this.fail('upstream_reset', 'the upstream did not answer a PING');
-      this.transport.destroy();
-    } else if (silentMs < everyMs) this.context.wheel.start(this.pingTimer, everyMs - silentMs);
-    else {
-      this.pingSent = true;
+    if (this.connection.shut) return;
+    // Any byte is a sign of life: behind a long answer, that to the PING comes late.
+    if (this.pingOutMs >= 0 && this.heardMs > this.pingOutMs) this.pingOutMs = -1;
+    if (this.pingOutMs >= 0) {
+      if (nowMs - this.pingOutMs >= this.context.limits.pingAckMs) {
+        this.fail('upstream_reset', 'the upstream did not answer a PING');
+        return this.transport.destroy();
+      }
+    } else if (this.active === 0) return;
+    else if (nowMs >= this.pingDueMs()) {
+      this.pingOutMs = this.lastPingMs = nowMs;
+      this.framesAtPing = this.connection.messageFrames;
       writePing(this.transport, 0, KEEPALIVE_PING, KEEPALIVE_PING);
-      this.context.wheel.start(this.pingTimer, PING_ACK_MS);
     }
+    this.startPingTimer();
+  }
+
+  private startPingTimer(): void {
+    const { clock, limits, wheel } = this.context;
+    const out = this.pingOutMs >= 0;
+    const leftMs = (out ? this.pingOutMs + limits.pingAckMs : this.pingDueMs()) - clock.nowMs;
+    // HEADERS or DATA may end a long wait at any time.
+    wheel.start(this.pingTimer, out ? leftMs : Math.min(leftMs, limits.pingAfterMs));
+  }
+
+  /** When the next PING may be sent, if the peer is silent until then. */
+  private pingDueMs(): number {
+    const { limits, pingAgainMs } = this.context;
+    const dueMs = this.heardMs + limits.pingAfterMs;
+    if (this.connection.messageFrames !== this.framesAtPing) return dueMs;
+    return Math.max(dueMs, this.lastPingMs + (pingAgainMs ?? limits.pingAgainMs));
   }
 
   // ---------------------------------------------------------------- from the connection
@@ -192,6 +227,8 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
     if (answer.headSeen) this.onTrailers(answer, endStream, bytes, start, end);
     else this.onHead(answer, endStream, bytes, start, end);
   }
+
+  onMalformedRequest(): void {} // servers open no stream
 
   onStreamClosed(): void {
     if (this.connection.shut) return;
@@ -212,6 +249,7 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
 
   onGoaway(lastStreamId: number, errorCode: number, detail: string): void {
     const reason = `GOAWAY ${code.errorCodeName(errorCode)}${detail === '' ? '' : `: ${detail}`}`;
+    if (errorCode === code.ENHANCE_YOUR_CALM && detail.startsWith('too_many_pings')) this.owner.onTooManyPings?.();
     if (errorCode !== code.NO_ERROR) {
       const { remoteAddress, remotePort } = this.transport;
       this.context.logger.log('info', { upstream: `${remoteAddress}:${remotePort}`, reason }, 'upstream goes away');
@@ -226,13 +264,14 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
   }
 
   onPingAck(high: number, low: number): void {
-    if (!this.pingSent || high !== KEEPALIVE_PING || low !== KEEPALIVE_PING) return;
-    this.pingSent = false;
-    this.context.wheel.start(this.pingTimer, this.context.keepalivePingMs ?? 0);
+    if (this.pingOutMs < 0 || high !== KEEPALIVE_PING || low !== KEEPALIVE_PING) return;
+    this.pingOutMs = -1;
+    this.startPingTimer();
   }
 
   onConnectionError(errorCode: number, detail: string): void {
-    this.fail('upstream_protocol_error', `${code.errorCodeName(errorCode)}: ${detail}`);
+    const isHttp1 = detail === HTTP1_PLAIN || detail === HTTP1_TLS;
+    this.fail('upstream_protocol_error', isHttp1 ? detail : `${code.errorCodeName(errorCode)}: ${detail}`);
   }
 
   // ---------------------------------------------------------------- answers
@@ -242,6 +281,7 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
     const { decoder } = connection;
     const { limits } = this.context;
     let head = this.heads.get(bytes, start, end, decoder.generation);
+    let heldBytes = 0;
     if (head === undefined) {
       if (!decoder.decode(bytes, start, end, limits.responseHeadBytes, limits.headFields + 1)) {
         return connection.compressionError();
@@ -250,8 +290,10 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
       const read = readResponseHead(decoder.fields);
       if (typeof read === 'string') return connection.streamError(stream, code.PROTOCOL_ERROR, read);
       head = read;
+      heldBytes = decoder.fields.heldBytes;
       if (decoder.onlyIndexed) this.heads.set(bytes, start, end, decoder.generation, head);
-    }
+    } else heldBytes = ENTRY_OVERHEAD * (1 + head.fields.length / 2);
+    if (!connection.takeHeaderBytes(stream, heldBytes)) return this.tooLarge(stream, TOO_MANY_FIELDS);
     const { status } = head;
     if (status < 200) {
       if (status === 101 || endStream || ++stream.informationals > limits.informationalHeads) {
@@ -275,22 +317,26 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
   private onTrailers(stream: UpstreamH2Stream, endStream: boolean, bytes: Buffer, start: number, end: number): void {
     const { connection } = this;
     const { decoder } = connection;
-    const { trailerBytes, trailerFields } = this.context.limits;
+    const { responseHeadBytes, trailerFields } = this.context.limits;
     let fields = this.trailers.get(bytes, start, end, decoder.generation);
+    let neverIndexed: readonly string[] | undefined;
+    let heldBytes = 0;
     if (fields === undefined) {
-      if (!decoder.decode(bytes, start, end, trailerBytes, trailerFields)) return connection.compressionError();
+      if (!decoder.decode(bytes, start, end, responseHeadBytes, trailerFields)) return connection.compressionError();
       if (decoder.fields.tooLarge) return this.tooLarge(stream, 'too large trailers');
       const read = readTrailers(decoder.fields);
       if (typeof read === 'string') return connection.streamError(stream, code.PROTOCOL_ERROR, read);
       fields = read;
+      ({ neverIndexed, heldBytes } = decoder.fields);
       if (decoder.onlyIndexed) this.trailers.set(bytes, start, end, decoder.generation, fields);
-    }
+    } else heldBytes = ENTRY_OVERHEAD * (fields.length / 2);
     if (!endStream) return connection.streamError(stream, code.PROTOCOL_ERROR, 'trailers without END_STREAM');
     if (stream.bodyLeft > 0) {
       return connection.streamError(stream, code.PROTOCOL_ERROR, 'the body is shorter than content-length says');
     }
+    if (!connection.takeHeaderBytes(stream, heldBytes)) return this.tooLarge(stream, TOO_MANY_FIELDS);
     stream.remoteEnded = true;
-    stream.receiver.onTrailers(fields.slice());
+    stream.receiver.onTrailers(fields.slice(), neverIndexed);
     connection.finish(stream);
   }
 

@@ -34,6 +34,7 @@ export interface PoolOptions {
   readonly onConnectFailed?: ((kind: ErrorKind, detail: string) => void) | undefined;
 }
 
+const MOST_PATIENCE = 64;
 const CLOSING = 'the sidecar is closing';
 
 /** The pool of one endpoint. */
@@ -50,6 +51,8 @@ export class EndpointPool implements ChannelOwner {
   private readonly waiting: LeaseWaiter[] = [];
   /** What the latest connection turned out to stand at once, where that is less than expected. */
   private learnedCapacity = Infinity;
+  /** By how much the peer wants fewer PINGs than is usual. */
+  private pingPatience = 1;
   private drained = false;
   private destroyed = false;
 
@@ -129,7 +132,6 @@ export class EndpointPool implements ChannelOwner {
       if (!waiter) break;
       waiter.onLease(channel);
     }
-    // A peer that stands no stream at present won't on another connection either: its callers wait.
     if (channel.streamLimit !== undefined && channel.streamLimit > 0) {
       this.learnedCapacity = channel.streamLimit;
       if (this.waiting.length > 0) this.openForWaiting();
@@ -175,6 +177,11 @@ export class EndpointPool implements ChannelOwner {
     if (this.waiting.length > 0) this.openForWaiting();
   }
 
+  /** gRFC A8: from then on twice as seldom. */
+  onTooManyPings(): void {
+    this.pingPatience = Math.min(this.pingPatience * 2, MOST_PATIENCE);
+  }
+
   private idleCount(): number {
     if (this.open.length <= this.options.keepalive.size) return 0;
     let idle = 0;
@@ -183,6 +190,8 @@ export class EndpointPool implements ChannelOwner {
   }
 
   private openForWaiting(): void {
+    // A peer that stands no stream at present won't on another connection either: its callers wait.
+    if (this.open.some(({ streamLimit }) => streamLimit === 0)) return;
     while (this.expectedLeases() < this.waiting.length) this.openOne();
   }
 
@@ -232,7 +241,7 @@ export class EndpointPool implements ChannelOwner {
       this.counters.count(tls.resumed ? CounterCell.UpstreamHandshakesResumed : CounterCell.UpstreamHandshakes);
       this.options.onSecured?.(tls);
     }
-    const channel = this.options.createChannel(transport, this);
+    const channel = this.options.createChannel(transport, this, this.pingPatience);
     this.open.push(channel);
     // The endpoint may have chosen HTTP/1 where many streams were hoped for.
     if (channel.streamLimit === undefined) this.learnedCapacity = 1;

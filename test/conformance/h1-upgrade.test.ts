@@ -166,6 +166,7 @@ describe('H1-123 an upgrade that is accepted', () => {
     });
     await new Promise((resolve) => socket.once('end', resolve));
     await until(() => records.length === 1, 'the record');
+    await until(() => atEndpoint !== '', 'the end at the endpoint');
     assert.equal(bytes, size);
     assert.deepEqual([atCaller.digest('hex'), atEndpoint], [sha256, sha256]);
   });

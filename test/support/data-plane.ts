@@ -5,10 +5,11 @@ import { createCredentials } from '../../src/identity/live-credentials.ts';
 import { ServerTls } from '../../src/identity/server-tls.ts';
 import type { ListenerTlsSpec } from '../../src/model/tls.ts';
 import { silentLogger } from '../../src/base/log.ts';
-import { systemClock } from '../../src/base/clock.ts';
+import { systemClock, type Clock } from '../../src/base/clock.ts';
 import { seededRng } from '../../src/base/rng.ts';
 import { TimerWheel } from '../../src/base/timer-wheel.ts';
 import { DEFAULT_LIMITS, type WireLimits } from '../../src/codec/limits.ts';
+import { ConnectionQuota } from '../../src/downstream/connection-quota.ts';
 import { Listener } from '../../src/downstream/listener.ts';
 import { Cells } from '../../src/model/cells.ts';
 import { DEFAULT_KEEPALIVE, DEFAULT_TIMEOUT } from '../../src/model/defaults.ts';
@@ -34,6 +35,7 @@ export interface TestDataPlane {
   readonly refusals: readonly [ErrorKind, string, string][];
   readonly credentials: Credentials;
   readonly counters: Counters;
+  readonly quota: ConnectionQuota;
   /** New endpoints or policy for the same upstream port. */
   update(endpoints: readonly number[], policy?: Partial<PortPolicy>): Promise<void>;
   close(): void;
@@ -61,6 +63,10 @@ export function endpointAt(port: number, overrides: Partial<EndpointSpec> = {}):
 export interface TestDataPlaneOptions {
   readonly protocols?: ListenerSpec['protocols'];
   readonly limits?: Partial<WireLimits>;
+  /** File descriptors of the process, of which `connectionShare` is the callers'. */
+  readonly descriptors?: number;
+  /** Time that a test moves, over real sockets. */
+  readonly clock?: Clock;
 }
 
 /** Starts one; `endpoints` are ports of loopback. */
@@ -68,9 +74,8 @@ export async function startDataPlane(
   endpoints: readonly (number | EndpointSpec)[],
   policy: Partial<PortPolicy> = {},
   listenerTls?: ListenerTlsSpec,
-  { protocols = 'auto', limits = {} }: TestDataPlaneOptions = {},
+  { protocols = 'auto', limits = {}, descriptors = 20_000, clock = systemClock() }: TestDataPlaneOptions = {},
 ): Promise<TestDataPlane> {
-  const clock = systemClock();
   const wheel = new TimerWheel(clock);
   const rng = seededRng(7);
   const records: RequestRecord[] = [];
@@ -82,6 +87,7 @@ export async function startDataPlane(
     logger: silentLogger,
     limits: { ...DEFAULT_LIMITS, ...limits },
     counters: new Counters(),
+    quota: new ConnectionQuota(descriptors, limits.connectionShare ?? DEFAULT_LIMITS.connectionShare),
   };
   const credentials = createCredentials({ clock, logger: silentLogger });
   const cells = { endpointCells: new Cells(), portCells: new Cells() };
@@ -158,6 +164,7 @@ export async function startDataPlane(
     refusals,
     credentials,
     counters: shared.counters,
+    quota: shared.quota,
     cluster,
     update: (next, overrides) => apply(next, (current = overrides ? testPolicy({ ...policy, ...overrides }) : current)),
     close: () => {

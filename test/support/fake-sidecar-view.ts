@@ -134,6 +134,10 @@ export class FakeSidecarView implements SidecarView {
     return this.portList;
   }
 
+  downstreamConnections(): { open: number; limit: number } {
+    return { open: 5, limit: 9000 };
+  }
+
   snapshotNumber(): number {
     return 7;
   }

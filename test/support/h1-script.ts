@@ -89,12 +89,18 @@ export function parseRequests(
 /** Parses one answer; `closed`: FIN follows the bytes. */
 export function parseResponse(
   input: string | Buffer,
-  options: { cuts?: readonly number[]; toHead?: boolean; closed?: boolean; limits?: WireLimits } = {},
+  options: {
+    cuts?: readonly number[];
+    toHead?: boolean;
+    protocol?: string;
+    closed?: boolean;
+    limits?: WireLimits;
+  } = {},
 ): { events: H1Event[]; done: boolean; keepAlive: boolean; rest: number } {
   const bytes = typeof input === 'string' ? Buffer.from(input, 'latin1') : input;
   const recorder = new H1Recorder();
   const parser = new ResponseParser(options.limits ?? DEFAULT_LIMITS, recorder);
-  parser.begin(options.toHead ?? false);
+  parser.begin(options.toHead ?? false, options.protocol ?? '');
   let read = 0;
   for (const piece of pieces(bytes, options.cuts ?? [])) {
     read += parser.execute(piece.bytes, piece.start, piece.end) - piece.start;

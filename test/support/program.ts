@@ -23,9 +23,14 @@ export interface Program {
   kill(): Promise<void>;
 }
 
-/** Starts a command and waits for its ready line. */
-export async function startProgram(args: readonly string[], readyWithinMs = 20_000): Promise<Program> {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+/** Starts a command and waits for its ready line. `under`: a command that runs another, with its arguments. */
+export async function startProgram(
+  args: readonly string[],
+  readyWithinMs = 20_000,
+  under: readonly string[] = [],
+): Promise<Program> {
+  const [command = '', ...rest] = [...under, process.execPath, MAIN, ...args];
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
   let log = '';
   let out = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));

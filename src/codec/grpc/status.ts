@@ -1,4 +1,5 @@
 // gRPC's status in HTTP's terms and back, and the fields that carry it ("PROTOCOL-HTTP2" and "http-grpc-status-mapping").
+import { CANCEL, ENHANCE_YOUR_CALM, INADEQUATE_SECURITY, REFUSED_STREAM } from '../h2/error-code.ts';
 
 /** gRPC status codes. */
 export const GrpcStatus = {
@@ -21,15 +22,8 @@ export const GrpcStatus = {
   UNAUTHENTICATED: 16,
 } as const;
 
-const NAMES: readonly string[] = Object.keys(GrpcStatus);
-
 /** HTTP status by gRPC status (Envoy's table for statistics and outlier detection). */
 const HTTP_STATUS = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
-
-/** `UNAVAILABLE`; a code without a name is given as its number. */
-export function grpcStatusName(code: number): string {
-  return NAMES[code] ?? String(code);
-}
 
 /** Value of a grpc-status field; undefined if it is no non-negative decimal number of at most nine digits. */
 export function parseGrpcStatus(text: string): number | undefined {
@@ -57,6 +51,22 @@ export function httpToGrpcStatus(httpStatus: number): number {
   }
 }
 
+/** What a gRPC client makes of a stream that was reset with an HTTP/2 error code ("PROTOCOL-HTTP2", Errors). */
+export function resetToGrpcStatus(errorCode: number): number {
+  switch (errorCode) {
+    case REFUSED_STREAM:
+      return GrpcStatus.UNAVAILABLE;
+    case CANCEL:
+      return GrpcStatus.CANCELLED;
+    case ENHANCE_YOUR_CALM:
+      return GrpcStatus.RESOURCE_EXHAUSTED;
+    case INADEQUATE_SECURITY:
+      return GrpcStatus.PERMISSION_DENIED;
+    default:
+      return GrpcStatus.INTERNAL;
+  }
+}
+
 /** The HTTP status that stands for a gRPC status in statistics and health evidence; 500 for codes that gRPC doesn't know. */
 export function grpcToHttpStatus(grpcStatus: number): number {
   return HTTP_STATUS[grpcStatus] ?? 500;
@@ -75,24 +85,27 @@ export function answerStatus(httpStatus: number, grpcStatus: number | undefined)
  * (`application/grpc-web`) is another protocol. Media types don't care about case (RFC 9110 section 8.3.1).
  */
 export function isGrpcContentType(value: string): boolean {
-  if (value === 'application/grpc') return true;
-  if (value.length < GRPC.length || value.slice(0, GRPC.length).toLowerCase() !== GRPC) return false;
-  const next = value.slice(GRPC.length).trimStart();
-  return next === '' || next.startsWith(';') || value.charAt(GRPC.length) === '+';
+  return value === 'application/grpc' || GRPC.test(value);
 }
-const GRPC = 'application/grpc';
+const GRPC = /^application\/grpc(\+|[ \t]*(;|$))/i;
 
-/** Percent-encodes a message for grpc-message: UTF-8, with all but printable ASCII, and `%`, as %XX. */
+/**
+ * Percent-encodes a message for grpc-message: UTF-8, with all but printable ASCII, and `%`, as %XX. So is a space at
+ * either end, which a field's value can't have (RFC 9113 section 8.2.1).
+ */
 export function encodeGrpcMessage(text: string): string {
   if (PLAIN.test(text)) return text;
+  const bytes = Buffer.from(text, 'utf8');
+  const last = bytes.length - 1;
   let encoded = '';
-  for (const byte of Buffer.from(text, 'utf8')) {
-    const plain = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
+  for (let i = 0; i <= last; i++) {
+    const byte = bytes[i]!;
+    const plain = (byte > 0x20 && byte <= 0x7e && byte !== 0x25) || (byte === 0x20 && i > 0 && i < last);
     encoded += plain ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   }
   return encoded;
 }
-const PLAIN = /^[ -$&-~]*$/;
+const PLAIN = /^(?! )[ -$&-~]*(?<! )$/;
 
 /**
  * Reads a grpc-message. The protocol forbids losing a message over bad encoding: a `%` without two hex digits stays as it

@@ -31,13 +31,13 @@ export class BodyReader {
     this.limits = limits;
   }
 
-  /** `length` counts for SIZED, where it is more than nothing. */
-  begin(framing: Framing, length: number): void {
+  /** `length` counts for SIZED, where it is more than nothing; `nominated` for CHUNKED: see ChunkedReader.reset. */
+  begin(framing: Framing, length: number, nominated?: Set<string>): void {
     this.framing = framing;
     this.remaining = length;
     this.done = framing === NO_BODY;
     this.fault = undefined;
-    if (framing === CHUNKED) (this.chunked ??= new ChunkedReader(this.limits)).reset();
+    if (framing === CHUNKED) (this.chunked ??= new ChunkedReader(this.limits)).reset(nominated);
   }
 
   /** Reads `bytes[at..end)`; gives the offset after what belongs to the body. */

@@ -15,7 +15,10 @@ const BAD_SIZE = malformed('a chunk size is not a hexadecimal number');
 const HUGE_CHUNK = malformed('a chunk size is too large');
 const BAD_LINE_END = malformed('a chunk size line does not end in CRLF');
 const BAD_EXTENSION = malformed('a malformed chunk extension');
-const LONG_EXTENSIONS = malformed('the chunk extensions of a message have more bytes than the limit');
+const LONG_EXTENSIONS = new Fault(
+  'content_too_large',
+  'the chunk extensions of a message have more bytes than the limit',
+);
 const NO_DATA_END = malformed('chunk data is not followed by CRLF');
 const TRAILERS_TOO_LARGE = new Fault('headers_too_large', 'the trailer section has more bytes than the limit');
 const TOO_MANY_TRAILERS = new Fault('headers_too_large', 'the trailer section has more fields than the limit');
@@ -52,14 +55,18 @@ export class ChunkedReader {
   /** Of the chunk: its size while the size line is read, then the bytes to come. */
   private remaining = 0;
   private digits = 0;
+  /** From each semicolon to the CR, which isn't counted. */
   private extensionBytes = 0;
+  private nominated: Set<string> | undefined = undefined;
 
   constructor(limits: WireLimits) {
     this.limits = limits;
     this.scanner = new SectionScanner(limits.trailerBytes, Number.MAX_SAFE_INTEGER);
   }
 
-  reset(): void {
+  /** `nominated`: names, lower case, that the head's Connection takes off the trailers too (RFC 9110 section 7.6.1). */
+  reset(nominated: Set<string> | undefined): void {
+    this.nominated = nominated;
     this.fault = undefined;
     this.done = false;
     this.state = SIZE;
@@ -105,8 +112,8 @@ export class ChunkedReader {
         this.state = SIZE;
         return byte === LF || this.fail(NO_DATA_END);
       default:
-        if (++this.extensionBytes > this.limits.chunkExtensionBytes) return this.fail(LONG_EXTENSIONS);
-        return this.stepExtension(byte) || this.fail(BAD_EXTENSION);
+        if (!this.stepExtension(byte)) return this.fail(BAD_EXTENSION);
+        return byte === CR || this.countExtension();
     }
   }
 
@@ -119,9 +126,15 @@ export class ChunkedReader {
     }
     if (this.digits === 0) return this.fail(NO_SIZE);
     if (byte === CR) this.state = SIZE_LF;
-    else if (byte === SEMICOLON) this.state = EXTENSION_NAME_START;
-    else return this.fail(byte === LF ? BAD_LINE_END : BAD_SIZE);
+    else if (byte === SEMICOLON) {
+      this.state = EXTENSION_NAME_START;
+      return this.countExtension();
+    } else return this.fail(byte === LF ? BAD_LINE_END : BAD_SIZE);
     return true;
+  }
+
+  private countExtension(): boolean {
+    return ++this.extensionBytes <= this.limits.chunkExtensionBytes || this.fail(LONG_EXTENSIONS);
   }
 
   /** chunk-ext = *( ";" token [ "=" ( token / quoted-string ) ] ), without white space. False where it is none. */
@@ -185,6 +198,7 @@ export class ChunkedReader {
     }
     const text = section.latin1Slice(base, sectionEnd);
     const trailers = new FieldSection('trailers');
+    trailers.nominated = this.nominated;
     const fault = readFields(section, base, text, 0, text.length - 2, this.limits.trailerFields, trailers);
     if (fault) {
       this.fault = fault.kind === 'headers_too_large' ? TOO_MANY_TRAILERS : fault;

@@ -48,8 +48,8 @@ export function identify(name: string): number {
 }
 
 /**
- * Names that a trailer section may not carry (RFC 9110 section 6.5.1): framing, routing, request modifiers,
- * authentication, response control and content format. They are dropped, never merged into the head.
+ * Names that a trailer section may not carry (RFC 9110 section 6.5.1): framing, routing and who called, request
+ * modifiers, authentication, response control and content format. They are dropped, never merged into the head.
  */
 export const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
   ...NAMES.slice(1),
@@ -61,6 +61,7 @@ export const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
   'content-type',
   'date',
   'expires',
+  'forwarded',
   'if-match',
   'if-modified-since',
   'if-none-match',
@@ -76,5 +77,13 @@ export const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
   'set-cookie',
   'trailer',
   'vary',
+  'via',
   'www-authenticate',
+  'x-forwarded-client-cert',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+  'x-outrigger-reason',
+  'x-real-ip',
 ]);

@@ -2,7 +2,7 @@
 // connection only (RFC 9110 section 7.6.1). Bytes are classified in the buffer, strings are cut from one latin1 text
 // of the whole head: cheaper than charCodeAt, and no byte is decoded twice.
 import type { Fields } from '../exchange.ts';
-import { COLON, CR, HTAB, LF, SP, TOKEN_BYTE, VALUE_BYTE } from './characters.ts';
+import { COLON, CR, HTAB, LF, SP, TOKEN_BYTE, VALUE_BYTE, trimSpace } from './characters.ts';
 import { Fault, malformed } from './fault.ts';
 import * as name from './field-name.ts';
 import { readContentLength } from './framing.ts';
@@ -48,7 +48,7 @@ export class FieldSection {
   expectsOther = false;
   /** N of `Keep-Alive: timeout=N`, seconds; -1 where it isn't stated. */
   keepAliveTimeoutS = -1;
-  /** Further names in Connection, lower case. */
+  /** Further names in Connection, lower case; of trailers: those of their head. */
   nominated: Set<string> | undefined = undefined;
 
   private acceptsTrailers = false;
@@ -126,10 +126,14 @@ export class FieldSection {
     return undefined;
   }
 
-  /** Whether this section asks for, or agrees to, a change to `protocol` (RFC 9110 section 7.8). */
+  /**
+   * Whether a request asks for a change to `protocol`, among others or alone, or an answer changes to it and to nothing
+   * else (RFC 9110 section 7.8).
+   */
   upgradesTo(protocol: string): boolean {
     if (!this.upgradeOption || this.upgrade === undefined) return false;
-    return this.upgrade === protocol || this.upgrade.split(',').some((token) => token.trim() === protocol);
+    if (this.role === 'response') return this.upgrade === protocol;
+    return this.upgrade === protocol || this.upgrade.split(',').some((token) => trimSpace(token) === protocol);
   }
 
   /** Removes what Connection names. */
@@ -146,7 +150,7 @@ export class FieldSection {
   private readConnection(value: string): void {
     if (value === 'keep-alive') this.keepAlive = true;
     else if (value === 'close') this.close = true;
-    else for (const option of value.toLowerCase().split(',')) this.readOption(option.trim());
+    else for (const option of value.toLowerCase().split(',')) this.readOption(trimSpace(option));
   }
 
   private readOption(option: string): void {
@@ -160,16 +164,18 @@ export class FieldSection {
       case 'upgrade':
         this.upgradeOption = true;
         return;
-      // Framing and routing can't be nominated away, and TE is reduced to `trailers` anyway.
+      // Framing can't be nominated away, nor can a request's routing; its TE is reduced to `trailers` anyway.
       case '':
-      case 'te':
-      case 'host':
       case 'content-length':
       case 'transfer-encoding':
         return;
+      case 'te':
+      case 'host':
+        if (this.role === 'request') return;
+        break;
       default:
-        (this.nominated ??= new Set()).add(option);
     }
+    (this.nominated ??= new Set()).add(option);
   }
 }
 
@@ -178,12 +184,13 @@ function hasTrailers(value: string): boolean {
   return value
     .toLowerCase()
     .split(',')
-    .some((coding) => coding.trim() === 'trailers');
+    .some((coding) => trimSpace(coding) === 'trailers');
 }
 
 /**
  * Reads the field lines of `text[at..end)`, each with its CRLF, into `section`. The same bytes stand in `bytes` from
- * `base` on, followed by the blank line.
+ * `base` on, followed by the blank line. `maxFields` counts lines, also those that are dropped here (RFC 6585 section 5
+ * gives 431 for too many).
  */
 export function readFields(
   bytes: Buffer,

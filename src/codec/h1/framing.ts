@@ -1,4 +1,5 @@
 // How the length of a body is known (RFC 9112 section 6), and the strict reading of the two fields that say it.
+import { trimSpace } from './characters.ts';
 import { Fault, malformed } from './fault.ts';
 
 /** The ways a body ends. */
@@ -38,7 +39,7 @@ export function checkTransferEncoding(value: string): Fault | undefined {
   const codings = value
     .toLowerCase()
     .split(',')
-    .map((coding) => coding.replace(/^[ \t]+|[ \t]+$/g, ''));
+    .map((coding) => trimSpace(coding));
   if (codings.length === 1 && codings[0] === 'chunked') return undefined;
   if (!codings.every((coding) => TOKEN.test(coding))) return BAD_CODING;
   if (codings.indexOf('chunked') !== codings.length - 1) return NOT_CHUNKED;

@@ -30,8 +30,10 @@ export function writeRequestHead(sink: ByteSink, head: RequestHead, framing: Fra
       if (id === name.CONTENT_LENGTH) {
         if (hasLength || head.contentLength < 0) continue;
         hasLength = true;
+        out += `${fieldName}: ${head.contentLength}\r\n`; // the number that frames the body, however it was spelled
+        continue;
       } else if (id === name.TE) {
-        if (acceptsTrailers) continue;
+        if (acceptsTrailers || head.protocol !== '') continue; // a tunnel has none
         acceptsTrailers = true;
         out += `${fieldName}: trailers\r\nConnection: te\r\n`;
         continue;
@@ -104,7 +106,8 @@ export function writeResponseHead(
       case name.CONTENT_LENGTH:
         if (hasLength) continue;
         hasLength = true;
-        break;
+        out += `${fieldName}: ${contentLength}\r\n`;
+        continue;
       case name.CONNECTION:
       case name.KEEP_ALIVE:
       case name.PROXY_CONNECTION:
@@ -137,13 +140,21 @@ export function writeChunk(sink: ByteSink, chunk: Uint8Array): void {
 const SIZE_LINES = Array.from({ length: 1024 }, (_, size) => `${size.toString(16)}\r\n`);
 const LAST_CHUNK = '0\r\n\r\n';
 
-/** Ends a chunked body, with trailers where there are some. */
+/**
+ * Ends a chunked body, with trailers where there are some. What no HTTP/1 trailer may be, in name or in value, is left
+ * out: over HTTP/2 some of it passes, and a server that merges trailers into the head would believe it.
+ */
 export function writeLastChunk(sink: ByteSink, trailers: Fields | undefined): void {
   if (!trailers || trailers.length === 0) {
     sink.writeLatin1(LAST_CHUNK);
     return;
   }
   let out = '0\r\n';
-  for (let i = 0; i < trailers.length; i += 2) out += `${trailers[i]!}: ${trailers[i + 1]!}\r\n`;
+  for (let i = 0; i < trailers.length; i += 2) {
+    const fieldName = trailers[i]!;
+    const value = trailers[i + 1]!;
+    if (name.FORBIDDEN_TRAILERS.has(fieldName.toLowerCase())) continue;
+    if (FIELD_NAME.test(fieldName) && !UNWRITABLE_VALUE.test(value)) out += `${fieldName}: ${value}\r\n`;
+  }
   sink.writeLatin1(`${out}\r\n`);
 }

@@ -2,12 +2,14 @@
 // refused here and never repaired: the next hop sees one meaning only.
 import type { WireLimits } from '../limits.ts';
 import type { Fields, HttpVersion, RequestHead } from '../exchange.ts';
-import { CR, HTAB, LF, SP, TARGET_BYTE, TOKEN_BYTE, isAuthority } from './characters.ts';
+import { CR, ESCAPE, HTAB, LF, SLASH, SP, TARGET_BYTE, TOKEN_BYTE } from './characters.ts';
+import { isAuthority } from '../authority.ts';
 import { Fault, malformed } from './fault.ts';
 import { type FieldSection, readFields } from './field-section.ts';
 import { checkTransferEncoding } from './framing.ts';
+import { PATH_FAULTS, normalizePath } from '../path.ts';
 
-const BAD_METHOD = malformed('the method is not a token');
+export const BAD_METHOD = malformed('the method is not a token');
 const BAD_LINE = malformed('the request line is not "METHOD target HTTP/1.1"');
 const FRAGMENT = malformed('the target has a fragment');
 const BAD_TARGET = malformed('a character that no target may hold');
@@ -26,6 +28,7 @@ const NO_CONNECT = new Fault('method_not_allowed', 'CONNECT is not served');
 const NO_TRACE = new Fault('method_not_allowed', 'TRACE is not served');
 const UPGRADE_BODY = malformed('an upgrade with a body');
 const NO_WEBSOCKET_KEY = malformed('an upgrade to websocket without one valid sec-websocket-key');
+const BAD_PATH = PATH_FAULTS.map(malformed);
 const EXPECTATION = new Fault('expectation_failed', 'only the expectation 100-continue is supported');
 
 /** The only upgrade that is served; others, h2c among them, are dropped and the request is an ordinary one. */
@@ -50,7 +53,10 @@ export function readRequestHead(
   if (i === base || bytes[i] !== SP) return bytes[i] === CR ? BAD_LINE : BAD_METHOD;
   const method = text.slice(0, i - base);
   const targetStart = ++i;
-  while (TARGET_BYTE[bytes[i]!] === 1) i++;
+  let mayDiffer = false;
+  for (let mark; (mark = TARGET_BYTE[bytes[i]!]!) > 0; i++) {
+    if (mark > 1 && (mark === ESCAPE || bytes[i - 1] === SLASH)) mayDiffer = true;
+  }
   if (bytes[i] !== SP || i === targetStart) return targetFault(bytes[i]!);
   const target = text.slice(targetStart - base, i - base);
   const versionAt = ++i - base;
@@ -81,6 +87,11 @@ export function readRequestHead(
     }
   }
   if (major !== 1 || minor > 1) return OTHER_VERSION;
+  if (mayDiffer) {
+    const normal = normalizePath(path);
+    if (typeof normal === 'number') return BAD_PATH[normal]!;
+    path = normal;
+  }
   const version: HttpVersion = minor === 1 ? 11 : 10;
 
   const fault = readFields(bytes, base, text, i + 2 - base, end, limits.headFields, section);

@@ -4,11 +4,11 @@
 import type { RequestHead } from '../exchange.ts';
 import type { WireLimits } from '../limits.ts';
 import { type BodyEvents, BodyReader } from './body-reader.ts';
-import { CR, LF } from './characters.ts';
+import { CR, LF, TOKEN_BYTE } from './characters.ts';
 import { Fault, malformed } from './fault.ts';
 import { FieldSection } from './field-section.ts';
 import { CHUNKED, NO_BODY, SIZED } from './framing.ts';
-import { readRequestHead } from './request-head.ts';
+import { BAD_METHOD, readRequestHead } from './request-head.ts';
 import { FAULTY, NEED_MORE, SectionScanner } from './section-scanner.ts';
 
 /** Heads up to here are looked for in place. */
@@ -83,7 +83,7 @@ export class RequestParser {
       const blank = text.indexOf('\r\n\r\n');
       if (blank >= 0) return this.takeHead(bytes, at, text, blank + 2, at + blank + 4, end);
     }
-    scanner ??= this.scanner = new SectionScanner(this.limits.requestHeadBytes, this.limits.requestLineBytes);
+    scanner ??= this.scanner = this.newScanner();
     const after = scanner.scan(bytes, at, end);
     if (after === NEED_MORE) {
       scanner.hold(bytes, at, end);
@@ -113,7 +113,7 @@ export class RequestParser {
     const head = readRequestHead(bytes, base, text, headEnd, this.limits, this.scheme, section);
     if (head instanceof Fault) {
       // A byte that can't be in any head comes first, as it would if the head came in pieces.
-      const check = new SectionScanner(this.limits.requestHeadBytes, this.limits.requestLineBytes);
+      const check = this.newScanner();
       this.fault = check.scan(bytes, base, base + headEnd + 2) === FAULTY ? check.fault : head;
       return after;
     }
@@ -123,9 +123,14 @@ export class RequestParser {
     const hasBody = framing !== NO_BODY;
     this.bodyInHand = framing === SIZED && length <= end - after;
     this.expectsContinue = hasBody && section.expectsContinue && head.version === 11;
-    this.body.begin(framing, length);
+    this.body.begin(framing, length, section.nominated);
     this.events.onRequestHead(head, !hasBody);
     return after;
+  }
+
+  private newScanner(): SectionScanner {
+    const { requestHeadBytes, requestLineBytes } = this.limits;
+    return new SectionScanner(requestHeadBytes, requestLineBytes, TOKEN_BYTE, BAD_METHOD);
   }
 
   private skipEmptyLines(bytes: Buffer, at: number, end: number): number {

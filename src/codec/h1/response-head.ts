@@ -7,7 +7,7 @@ import { type Fault, malformed } from './fault.ts';
 import { type FieldSection, readFields } from './field-section.ts';
 import { checkTransferEncoding } from './framing.ts';
 
-const BAD_LINE = malformed('the status line is not "HTTP/1.1 200 OK"');
+export const BAD_STATUS_LINE = malformed('the status line is not "HTTP/1.1 200 OK"');
 const OTHER_VERSION = malformed('the answer is neither HTTP/1.0 nor HTTP/1.1');
 const BAD_REASON = malformed('a character that no reason phrase may hold');
 const CODING_IN_10 = malformed('transfer-encoding in an HTTP/1.0 answer');
@@ -24,7 +24,7 @@ export function readResponseHead(
 ): ResponseHead | Fault {
   // HTTP/1.1 200 OK
   // 0    5   9
-  if (!text.startsWith('HTTP/') || bytes[base + 6] !== 0x2e || bytes[base + 8] !== SP) return BAD_LINE;
+  if (!text.startsWith('HTTP/') || bytes[base + 6] !== 0x2e || bytes[base + 8] !== SP) return BAD_STATUS_LINE;
   if (bytes[base + 5] !== 0x31) return OTHER_VERSION;
   const minor = bytes[base + 7]! - 0x30;
   if (minor !== 0 && minor !== 1) return OTHER_VERSION;
@@ -32,12 +32,12 @@ export function readResponseHead(
   let i = base + 9;
   for (; i < base + 12; i++) {
     const digit = bytes[i]! - 0x30;
-    if (digit < 0 || digit > 9) return BAD_LINE;
+    if (digit < 0 || digit > 9) return BAD_STATUS_LINE;
     status = status * 10 + digit;
   }
-  if (status < 100) return BAD_LINE;
+  if (status < 100) return BAD_STATUS_LINE;
   if (bytes[i] === SP) while (VALUE_BYTE[bytes[i]!] === 1) i++;
-  else if (bytes[i] !== CR) return BAD_LINE;
+  else if (bytes[i] !== CR) return BAD_STATUS_LINE;
   if (bytes[i] !== CR || bytes[i + 1] !== LF) return BAD_REASON;
 
   section.minorVersion = minor;

@@ -6,11 +6,13 @@ import { Fault, malformed } from './fault.ts';
 import { FieldSection } from './field-section.ts';
 import { CHUNKED, type Framing, NO_BODY, SIZED, UNTIL_CLOSE } from './framing.ts';
 import { CONTENT_LENGTH, identify } from './field-name.ts';
-import { readResponseHead } from './response-head.ts';
+import { BAD_STATUS_LINE, readResponseHead } from './response-head.ts';
 import { FAULTY, NEED_MORE, SectionScanner } from './section-scanner.ts';
 
 const QUICK_BYTES = 2048;
-const SWITCHING = malformed('101 without a request for it');
+/** An answer begins with the H of HTTP. */
+const STARTS = Uint8Array.from({ length: 256 }, (_, byte) => (byte === 0x48 ? 1 : 0));
+const SWITCHING = malformed('101 to something that the request did not ask for');
 const INFORMATIONAL_BODY = malformed('an informational answer that declares a body');
 const TOO_MANY_INFORMATIONAL = malformed('more informational answers than the limit');
 
@@ -91,7 +93,7 @@ export class ResponseParser {
         return at + blank + 4;
       }
     }
-    scanner ??= this.scanner = new SectionScanner(this.limits.responseHeadBytes, Number.MAX_SAFE_INTEGER);
+    scanner ??= this.scanner = this.newScanner();
     const after = scanner.scan(bytes, at, end);
     if (after === NEED_MORE) {
       scanner.hold(bytes, at, end);
@@ -115,18 +117,23 @@ export class ResponseParser {
     return after;
   }
 
+  private newScanner(): SectionScanner {
+    return new SectionScanner(this.limits.responseHeadBytes, Number.MAX_SAFE_INTEGER, STARTS, BAD_STATUS_LINE);
+  }
+
   private takeHead(bytes: Buffer, base: number, text: string, headEnd: number): void {
     const section = this.section;
     section.reset();
     const head = readResponseHead(bytes, base, text, headEnd, this.limits, section);
     if (head instanceof Fault) {
-      const check = new SectionScanner(this.limits.responseHeadBytes, Number.MAX_SAFE_INTEGER);
+      const check = this.newScanner();
       this.fault = check.scan(bytes, base, base + headEnd + 2) === FAULTY ? check.fault : head;
       return;
     }
     const declaresBody = section.transferEncoding !== undefined || section.contentLength > 0;
     if (head.status < 200) {
-      if (head.status === 101 && (this.protocol === '' || !section.upgradesTo(this.protocol))) this.fault = SWITCHING;
+      const switches = this.protocol !== '' && section.minorVersion === 1 && section.upgradesTo(this.protocol);
+      if (head.status === 101 && !switches) this.fault = SWITCHING;
       else if (declaresBody) this.fault = INFORMATIONAL_BODY;
       else if (++this.informational > this.limits.informationalHeads) this.fault = TOO_MANY_INFORMATIONAL;
       if (this.fault) return;
@@ -157,7 +164,7 @@ export class ResponseParser {
     else if (head.contentLength >= 0) framing = head.contentLength > 0 ? SIZED : NO_BODY;
     else framing = UNTIL_CLOSE;
     if (framing === UNTIL_CLOSE) this.keepAlive = false;
-    this.body.begin(framing, head.contentLength);
+    this.body.begin(framing, head.contentLength, section.nominated);
     this.done = framing === NO_BODY;
     this.events.onResponseHead(head, framing === NO_BODY);
   }

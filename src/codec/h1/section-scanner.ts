@@ -25,15 +25,23 @@ export class SectionScanner {
 
   private readonly maxBytes: number;
   private readonly maxFirstLineBytes: number;
+  private readonly starts: Uint8Array | undefined;
+  private readonly badStart: Fault | undefined;
   private total = 0;
   private lineLength = 0;
   private afterCr = false;
   private inFirstLine = true;
 
-  /** `maxFirstLineBytes` counts without CRLF. */
-  constructor(maxBytes: number, maxFirstLineBytes: number) {
+  /**
+   * `maxBytes` counts from the first byte to the blank line's CRLF, `maxFirstLineBytes` without CRLF. `starts`: 1 for each
+   * byte that a section may begin with, `badStart` what it is where it doesn't: garbage without a line end isn't waited
+   * for. Left out: not looked at.
+   */
+  constructor(maxBytes: number, maxFirstLineBytes: number, starts?: Uint8Array, badStart?: Fault) {
     this.maxBytes = maxBytes;
     this.maxFirstLineBytes = maxFirstLineBytes;
+    this.starts = starts;
+    this.badStart = badStart;
   }
 
   /** Whether no byte of a section has come yet. */
@@ -45,6 +53,10 @@ export class SectionScanner {
   scan(bytes: Buffer, start: number, end: number): number {
     let { total, lineLength, afterCr } = this;
     const maxBytes = this.maxBytes;
+    if (total === 0 && start < end && this.badStart && this.starts) {
+      const first = bytes[start]!;
+      if (this.starts[first] === 0 && VALUE_BYTE[first] === 1) return this.fail(this.badStart);
+    }
     for (let i = start; i < end; i++) {
       const byte = bytes[i]!;
       if (++total > maxBytes) return this.fail(TOO_LARGE);

@@ -6,12 +6,13 @@
 // A frame too many of a kind that costs us more than the peer is one of the connection, ENHANCE_YOUR_CALM.
 import type { ByteSink } from '../../base/byte-sink.ts';
 import type { Clock } from '../../base/clock.ts';
+import type { ErrorKind } from '../../base/error.ts';
 import type { TimerWheel } from '../../base/timer-wheel.ts';
 import type { Fields } from '../exchange.ts';
 import type { WireLimits } from '../limits.ts';
 import { ClosedStreams } from './closed-streams.ts';
 import * as code from './error-code.ts';
-import { FloodGuard } from './flood-guard.ts';
+import { FloodGuard, type FloodOwner } from './flood-guard.ts';
 import { MAX_31_BITS } from './frame.ts';
 import { FrameDispatcher } from './frame-dispatcher.ts';
 import { FrameReader } from './frame-reader.ts';
@@ -48,6 +49,8 @@ export interface ConnectionOwner {
     start: number,
     end: number,
   ): void;
+  /** The HEADERS frame that would have opened stream `id` was at fault: the owner is to refuse it. */
+  onMalformedRequest(id: number, detail: string): void;
   /** A stream left the table; its receiver has been told. */
   onStreamClosed(stream: H2Stream): void;
   /** The peer reset a stream, which is out of the table; its receiver hasn't been told yet. */
@@ -56,8 +59,11 @@ export interface ConnectionOwner {
   onPeerSettings(): void;
   onGoaway(lastStreamId: number, errorCode: number, detail: string): void;
   onPingAck(high: number, low: number): void;
-  /** The peer broke the connection's rules. GOAWAY is written; the streams are still in the table. */
-  onConnectionError(errorCode: number, detail: string): void;
+  /**
+   * The peer broke the connection's rules. GOAWAY is written; the streams are still in the table. `kind` names the fault
+   * as a caller's; of an upstream each is a protocol error.
+   */
+  onConnectionError(errorCode: number, detail: string, kind: ErrorKind): void;
 }
 
 /** What both roles are handed. */
@@ -65,10 +71,12 @@ export interface ConnectionContext {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly limits: WireLimits;
+  /** What to say of a server that answers the client preface with an HTTP/1 status line. */
+  readonly http1Detail?: string;
 }
 
 /** One connection. */
-export class H2Connection {
+export class H2Connection implements FloodOwner {
   readonly clock: Clock;
   readonly sink: ConnectionSink;
   readonly limits: WireLimits;
@@ -88,9 +96,13 @@ export class H2Connection {
   lastTaken = MAX_31_BITS;
   /** Nothing is read or written any more. */
   shut = false;
+  /** HEADERS and DATA frames that came. */
+  messageFrames = 0;
 
   private readonly isServer: boolean;
   private readonly owner: ConnectionOwner;
+  /** Decoded header bytes that streams hold beyond what each holds freely. */
+  private headerBytes = 0;
   private readonly dispatcher: FrameDispatcher;
   private readonly reader: FrameReader;
 
@@ -100,12 +112,12 @@ export class H2Connection {
     this.owner = owner;
     this.clock = context.clock;
     this.limits = context.limits;
-    this.guard = new FloodGuard(context.limits, context.clock.nowMs);
+    this.guard = new FloodGuard(context.limits, this.isServer, context.clock, this);
     this.decoder = new HpackDecoder(Math.max(4096, context.limits.hpackTableBytes));
     this.headers = new HeaderWriter(sink, new HpackEncoder(context.limits.hpackTableBytes, httpIndexing));
-    this.scheduler = new SendScheduler(this);
+    this.scheduler = new SendScheduler(this, context.wheel);
     this.flow = new ReceiveFlow(sink, context.limits);
-    this.dispatcher = new FrameDispatcher(this, owner, this.isServer, context.wheel);
+    this.dispatcher = new FrameDispatcher(this, owner, this.isServer, context);
     this.reader = new FrameReader(this.dispatcher);
   }
 
@@ -119,7 +131,7 @@ export class H2Connection {
   /** Reads bytes[start..length). */
   read(bytes: Buffer, start: number, length: number): void {
     this.reader.read(bytes, start, length);
-    // The transport may have taken all at once without ever saying that it drained.
+    // What came may have opened windows, and the transport may have taken all at once without ever saying that it drained.
     if (this.scheduler.waiting && !this.shut) this.scheduler.pump();
   }
 
@@ -132,11 +144,36 @@ export class H2Connection {
     this.guard.streamOpened();
   }
 
+  /** Whether `bytes` of a decoded head would fit a new stream: an ordinary head always does. */
+  hasHeaderRoom(bytes: number): boolean {
+    const { streamHeaderBytes, connectionHeaderBytes } = this.limits;
+    return bytes <= streamHeaderBytes || this.headerBytes + bytes - streamHeaderBytes <= connectionHeaderBytes;
+  }
+
+  /** Counts `bytes` of decoded head or trailers until the stream is gone. False: the connection would hold too many. */
+  takeHeaderBytes(stream: H2Stream, bytes: number): boolean {
+    const free = this.limits.streamHeaderBytes;
+    const held = stream.headerBytes;
+    const total = held + bytes;
+    if (total > free) {
+      const more = held > free ? bytes : total - free;
+      if (this.headerBytes + more > this.limits.connectionHeaderBytes) return false;
+      this.headerBytes += more;
+    }
+    stream.headerBytes = total;
+    return true;
+  }
+
+  /** Whether so many header bytes are held that further streams should rather go elsewhere. */
+  get headersAreMany(): boolean {
+    return this.headerBytes > this.limits.connectionHeaderBytes / 2;
+  }
+
   /** Gives a stream up: RST_STREAM now, nothing is called back but onStreamClosed. */
   resetStream(stream: H2Stream, errorCode: number): void {
     if (stream.closed) return;
     this.remove(stream);
-    this.gone.addReset(stream.id);
+    this.rememberReset(stream);
     if (!this.shut) writeReset(this.sink, stream.id, errorCode);
     this.owner.onStreamClosed(stream);
   }
@@ -144,9 +181,14 @@ export class H2Connection {
   /** Refuses a stream that never entered the table. `fault`: the peer's, so it counts. False: the connection is shut. */
   refuseStream(id: number, errorCode: number): boolean {
     if (!this.takeReset()) return false;
-    this.gone.addReset(id);
+    this.ignore(id);
     writeReset(this.sink, id, errorCode);
     return true;
+  }
+
+  /** What comes on this stream, which never entered the table, is to be ignored. */
+  ignore(id: number): void {
+    this.gone.addReset(id, this.flow.streamWindow);
   }
 
   /** RST_STREAM came. */
@@ -161,25 +203,25 @@ export class H2Connection {
   /** Takes a stream out of the table without a word to the peer, which said that it won't process it. */
   discard(stream: H2Stream): void {
     this.remove(stream);
-    this.gone.addReset(stream.id);
+    this.rememberReset(stream);
   }
 
   /** The peer broke a rule of `stream`, which costs the stream. */
   streamError(stream: H2Stream, errorCode: number, detail: string): void {
     if (stream.closed || (this.isServer && !this.takeReset())) return;
     this.remove(stream);
-    this.gone.addReset(stream.id);
+    this.rememberReset(stream);
     writeReset(this.sink, stream.id, errorCode);
     stream.failed(errorCode, detail);
     this.owner.onStreamClosed(stream);
   }
 
   /** The peer broke a rule of the connection, which costs the connection. */
-  connectionError(errorCode: number, detail: string): void {
+  connectionError(errorCode: number, detail: string, kind: ErrorKind = 'bad_request'): void {
     if (this.shut) return;
     this.goaway(errorCode, detail);
     this.stop();
-    this.owner.onConnectionError(errorCode, detail);
+    this.owner.onConnectionError(errorCode, detail, kind);
     this.sink.endLingering();
   }
 
@@ -191,9 +233,11 @@ export class H2Connection {
 
   /** Takes a token for a reset that is the peer's doing. False: there was none, and the connection is shut. */
   takeReset(): boolean {
-    if (this.guard.takeReset(this.clock.nowMs)) return true;
-    this.connectionError(code.ENHANCE_YOUR_CALM, 'too many resets');
-    return false;
+    return this.guard.takeReset();
+  }
+
+  onFlood(detail: string, kind: ErrorKind): void {
+    this.connectionError(code.ENHANCE_YOUR_CALM, detail, kind);
   }
 
   /** Our END_STREAM stands in the transport. */
@@ -203,8 +247,8 @@ export class H2Connection {
     else stream.endedFirst();
   }
 
-  writeTrailers(stream: H2Stream, fields: Fields): void {
-    this.headers.writeTrailers(stream.id, fields, this.peer.frameBytes);
+  writeTrailers(stream: H2Stream, fields: Fields, neverIndexed: readonly string[] | undefined): void {
+    this.headers.writeTrailers(stream.id, fields, neverIndexed, this.peer.frameBytes);
     this.localEnd(stream);
   }
 
@@ -227,6 +271,7 @@ export class H2Connection {
     this.shut = true;
     this.reader.stop();
     this.dispatcher.stop();
+    this.scheduler.stop();
   }
 
   /** Empties the table: each stream hears that the connection is gone. */
@@ -248,7 +293,16 @@ export class H2Connection {
   private remove(stream: H2Stream): void {
     stream.closed = true;
     stream.queue = undefined;
-    this.flow.forget(stream);
+    const free = this.limits.streamHeaderBytes;
+    if (stream.headerBytes > free) this.headerBytes -= stream.headerBytes - free;
     this.streams.delete(stream.id);
+    // The connection's window may have been held back for what this stream held.
+    if (stream.paused && this.flow.forget(stream) && !this.shut) this.flow.settleConnection();
+  }
+
+  /** A peer that has ended its side has nothing more to send, so what still comes is not late but wrong. */
+  private rememberReset(stream: H2Stream): void {
+    if (stream.remoteEnded) this.gone.add(stream.id);
+    else this.gone.addReset(stream.id, stream.receiveWindow);
   }
 }

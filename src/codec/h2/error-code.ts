@@ -80,7 +80,7 @@ export const RESET_CODES: Readonly<Record<ErrorKind, number>> = {
   upstream_reset: INTERNAL_ERROR,
   upstream_refused: REFUSED_STREAM,
   upstream_protocol_error: INTERNAL_ERROR,
-  upstream_headers_too_large: INTERNAL_ERROR,
+  upstream_headers_too_large: ENHANCE_YOUR_CALM,
   upstream_truncated: INTERNAL_ERROR,
   idle_timeout: CANCEL,
   deadline_exceeded: CANCEL,

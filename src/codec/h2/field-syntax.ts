@@ -78,20 +78,6 @@ export function isPath(path: string): boolean {
   return true;
 }
 
-/** Whether `authority` is a host and an optional port, without user information. */
-export function isAuthority(authority: string): boolean {
-  for (let i = 0; i < authority.length; i++) {
-    const code = authority.charCodeAt(i);
-    // space and controls, DEL and beyond, " # / < > ? @ \ ^ ` { | }
-    if (code <= 0x22 && code !== 0x21) return false;
-    if (code >= 0x7b && code !== 0x7e) return false;
-    if (code === 0x23 || code === 0x2f || code === 0x3c || code === 0x3e || code === 0x3f || code === 0x40)
-      return false;
-    if (code === 0x5c || code === 0x5e || code === 0x60) return false;
-  }
-  return authority.length > 0;
-}
-
 /** Value of a content-length; -1 unless it is one plain number below 2^53. */
 export function parseContentLength(value: string): number {
   const length = value.length;

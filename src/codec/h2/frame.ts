@@ -9,6 +9,8 @@ export const PING = 0x6;
 export const GOAWAY = 0x7;
 export const WINDOW_UPDATE = 0x8;
 export const CONTINUATION = 0x9;
+/** RFC 9218 section 7.1; read only to be counted. */
+export const PRIORITY_UPDATE = 0x10;
 
 /** Flags. */
 export const END_STREAM = 0x1;

@@ -19,24 +19,27 @@ export class HeaderWriter {
   writeRequest(streamId: number, head: RequestHead, endStream: boolean, maxFrame: number): void {
     const { method, scheme, authority, path, fields } = head;
     this.begin(PSEUDO_BYTES + method.length + scheme.length + authority.length + path.length + 48, fields);
-    this.encoder.field(':method', method, false);
-    this.encoder.field(':scheme', scheme, false);
-    if (authority !== '') this.encoder.field(':authority', authority, false);
-    this.encoder.field(':path', path, false);
-    this.fields(fields, head.neverIndexed);
+    const secrets = head.neverIndexed;
+    this.encoder.field(':method', method, isSecret(secrets, ':method'));
+    this.encoder.field(':scheme', scheme, isSecret(secrets, ':scheme'));
+    if (authority !== '') {
+      this.encoder.field(':authority', authority, isSecret(secrets, ':authority') || isSecret(secrets, 'host'));
+    }
+    this.encoder.field(':path', path, isSecret(secrets, ':path'));
+    this.fields(fields, secrets);
     this.end(streamId, endStream, maxFrame);
   }
 
   writeResponse(streamId: number, head: ResponseHead, endStream: boolean, maxFrame: number): void {
     this.begin(PSEUDO_BYTES, head.fields);
-    this.encoder.field(':status', statusText(head.status), false);
+    this.encoder.field(':status', statusText(head.status), isSecret(head.neverIndexed, ':status'));
     this.fields(head.fields, head.neverIndexed);
     this.end(streamId, endStream, maxFrame);
   }
 
-  writeTrailers(streamId: number, fields: Fields, maxFrame: number): void {
+  writeTrailers(streamId: number, fields: Fields, neverIndexed: readonly string[] | undefined, maxFrame: number): void {
     this.begin(0, fields);
-    this.fields(fields, undefined);
+    this.fields(fields, neverIndexed);
     this.end(streamId, true, maxFrame);
   }
 
@@ -51,8 +54,7 @@ export class HeaderWriter {
     const encoder = this.encoder;
     for (let i = 0; i < fields.length; i += 2) {
       const name = fields[i]!;
-      const secret = neverIndexed !== undefined && neverIndexed.includes(name.toLowerCase());
-      encoder.field(name, fields[i + 1]!, secret);
+      encoder.field(name, fields[i + 1]!, neverIndexed !== undefined && isSecret(neverIndexed, name.toLowerCase()));
     }
   }
 
@@ -75,6 +77,10 @@ export class HeaderWriter {
       block.copy(sink.buffer, target, at, at + part);
     }
   }
+}
+
+function isSecret(neverIndexed: readonly string[] | undefined, name: string): boolean {
+  return neverIndexed !== undefined && neverIndexed.includes(name);
 }
 
 const STATUS_TEXTS: string[] = [];

@@ -74,11 +74,12 @@ export class ReceiveFlow {
     this.settleConnection();
   }
 
-  /** The stream is gone. */
-  forget(stream: H2Stream): void {
-    if (!stream.paused) return;
+  /** The stream is gone. True: bytes were held for it that no longer are. */
+  forget(stream: H2Stream): boolean {
+    if (!stream.paused) return false;
     stream.paused = false;
     this.held -= stream.owed;
+    return stream.owed > 0;
   }
 
   private giveBack(stream: H2Stream): void {

@@ -1,4 +1,8 @@
 import type { Fields, RequestHead } from '../exchange.ts';
+import { findField } from '../fields.ts';
+import { isGrpcContentType } from '../grpc/status.ts';
+import { isAuthority } from '../authority.ts';
+import { normalizePath, PATH_FAULTS } from '../path.ts';
 import {
   classifyName,
   CONNECTION_SPECIFIC,
@@ -6,7 +10,6 @@ import {
   COOKIE,
   GRPC_TIMEOUT,
   HOST,
-  isAuthority,
   isFieldValue,
   isPath,
   isToken,
@@ -27,6 +30,10 @@ export interface ReceivedRequest {
   readonly isConnect: boolean;
   /** Value of grpc-timeout; undefined where there is none. */
   readonly grpcTimeout: string | undefined;
+  /** A call of gRPC whose `:path` doesn't start with a slash, which names no method: UNIMPLEMENTED. */
+  readonly namesNoMethod: boolean;
+  /** What it costs who keeps it; see DecodedFields. */
+  readonly heldBytes: number;
 }
 
 /** A copy that the callee of an exchange may change. */
@@ -63,6 +70,7 @@ export function readRequestHead(decoded: DecodedFields, scheme: 'http' | 'https'
   let contentLength = -1;
   let grpcTimeout: string | undefined;
   let regular = false;
+  let namesNoMethod = false;
   for (let i = 0; i < decoded.length; i += 2) {
     const name = items[i]!;
     const value = items[i + 1]!;
@@ -113,7 +121,8 @@ export function readRequestHead(decoded: DecodedFields, scheme: 'http' | 'https'
         if (contentLength >= 0) return 'two content-length';
         contentLength = parseContentLength(value);
         if (contentLength < 0) return 'a malformed content-length';
-        break;
+        fields.push(name, String(contentLength)); // in one form: 03 might be read as octal by others
+        continue;
       case HOST:
         if (host !== undefined) return 'two host';
         host = value;
@@ -138,7 +147,18 @@ export function readRequestHead(decoded: DecodedFields, scheme: 'http' | 'https'
   } else {
     if (protocol !== undefined && !isConnect) return ':protocol without CONNECT';
     if (claimedScheme !== 'http' && claimedScheme !== 'https') return 'no valid :scheme';
-    if (path === undefined || (!isPath(path) && !(path === '*' && method === 'OPTIONS'))) return 'no valid :path';
+    if (path === undefined) return 'no valid :path';
+    if (!isPath(path) && !(path === '*' && method === 'OPTIONS')) {
+      const isRooted = path === '' || path.charCodeAt(0) === 0x2f;
+      if (isRooted || !isFieldValue(path) || !isGrpcContentType(findField(fields, 'content-type') ?? '')) {
+        return 'no valid :path';
+      }
+      namesNoMethod = true;
+    } else {
+      const normal = normalizePath(path);
+      if (typeof normal === 'number') return PATH_FAULTS[normal];
+      path = normal;
+    }
   }
   if (authority !== undefined && host !== undefined && authority.toLowerCase() !== host.toLowerCase()) {
     return ':authority and host differ';
@@ -160,5 +180,7 @@ export function readRequestHead(decoded: DecodedFields, scheme: 'http' | 'https'
     fieldCount: fields.length / 2 + Math.max(0, cookies - 1) + (host === undefined ? 0 : 1),
     isConnect,
     grpcTimeout,
+    namesNoMethod,
+    heldBytes: decoded.heldBytes,
   };
 }

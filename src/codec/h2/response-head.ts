@@ -48,6 +48,8 @@ export function readResponseHead(decoded: DecodedFields): ResponseHead | string 
       if (contentLength >= 0) return 'two content-length';
       contentLength = parseContentLength(value);
       if (contentLength < 0) return 'a malformed content-length';
+      fields.push(name, String(contentLength)); // in one form: 03 might be read as octal by others
+      continue;
     }
     fields.push(name, value);
   }

@@ -1,5 +1,6 @@
-/** Blocks are at least this large, so that many small chunks share one. */
-const BLOCK_BYTES = 4096;
+/** Small chunks share a block, the larger the more bytes wait already: one byte must not hold a block of thousands. */
+const FIRST_BLOCK_BYTES = 128;
+const MAX_BLOCK_BYTES = 4096;
 
 /** Body bytes that wait for window or room, copied, in order. */
 export class SendQueue {
@@ -23,7 +24,7 @@ export class SendQueue {
     }
     const rest = chunk.length - at;
     if (rest === 0) return;
-    const block = Buffer.allocUnsafeSlow(Math.max(rest, BLOCK_BYTES));
+    const block = Buffer.allocUnsafeSlow(Math.max(rest, Math.min(MAX_BLOCK_BYTES, this.bytes), FIRST_BLOCK_BYTES));
     block.set(at === 0 ? chunk : chunk.subarray(at), 0);
     this.blocks.push(block);
     this.writeAt = rest;

@@ -2,6 +2,11 @@
 // transport have room. What has none is copied into the stream's queue; queues that only wait for the connection or the
 // transport stand in a ring and send one frame each in turn, so a large answer doesn't hold up small ones. A queue
 // that waits for its own window is outside the ring until its WINDOW_UPDATE comes.
+//
+// A window with little room left isn't used up to the last byte while more is on its way: a peer that gives back each
+// frame's bytes at once would be sent ever smaller frames (the silly window of RFC 9293 section 3.8.6.2.1). A peer that
+// waits for that last byte gets it a little later.
+import { Timer, type TimerOwner, type TimerWheel } from '../../base/timer-wheel.ts';
 import { HIGH_WATER_BYTES, LOW_WATER_BYTES, type Fields } from '../exchange.ts';
 import { DATA, DEFAULT_WINDOW_BYTES, END_STREAM } from './frame.ts';
 import { beginFrame } from './frame-writer.ts';
@@ -11,16 +16,24 @@ import type { H2Stream } from './stream.ts';
 
 const MAX_DATA_BYTES = 16_384; // even where the peer takes larger frames: other streams get their turn
 
+/** A frame isn't cut shorter than this by a window that could stand more, until NUDGE_MS have passed. */
+const SHORT_BYTES = 1024;
+const NUDGE_MS = 20;
+
 /** The sending side of one connection. */
-export class SendScheduler {
+export class SendScheduler implements TimerOwner {
   /** The connection's window; only DATA counts. */
   window = DEFAULT_WINDOW_BYTES;
   private readonly connection: H2Connection;
   private first: H2Stream | undefined = undefined;
   private last: H2Stream | undefined = undefined;
+  private readonly wheel: TimerWheel;
+  private nudgeTimer: Timer | undefined = undefined;
+  private nudged = false;
 
-  constructor(connection: H2Connection) {
+  constructor(connection: H2Connection, wheel: TimerWheel) {
     this.connection = connection;
+    this.wheel = wheel;
   }
 
   /** Whether some stream waits for the connection's window or the transport. */
@@ -53,10 +66,11 @@ export class SendScheduler {
   }
 
   /** Trailers go out behind the bytes that wait. */
-  sendTrailers(stream: H2Stream, fields: Fields): void {
+  sendTrailers(stream: H2Stream, fields: Fields, neverIndexed: readonly string[] | undefined): void {
     if (stream.closed || stream.localEnded || stream.endQueued) return;
-    if (stream.bufferedBytes === 0) return this.connection.writeTrailers(stream, fields);
+    if (stream.bufferedBytes === 0) return this.connection.writeTrailers(stream, fields, neverIndexed);
     stream.trailersQueued = fields;
+    stream.trailersNeverIndexed = neverIndexed;
     stream.endQueued = true;
   }
 
@@ -74,10 +88,30 @@ export class SendScheduler {
         this.leave(stream);
         continue;
       }
-      if (this.window <= 0 || !this.hasRoom()) return;
+      const room = Math.min(stream.sendWindow, this.window);
+      if (room <= 0) return;
+      if (room < SHORT_BYTES && room < stream.bufferedBytes && this.isShort(room)) {
+        this.nudgeLater();
+        if (room === this.window) return;
+        this.leave(stream);
+        continue;
+      }
+      if (!this.hasRoom()) return;
       this.leave(stream);
       this.sendQueued(stream, stream.queue!);
     }
+  }
+
+  /** The connection is over. */
+  stop(): void {
+    if (this.nudgeTimer) this.wheel.stop(this.nudgeTimer);
+  }
+
+  onTimer(): void {
+    for (const stream of this.connection.streams.values()) this.opened(stream);
+    this.nudged = true;
+    this.pump();
+    this.nudged = false;
   }
 
   private sendQueued(stream: H2Stream, queue: SendQueue): void {
@@ -91,7 +125,7 @@ export class SendScheduler {
     stream.movedMs = empties ? -1 : this.connection.clock.nowMs;
     if (ends) return this.connection.localEnd(stream);
     if (empties && stream.trailersQueued !== undefined) {
-      this.connection.writeTrailers(stream, stream.trailersQueued);
+      this.connection.writeTrailers(stream, stream.trailersQueued, stream.trailersNeverIndexed);
       return;
     }
     if (!empties) this.enter(stream);
@@ -108,7 +142,12 @@ export class SendScheduler {
     let done = 0;
     while (done < length) {
       const room = Math.min(stream.sendWindow, this.window);
-      if (room <= 0 || !this.hasRoom()) return done;
+      if (room <= 0) return done;
+      if (room < SHORT_BYTES && room < length - done && this.isShort(room)) {
+        this.nudgeLater();
+        return done;
+      }
+      if (!this.hasRoom()) return done;
       const part = Math.min(length - done, room, MAX_DATA_BYTES);
       const ends = endStream && done + part === length;
       const at = beginFrame(sink, part, DATA, ends ? END_STREAM : 0, stream.id);
@@ -137,6 +176,17 @@ export class SendScheduler {
     if (sink.pendingBytes < HIGH_WATER_BYTES) return true;
     sink.flush();
     return sink.pendingBytes < HIGH_WATER_BYTES;
+  }
+
+  /** Whether a frame of `room` bytes would be cut too short: windows were, or may be, twice as large. */
+  private isShort(room: number): boolean {
+    if (this.nudged) return false;
+    return room === this.window || room < this.connection.peer.initialWindowBytes >> 1;
+  }
+
+  private nudgeLater(): void {
+    this.nudgeTimer ??= new Timer(this, 0);
+    if (!this.nudgeTimer.running) this.wheel.start(this.nudgeTimer, NUDGE_MS);
   }
 
   private enter(stream: H2Stream): void {

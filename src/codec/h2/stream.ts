@@ -36,13 +36,18 @@ export abstract class H2Stream implements BodySender {
   owed = 0;
   /** The receiver takes no more for now. */
   paused = false;
+  /** Decoded header bytes that it holds; connection.ts counts them. */
+  headerBytes = 0;
+  /** DATA frames without a byte in a row. */
+  emptyRun = 0;
   /** Body bytes that content-length still promises; -1 where it promises nothing. */
   bodyLeft = -1;
 
-  /** Bytes that wait to be sent; see send-scheduler.ts, which owns these seven. */
+  /** Bytes that wait to be sent; see send-scheduler.ts, which owns these eight. */
   queue: SendQueue | undefined = undefined;
   endQueued = false;
   trailersQueued: Fields | undefined = undefined;
+  trailersNeverIndexed: readonly string[] | undefined = undefined;
   nextReady: H2Stream | undefined = undefined;
   ready = false;
   highReached = false;
@@ -66,8 +71,8 @@ export abstract class H2Stream implements BodySender {
     this.connection.scheduler.send(this, chunk, endStream);
   }
 
-  sendTrailers(fields: Fields): void {
-    this.connection.scheduler.sendTrailers(this, fields);
+  sendTrailers(fields: Fields, neverIndexed?: readonly string[]): void {
+    this.connection.scheduler.sendTrailers(this, fields, neverIndexed);
   }
 
   /** Body bytes came. */

@@ -26,7 +26,7 @@ for (const line of [
   'HELLO THERE YOU ALL\r\n',
   'HELLO THERE YOU\n',
   '\x00\x01\x02',
-  `${'A'.repeat(64)}`,
+  'A'.repeat(64),
 ]) {
   test(`HTTP/1 is to judge ${JSON.stringify(line)}`, () => assert.equal(judge(line), 'http1'));
 }

@@ -2,14 +2,17 @@
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
+import type { ErrorKind } from '../../../src/base/error.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { TimerWheel } from '../../../src/base/timer-wheel.ts';
 import type { ResponseSender } from '../../../src/codec/exchange.ts';
 import { DEFAULT_LIMITS } from '../../../src/codec/limits.ts';
+import type { TlsAcceptor } from '../../../src/net/tls.ts';
+import { ConnectionQuota } from '../../../src/downstream/connection-quota.ts';
 import { Listener } from '../../../src/downstream/listener.ts';
 import { CounterCell, Counters } from '../../../src/telemetry/counters.ts';
-import { headers, PREFACE, request, settings } from '../../support/h2-peer.ts';
+import { frame, headers, PREFACE, request, settings, TYPE } from '../../support/h2-peer.ts';
 
 const closers: (() => void)[] = [];
 after(() => {
@@ -19,21 +22,30 @@ after(() => {
 interface Fixture {
   readonly listener: Listener;
   readonly counters: Counters;
+  readonly refused: [ErrorKind, string, string][];
   /** Requests that wait for their answer. */
   readonly senders: ResponseSender[];
   /** Opens a connection, sends `bytes` and waits for the request or, where none comes, for the accept. */
   connect(bytes?: string | Uint8Array): Promise<Socket>;
 }
 
-async function fixture(): Promise<Fixture> {
+interface Options {
+  readonly quota?: ConnectionQuota;
+  readonly protocols?: 'auto' | 'http1' | 'http2';
+  readonly acceptor?: TlsAcceptor;
+}
+
+async function fixture(options: Options = {}): Promise<Fixture> {
+  const { quota = new ConnectionQuota(1000, 0.5), protocols = 'auto', acceptor } = options;
   const clock = systemClock();
   const counters = new Counters();
+  const refused: Fixture['refused'] = [];
   const senders: ResponseSender[] = [];
   let arrived: () => void = () => undefined;
   const listener = await Listener.bind(
     '127.0.0.1',
     0,
-    'auto',
+    protocols,
     (_head, _endStream, sender) => {
       senders.push(sender);
       arrived();
@@ -45,13 +57,16 @@ async function fixture(): Promise<Fixture> {
       logger: silentLogger,
       limits: DEFAULT_LIMITS,
       counters,
-      onRefused: ignore,
+      quota,
+      onRefused: (...what) => refused.push(what),
     },
+    acceptor,
   );
   closers.push(() => listener.destroy());
   return {
     listener,
     counters,
+    refused,
     senders,
     async connect(bytes = '') {
       const before = listener.connectionCount;
@@ -150,11 +165,121 @@ describe('Listener', () => {
       logger: silentLogger,
       limits: DEFAULT_LIMITS,
       counters: new Counters(),
+      quota: new ConnectionQuota(1000, 0.5),
       onRefused: ignore,
     };
     await assert.rejects(
       Listener.bind('127.0.0.1', listener.port, 'auto', () => assert.fail('no request'), context),
       { code: 'EADDRINUSE' },
     );
+  });
+});
+
+/** What comes on a connection that is expected to end, and how it ends. */
+async function ending(port: number, bytes: string | Uint8Array): Promise<{ text: string; error: string | undefined }> {
+  const socket = connect({ host: '127.0.0.1', port });
+  closers.push(() => socket.destroy());
+  let error: string | undefined;
+  socket.on('error', (cause: NodeJS.ErrnoException) => (error = cause.code));
+  if (bytes.length > 0) socket.write(bytes);
+  const text = await textOf(socket);
+  return { text, error };
+}
+
+describe('the quota of connections', () => {
+  /** Three places, and one to be told in. */
+  const three = (): ConnectionQuota => new ConnectionQuota(10, 0.3);
+
+  it('holds over all listeners; one more is told why in HTTP/1, and the rest go on', async () => {
+    const quota = three();
+    const [a, b] = [await fixture({ quota }), await fixture({ quota })];
+    const first = await a.connect(GET);
+    const second = await b.connect(GET2);
+    await b.connect();
+    assert.equal(quota.open, 3);
+    const { text, error } = await ending(b.listener.port, GET);
+    assert.match(text, /^HTTP\/1\.1 503 Service Unavailable\r\n[^]*connection: close\r\n/);
+    assert.match(text, /\r\nx-outrigger-reason: too_many_connections\r\n\r\nthis sidecar has too many connections\n$/);
+    assert.equal(error, undefined);
+    assert.deepEqual(b.refused, [
+      ['too_many_connections', '3 connections are open, 30 % of the 10 files that this process may open', '127.0.0.1'],
+    ]);
+    assert.equal(b.counters.total(CounterCell.ConnectionsRefused), 1);
+    assert.equal(b.counters.total(CounterCell.Http1Opened), 0);
+    assert.equal(quota.open, 3);
+    // Who is in is served, and a place that is given back is taken again.
+    answer(a.senders[0]);
+    answer(b.senders[0]);
+    await Promise.all([first, second].map((socket) => new Promise((resolve) => socket.once('data', resolve))));
+    first.resetAndDestroy();
+    while (quota.open === 3) await turn();
+    await b.connect(GET);
+    assert.equal(quota.open, 3);
+    a.listener.destroy();
+    b.listener.destroy();
+    while (quota.open > 0 || quota.turningAway > 0) await turn();
+  });
+
+  it('a caller that speaks HTTP/2 gets GOAWAY', async () => {
+    const quota = new ConnectionQuota(1, 0.45);
+    assert.equal(quota.limit, 1);
+    for (const protocols of ['auto', 'http2'] as const) {
+      const { listener, connect: open } = await fixture({ quota, protocols });
+      await open();
+      const { text } = await ending(listener.port, GET2);
+      const detail = Buffer.from('too_many_connections: this sidecar has too many connections');
+      const goodbye = frame(TYPE.GOAWAY, 0, 0, Buffer.concat([Buffer.from([0, 0, 0, 0, 0, 0, 0, 0xb]), detail]));
+      assert.equal(text, Buffer.concat([settings(), goodbye]).toString('latin1'));
+      listener.destroy();
+      while (quota.open > 0) await turn();
+    }
+  });
+
+  it('a caller that says nothing is told too, in HTTP/1', async () => {
+    const { listener, connect: open } = await fixture({ quota: new ConnectionQuota(1, 0.45) });
+    await open();
+    assert.match((await ending(listener.port, '')).text, /^HTTP\/1\.1 503 /);
+  });
+
+  it('few are told at once: the rest are reset, and counted all the same', async () => {
+    const quota = three();
+    const { listener, counters, refused, connect: open } = await fixture({ quota });
+    for (let i = 0; i < 3; i++) await open();
+    const silent = ending(listener.port, ''); // waits to be told
+    while (quota.turningAway === 0) await turn();
+    assert.deepEqual(await ending(listener.port, GET), { text: '', error: 'ECONNRESET' });
+    assert.match((await silent).text, /^HTTP\/1\.1 503 /);
+    while (quota.turningAway > 0) await turn();
+    assert.match((await ending(listener.port, GET)).text, /^HTTP\/1\.1 503 /);
+    assert.equal(counters.total(CounterCell.ConnectionsRefused), 3);
+    assert.equal(refused.length, 3);
+  });
+
+  it('a port that speaks TLS resets before the handshake', async () => {
+    let asked = 0;
+    const acceptor = {
+      get context() {
+        asked++;
+        return undefined;
+      },
+      error: 'no certificate',
+    } as unknown as TlsAcceptor;
+    const { listener, refused, connect: open } = await fixture({ quota: new ConnectionQuota(1, 0.45), acceptor });
+    await open();
+    const hello = Buffer.from([0x16, 3, 1, 0, 5]);
+    assert.deepEqual(await ending(listener.port, hello), { text: '', error: 'ECONNRESET' });
+    assert.equal(asked, 0);
+    assert.equal(refused[0]?.[0], 'too_many_connections');
+  });
+
+  it('destroy closes those that are being told', async () => {
+    const quota = new ConnectionQuota(1, 0.45);
+    const { listener, connect: open } = await fixture({ quota });
+    await open();
+    const end = ending(listener.port, '');
+    while (quota.turningAway === 0) await turn();
+    listener.destroy();
+    assert.equal((await end).text, '');
+    assert.deepEqual([quota.open, quota.turningAway], [0, 0]);
   });
 });

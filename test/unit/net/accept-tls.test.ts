@@ -395,7 +395,7 @@ describe('the transport', () => {
     const plain = await dial(fixture.port);
     plain.on('error', () => undefined);
     plain.resume().write('GET / HTTP/1.1\r\n\r\n');
-    await new Promise((resolve) => plain.once('close', resolve));
+    await new Promise((resolve) => plain.once('end', resolve));
   });
 
   it('closes over bytes that are no records', async () => {

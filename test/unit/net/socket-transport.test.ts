@@ -5,7 +5,7 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { silentLogger } from '../../../src/base/log.ts';
 import { seededRng } from '../../../src/base/rng.ts';
-import { listen } from '../../../src/net/listen.ts';
+import { listen, type AcceptHandler, type ListenOwner } from '../../../src/net/listen.ts';
 import { HIGH_PENDING_BYTES, type Transport, type TransportHandler } from '../../../src/net/transport.ts';
 import { SocketTransport } from '../../../src/net/socket-transport.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -46,6 +46,11 @@ class Ear implements TransportHandler {
     this.error = error;
     this.tellClosed();
   }
+}
+
+/** Takes every connection. */
+function serve(accept: () => AcceptHandler): ListenOwner {
+  return { accept, refuse: () => undefined };
 }
 
 interface Pair {
@@ -159,7 +164,15 @@ describe('SocketTransport', () => {
         this.transport = transport;
       }
     }
-    const bound = await listen('127.0.0.1', 0, () => new Pump(), { clock: new FakeClock(), logger: silentLogger });
+    const bound = await listen(
+      '127.0.0.1',
+      0,
+      serve(() => new Pump()),
+      {
+        clock: new FakeClock(),
+        logger: silentLogger,
+      },
+    );
     closers.push(() => bound.close());
     const hashes = await Promise.all(
       [0, 1, 2, 3].map(async (pause) => {
@@ -396,7 +409,7 @@ describe('SocketTransport', () => {
     });
     const handler = (): Ear & { attach(transport: Transport): void } =>
       Object.assign(new Ear(), { attach: (transport: Transport) => accepted(transport.remoteAddress) });
-    const bound = await listen('::', 0, handler, { clock: new FakeClock(), logger: silentLogger }).catch(
+    const bound = await listen('::', 0, serve(handler), { clock: new FakeClock(), logger: silentLogger }).catch(
       () => undefined,
     );
     if (!bound) return t.skip('no IPv6 here');

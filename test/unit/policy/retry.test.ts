@@ -66,15 +66,21 @@ test('after the request was written only idempotent methods are tried again', ()
   }
 });
 
-test('a refused stream is tried again with any method', () => {
-  assert.equal(decide('upstream_refused', { ...SENT, refusedByPeer: true }, POST), 'retry refused_by_peer');
-  assert.equal(decide('upstream_reset', { ...SENT, refusedByPeer: true }, POST), 'retry refused_by_peer');
-  assert.equal(decide('upstream_refused', SENT, POST), 'retry refused_by_peer');
+test('a refused stream is replayed once, then tried again with any method', () => {
+  const refused = { ...SENT, refusedByPeer: true };
+  const last: RetryFacts = { ...POST, attempts: 3, endpointLeft: false };
+  assert.equal(decide('upstream_refused', refused, last, emptyBudget()), 'replay refused_by_peer');
+  assert.equal(decide('upstream_refused', { ...refused, answered: true }, POST), 'final answered');
+  assert.equal(decide('upstream_refused', refused, { ...POST, bodyKept: false }), 'final body_not_kept');
+  const again: RetryFacts = { ...POST, replays: 1 };
+  assert.equal(decide('upstream_refused', refused, again), 'retry refused_by_peer');
+  assert.equal(decide('upstream_reset', refused, again), 'retry refused_by_peer');
+  assert.equal(decide('upstream_refused', SENT, again), 'retry refused_by_peer');
 });
 
 test('where nothing was written any method is tried again, free of the budget', () => {
   for (const ending of [...LOST, ...TIMEOUT]) {
-    assert.equal(decide(ending, NOTHING_SENT, POST, emptyBudget()), 'retry not_sent');
+    assert.equal(decide(ending, NOTHING_SENT, { ...POST, replays: 1 }, emptyBudget()), 'retry not_sent');
   }
 });
 
@@ -123,7 +129,7 @@ test('the budget is spent by retries of written requests, and by nothing else', 
   const budget = new RetryBudget();
   assert.equal(decide('upstream_reset', SENT, GET, emptyBudget()), 'final budget_exhausted');
   assert.equal(
-    decide('upstream_refused', { ...SENT, refusedByPeer: true }, POST, emptyBudget()),
+    decide('upstream_refused', { ...SENT, refusedByPeer: true }, { ...POST, replays: 1 }, emptyBudget()),
     'final budget_exhausted',
   );
   decide('connect_failure', NOTHING_SENT, GET, budget);
@@ -160,7 +166,7 @@ test('any facts: no request is written twice unless that is safe, and the same f
       assert.ok(!request.headPassedOn && !how.answered && request.bodyKept);
       const refused = how.refusedByPeer || ending === 'upstream_refused';
       assert.ok(request.idempotent || how.sent === 'nothing' || refused || CONNECT.includes(ending));
-      if (decision.startsWith('replay')) assert.ok(how.sent === 'nothing' && how.reusedConnection);
+      if (decision.startsWith('replay')) assert.ok(refused || (how.sent === 'nothing' && how.reusedConnection));
       else assert.ok(request.attempts < request.maxAttempts && request.endpointLeft);
     }),
     { seed: 31, numRuns: 2_000 },

@@ -57,6 +57,8 @@ test('cells, ports, endpoints and the process come out under bounded names', asy
   assert.match(exposition.contentType, /^text\/plain/);
   assert.equal(series.get('outrigger_downstream_connections_total{version="1"}'), 2);
   assert.equal(series.get('outrigger_downstream_connections{version="1"}'), 1);
+  assert.equal(series.get('outrigger_downstream_connections{version="none"}'), 4);
+  assert.equal(series.get('outrigger_downstream_connections_limit'), 9000);
   assert.equal(series.get('outrigger_downstream_sent_bytes_total'), 1234);
   assert.equal(series.get('outrigger_local_replies_total{kind="no_route"}'), 1);
   assert.equal(series.get('outrigger_local_replies_total{kind="overflow"}'), 0);

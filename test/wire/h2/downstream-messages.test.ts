@@ -132,6 +132,22 @@ for (const [what, text] of MALFORMED) {
   });
 }
 
+test('content-length is passed on in one form', () => {
+  const { peer, requests } = open();
+  peer.send(headers(1, request('/', ['content-length', '003'], 'POST'), false));
+  assert.deepEqual([requests[0]?.head.fields, requests[0]?.head.contentLength], [['content-length', '3'], 3]);
+});
+
+for (const authority of ['a=b:=0', 'a:b', 'a:70000', '[::1', '[x]', 'a%zz', ':']) {
+  test(`the authority ${authority} is malformed`, () => {
+    const { peer, requests } = open();
+    const fields = request();
+    fields[5] = authority;
+    peer.send(headers(1, fields));
+    assert.deepEqual([peer.takeWords(), requests.length], [['RST_STREAM 1 1'], 0]);
+  });
+}
+
 test('host alone names the authority, OPTIONS may ask for *', () => {
   const { peer, requests } = open();
   peer.send(headers(1, [':method', 'OPTIONS', ':scheme', 'https', ':path', '*', 'host', 'h:1']));

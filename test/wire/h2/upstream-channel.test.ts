@@ -1,118 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Progress } from '../../../src/base/error.ts';
-import { silentLogger } from '../../../src/base/log.ts';
-import { TimerWheel } from '../../../src/base/timer-wheel.ts';
-import type { RequestHead, RequestSender } from '../../../src/codec/exchange.ts';
-import { DEFAULT_LIMITS, type WireLimits } from '../../../src/codec/limits.ts';
-import type { Channel } from '../../../src/upstream/channel.ts';
-import { createH2Channel } from '../../../src/upstream/h2-channel.ts';
-import { FakeClock } from '../../support/fake-clock.ts';
+import { DEFAULT_LIMITS } from '../../../src/codec/limits.ts';
 import {
   data,
   describe,
   frame,
   goaway,
-  H2Peer,
   headers,
   literals,
   ping,
   PREFACE,
   reset,
   settings,
-  SETTINGS_ACK,
   TYPE,
   windowUpdate,
 } from '../../support/h2-peer.ts';
-import { MemoryTransport } from '../../support/memory-transport.ts';
-
-interface Call {
-  readonly sender: RequestSender;
-  readonly events: string[];
-  progress: Progress | undefined;
-  resetCode: number;
-  detail: string;
-}
-
-interface Upstream {
-  readonly clock: FakeClock;
-  readonly wheel: TimerWheel;
-  readonly transport: MemoryTransport;
-  readonly peer: H2Peer;
-  readonly channel: Channel;
-  readonly owner: string[];
-  call(head?: Partial<RequestHead>, endStream?: boolean, onEvent?: (call: Call) => void): Call;
-}
-
-interface Options {
-  readonly limits?: Partial<WireLimits>;
-  readonly maxRequests?: number;
-  readonly keepalivePingMs?: number;
-  readonly firstStreamId?: number;
-}
-
-function openBare(options: Options = {}): Upstream {
-  const clock = new FakeClock();
-  const wheel = new TimerWheel(clock);
-  const transport = new MemoryTransport(clock);
-  const owner: string[] = [];
-  const { limits, ...rest } = options;
-  const channel = createH2Channel(
-    transport,
-    {
-      onAvailable: () => owner.push('available'),
-      onDraining: () => owner.push('draining'),
-      onClosed: () => owner.push('closed'),
-    },
-    { clock, wheel, logger: silentLogger, maxRequests: 1000, ...rest, limits: { ...DEFAULT_LIMITS, ...limits } },
-  );
-  const call: Upstream['call'] = (head = {}, endStream = true, onEvent) => {
-    const events: string[] = [];
-    const hear = (event: string): void => {
-      events.push(event);
-      onEvent?.(seen);
-    };
-    const end = (is: boolean): string => (is ? ' end' : '');
-    const whole: RequestHead = {
-      method: 'GET',
-      scheme: 'http',
-      authority: 'svc:80',
-      path: '/',
-      protocol: '',
-      version: 11,
-      fields: [],
-      neverIndexed: undefined,
-      contentLength: -1,
-      ...head,
-    };
-    let seen: Call = { sender: undefined as never, events, progress: undefined, resetCode: -2, detail: '' };
-    const sender = channel.start(whole, endStream, {
-      onInformational: ({ status, fields }) => hear(`informational ${status} ${fields.join(' ')}`.trim()),
-      onHead: ({ status, fields }, is) => hear(`head ${[status, ...fields].join(' ')}${end(is)}`),
-      onData: (chunk, is) => hear(`data ${Buffer.from(chunk).toString()}${end(is)}`),
-      onTrailers: (fields) => hear(`trailers ${fields.join(' ')}`),
-      onAbort(kind, progress, detail, resetCode) {
-        Object.assign(seen, { progress, detail, resetCode });
-        hear(`abort ${kind}`);
-      },
-      onDrain: () => hear('drain'),
-    });
-    seen = Object.assign(seen, { sender });
-    return seen;
-  };
-  return { clock, wheel, transport, peer: new H2Peer(transport), channel, owner, call };
-}
-
-function open(options: Options = {}): Upstream {
-  const upstream = openBare(options);
-  upstream.peer.take(PREFACE.length);
-  upstream.peer.send(settings(), SETTINGS_ACK);
-  upstream.peer.take();
-  upstream.owner.length = 0;
-  return upstream;
-}
-
-const OK = [':status', '200'];
+import { OK, open, openBare } from './upstream-harness.ts';
 
 test('preface, SETTINGS and the first request leave at once', () => {
   const { transport, call, peer, channel } = openBare();
@@ -429,42 +332,6 @@ test('the answer can be paused, and the request waits for windows', () => {
   assert.deepEqual(peer.takeWords(), []);
   one.sender.resumeResponse();
   assert.deepEqual(peer.takeWords(), ['WINDOW_UPDATE 1 65536']);
-});
-
-test('keepalive: PING when silent with streams, close when it is not answered', () => {
-  const { call, peer, clock, channel, owner, transport } = open({ keepalivePingMs: 10_000 });
-  clock.advance(60_000);
-  assert.deepEqual(peer.takeWords(), []);
-  const one = call();
-  clock.advance(9_000);
-  peer.send(headers(1, OK, false));
-  clock.advance(9_000);
-  assert.deepEqual(peer.takeWords(), ['HEADERS 1 END']);
-  clock.advance(1_100);
-  const [sent] = peer.take();
-  assert.equal(sent?.type, 'PING');
-  peer.send(frame(TYPE.PING, 1, 0, sent?.payload));
-  clock.advance(10_100);
-  assert.deepEqual(peer.takeWords(), ['PING']);
-  clock.advance(19_000);
-  assert.equal(channel.draining, false);
-  clock.advance(1_100);
-  assert.deepEqual([one.events.at(-1), one.detail], ['abort upstream_reset', 'the upstream did not answer a PING']);
-  assert.deepEqual([owner, transport.closedBy], [['closed'], 'destroy']);
-});
-
-test('floods from an upstream cost its connection', () => {
-  for (const frames of [[ping()], [settings()], [windowUpdate(0, 1)], [frame(0xcc, 0, 0)]]) {
-    const { call, peer, owner } = open();
-    const one = call();
-    let taken = 0;
-    while (owner.length === 0 && taken < 5000) {
-      peer.send(...frames);
-      taken++;
-    }
-    assert.ok(taken > 400 && taken < 600, String(taken));
-    assert.deepEqual(one.events, ['abort upstream_protocol_error']);
-  }
 });
 
 test('repeated answers and trailers as the same bytes stay separate', () => {

@@ -12,11 +12,15 @@ export interface DecodedFields {
   length: number;
   /** Names that came as never-indexed literals. */
   neverIndexed: string[] | undefined;
-  /** The bounds were passed; `items` holds what came before. */
+  /** The bounds were passed; `items` holds what came before, and content-type also where it came later. */
   tooLarge: boolean;
+  /** Bytes that the fields cost who keeps them: what was spelled out, and 32 each. Entries of the tables are shared. */
+  heldBytes: number;
 }
 
-const DECODED: DecodedFields = { items: [], length: 0, neverIndexed: undefined, tooLarge: false };
+const DECODED: DecodedFields = { items: [], length: 0, neverIndexed: undefined, tooLarge: false, heldBytes: 0 };
+
+const CONTENT_TYPE = 'content-type';
 
 /** The table's size until the peer's encoder says otherwise (RFC 9113 section 6.5.2), whatever it may use. */
 const INITIAL_TABLE_BYTES = 4096;
@@ -58,6 +62,8 @@ export class HpackDecoder {
     out.length = 0;
     out.neverIndexed = undefined;
     out.tooLarge = false;
+    let heldBytes = 0;
+    let lateType = false;
     this.bytes = bytes;
     this.at = start;
     this.end = end;
@@ -94,29 +100,35 @@ export class HpackDecoder {
         const indexing = first >= 0x40;
         const never = !indexing && (first & 0x10) !== 0;
         this.onlyIndexed = false;
-        // Past the bounds, only what enters the table is still of interest.
+        // Past the bounds, only what enters the table is still of interest, and content-type.
         const keep = indexing || !out.tooLarge;
+        const nameAt = this.at;
         const literalName = this.literalName(indexing ? 0x3f : 0x0f, keep);
         if (literalName === undefined) return false;
-        const literalValue = this.string(keep);
+        const isNameSpelt = (bytes[nameAt]! & (indexing ? 0x3f : 0x0f)) === 0;
+        const literalValue = this.string(keep || literalName === CONTENT_TYPE);
         if (literalValue === undefined) return false;
         name = literalName;
         value = literalValue;
+        heldBytes += value.length + (isNameSpelt ? name.length : 0);
         if (indexing) {
           this.table.add(name, value);
           this.generation++;
         }
         if (never && keep) (out.neverIndexed ??= []).push(name);
       }
-      if (out.tooLarge) continue;
       left -= name.length + value.length + ENTRY_OVERHEAD;
-      if (left < 0 || --fieldsLeft < 0) {
+      if (out.tooLarge || left < 0 || --fieldsLeft < 0) {
         out.tooLarge = true;
-        continue;
+        // The answer to a call of gRPC has another form, and some clients name the type behind the caller's own fields.
+        if (lateType || name !== CONTENT_TYPE) continue;
+        lateType = true;
       }
+      heldBytes += ENTRY_OVERHEAD;
       out.items[out.length++] = name;
       out.items[out.length++] = value;
     }
+    out.heldBytes = heldBytes;
     return true;
   }
 
@@ -131,7 +143,7 @@ export class HpackDecoder {
 
   private literalName(mask: number, keep: boolean): string | undefined {
     const index = this.integer(mask);
-    if (index === 0) return this.string(keep);
+    if (index === 0) return this.string(keep || (this.bytes[this.at]! & 0x7f) <= CONTENT_TYPE.length);
     if (index < 0) return undefined;
     if (index <= STATIC_ENTRIES) return STATIC_NAMES[index];
     const dynamic = index - STATIC_ENTRIES - 1;

@@ -94,3 +94,31 @@ test('a lowered limit must be followed by an update', () => {
   other.setLimit(100);
   assert.deepEqual(decode(other, '3f4582'), [':method', 'GET']);
 });
+
+test('what fields cost who keeps them: 32 each, and what was spelt out', () => {
+  const decoder = new HpackDecoder(4096);
+  const held = (hex: string): number => {
+    assert.notEqual(decode(decoder, hex), 'error');
+    return decoder.fields.heldBytes;
+  };
+  assert.equal(held('82 84'), 64);
+  assert.equal(held('00 01 61 03 626364'), 32 + 4);
+  assert.equal(held('0f 27 03 626364'), 32 + 3, 'the name stands in the static table');
+  assert.equal(held('40 01 61 03 626364'), 32 + 4);
+  assert.equal(held('be be'), 64, 'the entry is shared');
+  assert.equal(held('7e 02 6364'), 32 + 2);
+  assert.equal(held('00 86 a8eb10649cbf 86 a8eb10649cbf'), 32 + 16, 'as decoded: no-cache, no-cache');
+});
+
+test('past the bounds nothing is kept but content-type, once', () => {
+  const decoder = new HpackDecoder(4096);
+  for (const type of ['0f 10 01 74', '00 0c 636f6e74656e742d74797065 01 74', '5f 01 74']) {
+    const some = '00 01 61 01 62'.repeat(3);
+    assert.deepEqual(decode(decoder, some + type + some + type, 10_000, 2), ['a', 'b', 'a', 'b', 'content-type', 't']);
+    assert.equal(decoder.fields.tooLarge, true);
+  }
+  assert.deepEqual(decode(decoder, '00 01 61 7f 01'.padEnd(18, ' ') + '62'.repeat(128) + '5f 01 74', 50, 9), [
+    'content-type',
+    't',
+  ]);
+});
