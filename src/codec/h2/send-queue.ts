@@ -1,6 +1,11 @@
 /** Small chunks share a block, the larger the more bytes wait already: one byte must not hold a block of thousands. */
 const FIRST_BLOCK_BYTES = 128;
 const MAX_BLOCK_BYTES = 4096;
+/** Blocks for much at once; they are used again, since a long body would make garbage of its own size. */
+const LARGE_BLOCK_BYTES = 16_384;
+const MIN_LARGE_BYTES = 8192;
+const spare: Buffer[] = [];
+const MAX_SPARE = 64;
 
 /** Body bytes that wait for window or room, copied, in order. */
 export class SendQueue {
@@ -22,13 +27,19 @@ export class SendQueue {
         at += fits;
       }
     }
-    const rest = chunk.length - at;
-    if (rest === 0) return;
-    const block = Buffer.allocUnsafeSlow(Math.max(rest, Math.min(MAX_BLOCK_BYTES, this.bytes), FIRST_BLOCK_BYTES));
-    block.set(at === 0 ? chunk : chunk.subarray(at), 0);
-    this.blocks.push(block);
-    this.writeAt = rest;
-    this.bytes += rest;
+    while (at < chunk.length) {
+      const rest = chunk.length - at;
+      const block =
+        rest >= MIN_LARGE_BYTES
+          ? (spare.pop() ?? Buffer.allocUnsafeSlow(LARGE_BLOCK_BYTES))
+          : Buffer.allocUnsafeSlow(Math.max(rest, Math.min(MAX_BLOCK_BYTES, this.bytes), FIRST_BLOCK_BYTES));
+      const part = Math.min(rest, block.length);
+      block.set(part === chunk.length ? chunk : chunk.subarray(at, at + part), 0);
+      this.blocks.push(block);
+      this.writeAt = part;
+      this.bytes += part;
+      at += part;
+    }
   }
 
   /** Moves the first `length` bytes into `target` at `offset`. Needs length <= bytes. */
@@ -43,6 +54,7 @@ export class SendQueue {
       done += part;
       if (this.readAt < blockEnd) continue;
       this.blocks.shift();
+      if (block.length === LARGE_BLOCK_BYTES && spare.length < MAX_SPARE) spare.push(block);
       this.readAt = 0;
     }
     this.bytes -= length;
