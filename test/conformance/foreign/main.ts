@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Children } from '../../bench/child.ts';
+import { bodiesSuite } from './bodies.ts';
 import { ghzSuite } from './ghz.ts';
 import { grpcurlSuite } from './grpcurl.ts';
 import { h2loadSuite } from './h2load.ts';
@@ -24,7 +25,7 @@ const DOCUMENT = join('docs', 'conformance.md');
 
 const SUITES: readonly Suite[] = [
   ...[h2specSuite, h2specdSuite, hpackSuite, llhttpSuite, interopSuite],
-  ...[grpcurlSuite, ghzSuite, slowClientsSuite, testsslSuite, h2loadSuite],
+  ...[grpcurlSuite, ghzSuite, slowClientsSuite, testsslSuite, h2loadSuite, bodiesSuite],
 ];
 
 process.exitCode = await main(process.argv.slice(2));

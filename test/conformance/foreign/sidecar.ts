@@ -16,6 +16,7 @@ export interface Sidecar {
   /** Ports of its listeners, in the order of the flags. */
   readonly ports: readonly number[];
   readonly admin: number;
+  readonly pid: number;
   /** Ends it. Throws if it was dead before, or did not end with status 0. */
   stop(): Promise<void>;
 }
@@ -30,6 +31,7 @@ export async function startSidecar(bench: Bench, flags: readonly string[]): Prom
   const ready = readReadyLine(await awaitReadyLine(child, 'the sidecar'));
   return {
     ...ready,
+    pid: child.pid,
     stop: async () => {
       if (child.hasEnded()) throw new Error(`the sidecar ended under test: ${child.stderr().slice(-LAST_WORDS)}`);
       await bench.children.stop(child);
