@@ -10,9 +10,9 @@ function target(check: FuzzTarget['check']): FuzzTarget {
   return { name: 'planted', seeds: words, mutate: new ByteMutator(words, 500).mutate, check, inputs: 20_000 };
 }
 
-function failureOf(faulty: FuzzTarget): string {
+async function failureOf(faulty: FuzzTarget): Promise<string> {
   let message = '';
-  assert.throws(
+  await assert.rejects(
     () => runFuzz(faulty, () => undefined),
     (error: Error) => (message = error.message) !== '',
   );
@@ -22,34 +22,34 @@ function failureOf(faulty: FuzzTarget): string {
 const isAsIs = process.env['OUTRIGGER_FUZZ_HEX'] === undefined && process.env['OUTRIGGER_FUZZ_GROW'] === undefined;
 const skip = isAsIs ? false : 'the fuzzer does something else';
 
-test('a broken rule is found, cut down and found again', { skip }, () => {
+test('a broken rule is found, cut down and found again', { skip }, async () => {
   const faulty = target((input) => {
     const text = input.toString('latin1');
     if (/=\n/.test(text)) broken('no line ends in =', text);
     if (text.includes('abcabc')) throw new TypeError('thrown by the parser');
   });
-  const message = failureOf(faulty);
+  const message = await failureOf(faulty);
   assert.match(message, /no line ends in =/);
   assert.match(message, /OUTRIGGER_FUZZ_HEX=3d0a\n/);
   assert.match(message, /TypeError|thrown by the parser/);
   assert.match(message, /OUTRIGGER_FUZZ_HEX=616263616263\n/);
   const inputsOf = (text: string): string[] => text.match(/input -?\d+ of seed \d+/g) ?? [];
-  assert.deepEqual(inputsOf(failureOf(faulty)), inputsOf(message));
+  assert.deepEqual(inputsOf(await failureOf(faulty)), inputsOf(message));
 });
 
-test('an input that takes long is found', { skip }, () => {
+test('an input that takes long is found', { skip }, async () => {
   let slowness = 4; // the first time, and when it is tried again
   const slow = target((input) => {
     if (!input.includes('GET;') || slowness-- <= 0) return;
     for (const endMs = performance.now() + 100; performance.now() < endMs;);
   });
-  assert.match(failureOf(slow), /no input takes long/);
+  assert.match(await failureOf(slow), /no input takes long/);
 });
 
-test('a target without faults passes, and its inputs differ', { skip }, () => {
+test('a target without faults passes, and its inputs differ', { skip }, async () => {
   const seen = new Set<string>();
   let lines = 0;
-  runFuzz(
+  await runFuzz(
     target((input) => seen.add(input.toString('hex'))),
     () => lines++,
   );

@@ -106,13 +106,3 @@ export function encodeGrpcMessage(text: string): string {
   return encoded;
 }
 const PLAIN = /^(?! )[ -$&-~]*(?<! )$/;
-
-/**
- * Reads a grpc-message. The protocol forbids losing a message over bad encoding: a `%` without two hex digits stays as it
- * is, bytes that aren't UTF-8 become U+FFFD. `value` is a latin1 string, as fields are.
- */
-export function decodeGrpcMessage(value: string): string {
-  if (PLAIN.test(value)) return value;
-  const bytes = value.replace(/%([0-9a-fA-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
-  return Buffer.from(bytes, 'latin1').toString('utf8');
-}

@@ -30,7 +30,8 @@ export function parseGrpcTimeout(text: string): number | undefined {
 export function formatGrpcTimeout(timeoutMs: number): string {
   for (const unit of WRITTEN_UNITS) {
     // Multiplying keeps microseconds exact where dividing by 0.001 would not.
-    const value = Math.floor(unit === 'u' ? timeoutMs * 1000 : timeoutMs / MS_PER_UNIT[unit]!);
+    // A hair more, since 16.345 ms times 1000 is 16344.999… to a double and would lose a microsecond at each hop.
+    const value = Math.floor(unit === 'u' ? timeoutMs * 1000 + 1e-6 : timeoutMs / MS_PER_UNIT[unit]!);
     if (value < 1) return '1n';
     if (value <= MAX_VALUE) return `${value}${unit}`;
   }

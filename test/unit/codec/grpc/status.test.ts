@@ -3,7 +3,6 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import {
   answerStatus,
-  decodeGrpcMessage,
   encodeGrpcMessage,
   grpcToHttpStatus,
   httpToGrpcStatus,
@@ -95,19 +94,12 @@ test('a space at an end of a message is no end of a field value', () => {
   assert.equal(encodeGrpcMessage('☺ '), '%E2%98%BA%20');
 });
 
-test('reading never loses a message', () => {
-  assert.equal(decodeGrpcMessage('%E2%98%BA 100%25'), '☺ 100%');
-  assert.equal(decodeGrpcMessage('100% of %zz %4'), '100% of %zz %4');
-  assert.equal(decodeGrpcMessage('%2'), '%2');
-  assert.equal(decodeGrpcMessage('%FFx'), '\uFFFDx');
-});
-
 test('any message survives, as printable ASCII', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme', maxLength: 40 }), (text) => {
       const encoded = encodeGrpcMessage(text);
       assert.match(encoded, /^(?! )[ -~]*(?<! )$/);
-      assert.equal(decodeGrpcMessage(encoded), Buffer.from(text, 'utf8').toString('utf8'));
+      assert.equal(decodeURIComponent(encoded), Buffer.from(text, 'utf8').toString('utf8'));
     }),
     { seed: 41, numRuns: 300 },
   );
