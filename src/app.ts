@@ -373,7 +373,7 @@ function countRequest(counters: Counters, record: RequestRecord): void {
   if (record.isGrpc) counters.count(record.grpcStatus === 0 ? CounterCell.GrpcOk : CounterCell.GrpcFailed);
   if (record.bytesReceived > 0) counters.add(CounterCell.DownstreamBytesReceived, record.bytesReceived % 0x8000_0000);
   if (record.bytesSent > 0) counters.add(CounterCell.DownstreamBytesSent, record.bytesSent % 0x8000_0000);
-  record.cluster?.recordLatency(record.durationMs * 1000);
+  if (record.status !== 101) record.cluster?.recordLatency(record.durationMs * 1000); // a tunnel lasts as it likes
   for (const { error } of record.attempts) {
     if (error === 'upstream_reset' || error === 'upstream_truncated') counters.count(CounterCell.UpstreamResets);
   }

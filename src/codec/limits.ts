@@ -47,7 +47,10 @@ export interface WireLimits {
   readonly connectionAgeMs: number;
   /** Downstream connections, as a share of the process's file descriptors; one more is answered 503 and closed. */
   readonly connectionShare: number;
-  /** Bytes that wait to be written on an HTTP/2 connection before no more is read from it. */
+  /**
+   * Bytes that wait to be written on an HTTP/2 connection before no more is read from it; a head or trailers that find four
+   * times as much end their stream.
+   */
   readonly writeBufferBytes: number;
   /** Streams of an HTTP/2 connection at once. */
   readonly concurrentStreams: number;

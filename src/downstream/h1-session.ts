@@ -313,7 +313,7 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
       else if (this.timing !== HEAD || !this.timer.running) this.time(HEAD, this.context.limits.headTimeMs);
     } else if (this.peerEnded || this.draining) {
       this.finish(true);
-    } else if (!this.timer.running) {
+    } else if (!this.timer.running || this.timing === CLOGGED) {
       this.idleSinceMs = this.context.clock.nowMs;
       this.time(IDLE, this.context.limits.idleMs);
     }

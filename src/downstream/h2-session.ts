@@ -103,6 +103,8 @@ class H2Session implements Session, ConnectionOwner, DownstreamStreamOwner, Time
     }
     if (at < length) this.connection.read(bytes, at, length);
     if (this.transport.pendingBytes < this.writeLimit || this.readPaused || this.connection.shut) return;
+    this.transport.flush(); // only what the kernel refuses counts, and only that brings a drain
+    if (this.transport.pendingBytes < this.writeLimit) return;
     this.readPaused = true;
     this.transport.pauseRead();
   }

@@ -1,7 +1,9 @@
 import type { ErrorKind } from '../base/error.ts';
 import type { Fields, RequestReceiver, ResponseHead, ResponseSender } from '../codec/exchange.ts';
 import type { H2Connection } from '../codec/h2/connection.ts';
+import { parseGrpcTimeout } from '../codec/grpc/timeout.ts';
 import { CANCEL, ENHANCE_YOUR_CALM, NO_ERROR, RESET_CODES } from '../codec/h2/error-code.ts';
+import { ENTRY_OVERHEAD } from '../codec/h2/hpack/dynamic-table.ts';
 import { H2Stream } from '../codec/h2/stream.ts';
 import { HIGH_PENDING_BYTES, type Transport } from '../net/transport.ts';
 import type { SessionContext } from './session.ts';
@@ -65,9 +67,10 @@ export class DownstreamH2Stream extends H2Stream implements ResponseSender {
    */
   get deadlinePassed(): boolean {
     if (this.grpcTimeout === undefined) return false;
-    const timeoutMs = grpcTimeoutMs(this.grpcTimeout);
+    const timeoutMs = parseGrpcTimeout(this.grpcTimeout);
+    if (timeoutMs === undefined) return false;
     const elapsedMs = this.context.clock.nowMs - this.startedMs;
-    return timeoutMs >= 0 && elapsedMs >= Math.max(1, timeoutMs * 0.5, timeoutMs * 0.9 - 10);
+    return elapsedMs >= Math.max(1, timeoutMs * 0.5, timeoutMs * 0.9 - 10);
   }
 
   sendInformational(head: ResponseHead): void {
@@ -91,7 +94,8 @@ export class DownstreamH2Stream extends H2Stream implements ResponseSender {
   }
 
   override sendTrailers(fields: Fields, neverIndexed?: readonly string[]): void {
-    if (this.closed || this.endQueued || (this.bufferedBytes === 0 && this.isOverfull())) return;
+    if (this.closed || this.endQueued) return;
+    if (this.bufferedBytes === 0 ? this.isOverfull() : this.isCrowded(fields)) return;
     this.connection.scheduler.sendTrailers(this, fields, neverIndexed);
     if (this.endQueued && !this.closed) this.watch();
   }
@@ -160,20 +164,21 @@ export class DownstreamH2Stream extends H2Stream implements ResponseSender {
     if (this.transport.pendingBytes < most) return false;
     this.transport.flush();
     if (this.transport.pendingBytes < most) return false;
+    return this.giveUp('too much waits on its connection');
+  }
+
+  /** The same, where trailers would have to wait behind the body with too many others. */
+  private isCrowded(fields: Fields): boolean {
+    let bytes = 0;
+    for (let i = 0; i < fields.length; i += 2) bytes += fields[i]!.length + fields[i + 1]!.length + ENTRY_OVERHEAD;
+    return !this.connection.takeHeaderBytes(this, bytes) && this.giveUp('too many trailers wait on its connection');
+  }
+
+  private giveUp(detail: string): true {
     this.endQueued = true;
     this.context.clock.after(0, () => {
-      if (!this.closed) this.flushTimedOut('too much waits on its connection');
+      if (!this.closed) this.flushTimedOut(detail);
     });
     return true;
   }
-}
-
-const UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 0.001, n: 0.000001 };
-
-/** A grpc-timeout in ms: one to eight digits and a unit (gRPC over HTTP/2, "Timeout"); -1 where it isn't one. */
-function grpcTimeoutMs(text: string): number {
-  const unit = UNIT_MS[text.slice(-1)];
-  const digits = text.slice(0, -1);
-  if (unit === undefined || digits.length < 1 || digits.length > 8 || !/^[0-9]+$/.test(digits)) return -1;
-  return Number(digits) * unit;
 }

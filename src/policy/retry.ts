@@ -17,8 +17,10 @@ export interface RetryFacts {
   maxAttempts: number;
   /** An endpoint is left that may be tried: one that wasn't tried yet, or the only one. */
   endpointLeft: boolean;
-  /** Replays so far. */
+  /** Replays so far, after stale connections and after refusals. */
   replays: number;
+  /** Of those, after refusals. */
+  refusals: number;
 }
 
 /**
@@ -93,7 +95,7 @@ export function mayRetry(
   const stale = failure === 'lost' && nothingSent && progress.reusedConnection;
   if (stale && facts.replays < MAX_REPLAYS) return REPLAY.stale;
   const refused = progress.refusedByPeer || ending === 'upstream_refused';
-  if (refused && facts.replays === 0) return REPLAY.refused;
+  if (refused && facts.refusals === 0) return REPLAY.refused;
   if (facts.attempts >= facts.maxAttempts) return FINAL.attemptsExhausted;
   if (!facts.endpointLeft) return FINAL.noEndpointLeft;
   if (failure === 'connect') return RETRY.notConnected;

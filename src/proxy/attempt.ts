@@ -180,7 +180,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
     this.isTranslated = true;
     this.grpcStatus = httpToGrpcStatus(head.status);
     this.request.answered(grpcForm(head, this.grpcStatus), true);
-    if (!endStream) this.sender?.abort();
+    if (!endStream || !this.request.requestComplete) this.sender?.abort();
     this.end(false);
     this.request.attemptSucceeded(this, this.grpcStatus);
   }

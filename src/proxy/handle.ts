@@ -79,7 +79,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   trailers: Fields | undefined = undefined;
   trailersNeverIndexed: readonly string[] | undefined = undefined;
   /** Request body kept for another attempt, or for the first while it has no connection. */
-  held = new HeldBody();
+  held = NOTHING_HELD;
   /** The endpoint agreed to an upgrade: bytes go both ways until both have said all. */
   isTunnel = false;
 
@@ -125,6 +125,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
       maxAttempts: 1,
       endpointLeft: false,
       replays: 0,
+      refusals: 0,
     };
     this.isGrpc = head.method === 'POST' && isGrpcContentType(findField(head.fields, 'content-type') ?? '');
   }
@@ -169,7 +170,10 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     const sending = attempt?.sending ?? false;
     if (this.facts.bodyKept) {
       if (sending && this.held.bytes + chunk.length > REPLAY_BYTES) this.dropHeld();
-      else this.held.push(chunk);
+      else if (chunk.length > 0) {
+        if (this.held === NOTHING_HELD) this.held = new HeldBody();
+        this.held.push(chunk);
+      }
     }
     if (sending) attempt!.sendData(chunk, endStream);
     this.pauseRequestIfFull();
@@ -249,7 +253,10 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
         return this.fail(kind, detail, kind === 'upstream_reset' && resetCode >= 0 ? resetToGrpcStatus(resetCode) : -1);
       case 'replay':
         // The same attempt once more: this endpoint may take it too, but rather one that hasn't refused it.
-        if (decision.reason === 'refused_by_peer' && facts.endpointLeft) tried.add(slot);
+        if (decision.reason === 'refused_by_peer') {
+          facts.refusals++;
+          if (facts.endpointLeft) tried.add(slot);
+        }
         facts.replays++;
         facts.attempts--;
         return this.tryNext();

@@ -19,7 +19,6 @@ import { H2Connection, type ConnectionOwner } from '../codec/h2/connection.ts';
 import * as code from '../codec/h2/error-code.ts';
 import { CLIENT_PREFACE, MAX_31_BITS } from '../codec/h2/frame.ts';
 import { writePing } from '../codec/h2/frame-writer.ts';
-import { ENTRY_OVERHEAD } from '../codec/h2/hpack/dynamic-table.ts';
 import { copyResponseHead, readResponseHead } from '../codec/h2/response-head.ts';
 import * as setting from '../codec/h2/settings.ts';
 import type { H2Stream } from '../codec/h2/stream.ts';
@@ -53,7 +52,6 @@ export function createH2Channel(transport: Transport, owner: ChannelOwner, conte
 
 const STREAMS_BEFORE_SETTINGS = 1;
 const KEEPALIVE_PING = 0x616c6976;
-const TOO_MANY_FIELDS = 'the answers of this connection hold too many fields';
 const HTTP1_PLAIN =
   'the upstream answered in HTTP/1: it does not speak HTTP/2 over plaintext (h2c) here; set scheme http';
 const HTTP1_TLS = 'the upstream answered in HTTP/1: it does not speak HTTP/2 here; set scheme https';
@@ -115,9 +113,8 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
 
   get capacity(): number {
     if (this.draining || this.connection.shut) return 0;
-    // Callers that don't read hold its window: new calls shouldn't wait behind them, nor find its room for heads used up.
+    // Callers that don't read hold its window: new calls shouldn't wait behind them.
     if (this.connection.flow.heldBytes > this.context.limits.connectionHeldBytes) return 0;
-    if (this.connection.headersAreMany) return 0;
     const limit = this.streamLimit < 0 ? STREAMS_BEFORE_SETTINGS : this.streamLimit;
     return Math.max(0, limit - this.connection.streams.size);
   }
@@ -261,6 +258,7 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
       (stream as UpstreamH2Stream).refused(reason);
     }
     this.tellDraining();
+    if (this.active === 0 && !this.connection.shut) this.leave(); // a second GOAWAY may have taken the last
   }
 
   onPingAck(high: number, low: number): void {
@@ -281,7 +279,6 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
     const { decoder } = connection;
     const { limits } = this.context;
     let head = this.heads.get(bytes, start, end, decoder.generation);
-    let heldBytes = 0;
     if (head === undefined) {
       if (!decoder.decode(bytes, start, end, limits.responseHeadBytes, limits.headFields + 1)) {
         return connection.compressionError();
@@ -290,10 +287,8 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
       const read = readResponseHead(decoder.fields);
       if (typeof read === 'string') return connection.streamError(stream, code.PROTOCOL_ERROR, read);
       head = read;
-      heldBytes = decoder.fields.heldBytes;
       if (decoder.onlyIndexed) this.heads.set(bytes, start, end, decoder.generation, head);
-    } else heldBytes = ENTRY_OVERHEAD * (1 + head.fields.length / 2);
-    if (!connection.takeHeaderBytes(stream, heldBytes)) return this.tooLarge(stream, TOO_MANY_FIELDS);
+    }
     const { status } = head;
     if (status < 200) {
       if (status === 101 || endStream || ++stream.informationals > limits.informationalHeads) {
@@ -320,21 +315,19 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
     const { responseHeadBytes, trailerFields } = this.context.limits;
     let fields = this.trailers.get(bytes, start, end, decoder.generation);
     let neverIndexed: readonly string[] | undefined;
-    let heldBytes = 0;
     if (fields === undefined) {
       if (!decoder.decode(bytes, start, end, responseHeadBytes, trailerFields)) return connection.compressionError();
       if (decoder.fields.tooLarge) return this.tooLarge(stream, 'too large trailers');
       const read = readTrailers(decoder.fields);
       if (typeof read === 'string') return connection.streamError(stream, code.PROTOCOL_ERROR, read);
       fields = read;
-      ({ neverIndexed, heldBytes } = decoder.fields);
+      ({ neverIndexed } = decoder.fields);
       if (decoder.onlyIndexed) this.trailers.set(bytes, start, end, decoder.generation, fields);
-    } else heldBytes = ENTRY_OVERHEAD * (fields.length / 2);
+    }
     if (!endStream) return connection.streamError(stream, code.PROTOCOL_ERROR, 'trailers without END_STREAM');
     if (stream.bodyLeft > 0) {
       return connection.streamError(stream, code.PROTOCOL_ERROR, 'the body is shorter than content-length says');
     }
-    if (!connection.takeHeaderBytes(stream, heldBytes)) return this.tooLarge(stream, TOO_MANY_FIELDS);
     stream.remoteEnded = true;
     stream.receiver.onTrailers(fields.slice(), neverIndexed);
     connection.finish(stream);

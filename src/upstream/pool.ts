@@ -191,7 +191,7 @@ export class EndpointPool implements ChannelOwner {
 
   private openForWaiting(): void {
     // A peer that stands no stream at present won't on another connection either: its callers wait.
-    if (this.open.some(({ streamLimit }) => streamLimit === 0)) return;
+    if (this.open.length > 0 && this.open.every(({ streamLimit }) => streamLimit === 0)) return;
     while (this.expectedLeases() < this.waiting.length) this.openOne();
   }
 

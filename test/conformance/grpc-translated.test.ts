@@ -31,6 +31,19 @@ describe('answers that are not gRPC', () => {
     [505, 2],
   ];
 
+  it('end the stream upstream too where the caller still sends', async () => {
+    const { caller, endpoint, plane } = await scene.all((call) => {
+      call.peer.send(headers(call.id, [':status', '404']));
+    });
+    for (let i = 0; i < 5; i++) {
+      const call = caller.call(callFields('/open'), message('x'), false);
+      await call.over();
+      assertTrailersOnly(call, 12, '404');
+    }
+    await until(() => endpoint.calls.every(({ resetCode }) => resetCode === 8), 'CANCEL for each');
+    assert.equal(plane.cluster.inFlight, 0);
+  });
+
   it('become Trailers-Only with the status that a client makes of the HTTP status', async () => {
     const { caller, plane, endpoint } = await scene.all((call) => {
       const status = call.path.slice(1);

@@ -142,7 +142,7 @@ describe('time', () => {
     const back = await endpoint((socket, text) => {
       if (text.endsWith('\r\n0\r\n\r\n')) socket.write(OK);
     });
-    const { port, records } = await plane([back.port], {}, undefined, { limits: { requestIdleMs: 300 } });
+    const { port, records } = await plane([back.port], {}, undefined, { limits: { requestIdleMs: 1000 } });
     for (const framing of [
       'Content-Length: 10\r\n\r\nabc',
       'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
@@ -158,7 +158,7 @@ describe('time', () => {
     );
     assert.ok(records.every(({ attempts }) => attempts[0]?.error === 'request_timeout'));
     const slow = await call(port, 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 16; i++) {
       await new Promise((resolve) => setTimeout(resolve, 80));
       slow.send('1\r\nx\r\n');
     }

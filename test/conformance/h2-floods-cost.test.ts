@@ -10,7 +10,7 @@ import { connectRawH2, startRawH2Server, type RawH2Connection } from '../support
 import { cpuMs, hasProc, residentBytes } from '../support/process-memory.ts';
 import { portOf, startProgram, type Program } from '../support/program.ts';
 
-const MAX_CPU_MS = 50;
+const MAX_CPU_MS = 150;
 const MOST = 1000;
 const INITIAL_WINDOW_SIZE = 4;
 const MIB = 1024 * 1024;

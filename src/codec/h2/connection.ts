@@ -164,11 +164,6 @@ export class H2Connection implements FloodOwner {
     return true;
   }
 
-  /** Whether so many header bytes are held that further streams should rather go elsewhere. */
-  get headersAreMany(): boolean {
-    return this.headerBytes > this.limits.connectionHeaderBytes / 2;
-  }
-
   /** Gives a stream up: RST_STREAM now, nothing is called back but onStreamClosed. */
   resetStream(stream: H2Stream, errorCode: number): void {
     if (stream.closed) return;
@@ -178,7 +173,7 @@ export class H2Connection implements FloodOwner {
     this.owner.onStreamClosed(stream);
   }
 
-  /** Refuses a stream that never entered the table. `fault`: the peer's, so it counts. False: the connection is shut. */
+  /** Refuses a stream that never entered the table; it counts as a reset of the peer's doing. False: the connection is shut. */
   refuseStream(id: number, errorCode: number): boolean {
     if (!this.takeReset()) return false;
     this.ignore(id);

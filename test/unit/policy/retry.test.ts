@@ -30,6 +30,7 @@ const GET: RetryFacts = {
   maxAttempts: 3,
   endpointLeft: true,
   replays: 0,
+  refusals: 0,
 };
 const POST: RetryFacts = { ...GET, idempotent: false };
 
@@ -72,7 +73,7 @@ test('a refused stream is replayed once, then tried again with any method', () =
   assert.equal(decide('upstream_refused', refused, last, emptyBudget()), 'replay refused_by_peer');
   assert.equal(decide('upstream_refused', { ...refused, answered: true }, POST), 'final answered');
   assert.equal(decide('upstream_refused', refused, { ...POST, bodyKept: false }), 'final body_not_kept');
-  const again: RetryFacts = { ...POST, replays: 1 };
+  const again: RetryFacts = { ...POST, refusals: 1 };
   assert.equal(decide('upstream_refused', refused, again), 'retry refused_by_peer');
   assert.equal(decide('upstream_reset', refused, again), 'retry refused_by_peer');
   assert.equal(decide('upstream_refused', SENT, again), 'retry refused_by_peer');
@@ -80,7 +81,7 @@ test('a refused stream is replayed once, then tried again with any method', () =
 
 test('where nothing was written any method is tried again, free of the budget', () => {
   for (const ending of [...LOST, ...TIMEOUT]) {
-    assert.equal(decide(ending, NOTHING_SENT, { ...POST, replays: 1 }, emptyBudget()), 'retry not_sent');
+    assert.equal(decide(ending, NOTHING_SENT, { ...POST, refusals: 1 }, emptyBudget()), 'retry not_sent');
   }
 });
 
@@ -129,7 +130,7 @@ test('the budget is spent by retries of written requests, and by nothing else', 
   const budget = new RetryBudget();
   assert.equal(decide('upstream_reset', SENT, GET, emptyBudget()), 'final budget_exhausted');
   assert.equal(
-    decide('upstream_refused', { ...SENT, refusedByPeer: true }, { ...POST, replays: 1 }, emptyBudget()),
+    decide('upstream_refused', { ...SENT, refusedByPeer: true }, { ...POST, refusals: 1 }, emptyBudget()),
     'final budget_exhausted',
   );
   decide('connect_failure', NOTHING_SENT, GET, budget);
@@ -157,6 +158,7 @@ test('any facts: no request is written twice unless that is safe, and the same f
     maxAttempts: fc.integer({ min: 1, max: 4 }),
     endpointLeft: fc.boolean(),
     replays: fc.integer({ min: 0, max: MAX_REPLAYS }),
+    refusals: fc.integer({ min: 0, max: 1 }),
   });
   fc.assert(
     fc.property(fc.constantFrom(...KINDS), progress, facts, (ending, how, request) => {

@@ -402,6 +402,19 @@ describe('EndpointPool', () => {
     );
   });
 
+  it('one connection that stands nothing at present does not keep others from being opened', async () => {
+    const { lease, channels } = await fixture({ limit: 1 });
+    await all(lease(2));
+    assert.equal(channels.length, 2);
+    channels[0]?.settle(0);
+    await all(lease(1));
+    assert.equal(channels.length, 3);
+    for (const channel of channels) channel.settle(0);
+    const [waiter] = lease(1);
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([waiter?.channel, channels.length], [undefined, 3]);
+  });
+
   it('a connection at its request limit makes room: waiters get a new one', async () => {
     const { lease, channels } = await fixture({ maxRequests: 2 });
     for (let i = 0; i < 4; i++) {

@@ -628,3 +628,21 @@ describe('ends', () => {
     assert.deepEqual(inside.seen[0]!.aborts, ['downstream_reset']);
   });
 });
+
+test('a caller that reads at last is one between requests again', () => {
+  const { clock, transport, session, seen } = bench(({ sender }) => {
+    sender.sendHead(response(['Content-Length', '70000'], 70_000), false);
+    sender.sendData(Buffer.alloc(70_000), true);
+  });
+  transport.blocked = true;
+  transport.feed(get('/one'));
+  transport.feed('\r\n'); // belongs to no request
+  assert.equal(seen.length, 1);
+  clock.advance(1000);
+  transport.drain();
+  return turn().then(() => {
+    clock.advance(DEFAULT_LIMITS.flushMs + DEFAULT_LIMITS.idleMs + 2000);
+    assert.equal(session.active, 0);
+    assert.notEqual(transport.closedBy, undefined);
+  });
+});
