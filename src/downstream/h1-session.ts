@@ -9,6 +9,7 @@
 //
 // Bytes that come while an answer is awaited belong to later requests (or to the tunnel, if the answer is a 101): they
 // are held, unread, up to a bound. After a fault or an early answer no byte is ever parsed as a request again.
+import type { ErrorKind } from '../base/error.ts';
 import { Timer, type TimerOwner } from '../base/timer-wheel.ts';
 import { type Fields, HIGH_WATER_BYTES, type RequestHead } from '../codec/exchange.ts';
 import { Fault } from '../codec/h1/fault.ts';
@@ -159,9 +160,12 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
 
   destroy(): void {
     if (this.phase === 'closed') return;
+    const isBegun = this.exchange?.headSent === true;
     this.close();
-    this.loseCaller();
-    this.transport.destroy();
+    this.loseCaller(this.draining ? 'draining' : 'downstream_reset');
+    // An answer, or a tunnel, that is cut must not look complete.
+    if (isBegun) this.transport.reset();
+    else this.transport.destroy();
   }
 
   // --- what the parser finds
@@ -453,7 +457,7 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
     this.context.wheel.stop(this.timer);
   }
 
-  private loseCaller(): void {
+  private loseCaller(kind: ErrorKind = 'downstream_reset'): void {
     const exchange = this.exchange;
     if (!exchange) return;
     const { receiver, isOpen } = exchange;
@@ -462,6 +466,6 @@ class H1Session implements Session, RequestEvents, ExchangeOwner, TimerOwner {
     exchange.receiver = NO_RECEIVER;
     if (!isOpen) return;
     exchange.lost = true;
-    receiver.onAbort('downstream_reset');
+    receiver.onAbort(kind);
   }
 }

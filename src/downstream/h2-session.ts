@@ -61,6 +61,8 @@ class H2Session implements Session, ConnectionOwner, DownstreamStreamOwner, Time
   private prefaceSeen = 0; // bytes
   private idleSinceMs: number;
   private draining = false;
+  /** For the streams: why they end with the connection. */
+  lossKind: ErrorKind = 'downstream_reset';
   private peerLeaves = false;
 
   constructor(transport: Transport, context: SessionContext) {
@@ -138,6 +140,7 @@ class H2Session implements Session, ConnectionOwner, DownstreamStreamOwner, Time
   }
 
   destroy(): void {
+    if (this.draining) this.lossKind = 'draining';
     if (!this.connection.shut) this.finish('closed by this side');
     this.transport.destroy();
   }

@@ -12,6 +12,8 @@ import type { SessionContext } from './session.ts';
 export interface DownstreamStreamOwner {
   /** An answer is complete here and some of it waits: somebody must look whether it moves. */
   watchFlush(): void;
+  /** Why streams end whose connection is closed. */
+  readonly lossKind: ErrorKind;
 }
 
 /**
@@ -138,7 +140,7 @@ export class DownstreamH2Stream extends H2Stream implements ResponseSender {
   }
 
   override lost(): void {
-    this.receiver?.onAbort('downstream_reset');
+    this.receiver?.onAbort(this.owner.lossKind);
   }
 
   override drained(): void {

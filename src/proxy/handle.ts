@@ -19,6 +19,7 @@ import {
 } from '../codec/exchange.ts';
 import { findField } from '../codec/fields.ts';
 import { isGrpcContentType, resetToGrpcStatus } from '../codec/grpc/status.ts';
+import { RESET_CODES } from '../codec/h2/error-code.ts';
 import type { WireLimits } from '../codec/limits.ts';
 import { REPLAY_BYTES } from '../model/defaults.ts';
 import { PortCell } from '../model/cells.ts';
@@ -60,6 +61,7 @@ export function createRequestHandler(context: ProxyContext, route: () => LiveRou
   };
 }
 
+const NO_BYTES = Buffer.alloc(0);
 const NOTHING_HELD = new HeldBody();
 
 /** Timers of a request. */
@@ -148,6 +150,9 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     if (head.protocol !== '' && isGrpcScheme(scheme)) {
       return this.fail('unsupported_bridge', `an upgrade came to ${cluster.port.key}, whose scheme is ${scheme}`);
     }
+    if (this.isGrpc && head.version === 10) {
+      return this.fail('unsupported_bridge', 'HTTP/1.0 has no trailers, where gRPC says how a call ended');
+    }
     if (isGrpcScheme(scheme)) {
       if (findField(head.fields, 'te') === undefined) head.fields.push('te', 'trailers');
       if (this.isGrpc && !this.startDeadline()) return;
@@ -181,6 +186,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   onTrailers(fields: Fields, neverIndexed?: readonly string[]): void {
     if (this.done) return;
+    // gRPC knows no trailers of a request, and some servers end the connection over them: that of other callers too.
+    if (this.cluster && isGrpcScheme(this.cluster.port.policy.scheme)) return this.onData(NO_BYTES, true);
     this.requestComplete = true;
     this.trailers = fields;
     this.trailersNeverIndexed = neverIndexed;
@@ -240,7 +247,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     cluster.reportAttempt(attempt.endpoint, { error: kind, progress, httpStatus: 0, grpcStatus: -1 });
     if (facts.headPassedOn) {
       this.sender.abort(kind, resetCode);
-      return this.finish(kind);
+      return this.finish(kind, this.isGrpc ? resetToGrpcStatus(resetCode > 0 ? resetCode : RESET_CODES[kind]) : -1);
     }
     const slot = attempt.endpoint.slot;
     facts.maxAttempts = cluster.attemptLimit();

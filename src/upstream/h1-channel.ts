@@ -103,6 +103,7 @@ class H1Channel implements Channel, TransportHandler, ResponseEvents, RequestStr
 
   destroy(): void {
     if (this.closed) return;
+    if (this.stream?.isTunnel) this.cutTunnel();
     this.loseStream('upstream_reset', 'the connection was closed by the sidecar');
     this.closeNow();
   }
@@ -116,6 +117,12 @@ class H1Channel implements Channel, TransportHandler, ResponseEvents, RequestStr
       // Nobody asked: an answer to nothing would become the answer to the next request.
       const { logger } = this.context;
       if (!this.draining && logger.isOn('debug')) logger.log('debug', this.peer(), 'bytes on an idle connection');
+      this.closeNow();
+      return;
+    }
+    if (stream.isUnsent) {
+      // What stands here was on its way before the request was: as above.
+      this.loseStream('upstream_reset', 'bytes came before the request was sent');
       this.closeNow();
       return;
     }
@@ -205,7 +212,8 @@ class H1Channel implements Channel, TransportHandler, ResponseEvents, RequestStr
   onGivenUp(stream: H1RequestStream): void {
     if (this.stream !== stream) return;
     this.stream = undefined;
-    this.closeNow();
+    if (stream.isTunnel) this.cutTunnel();
+    else this.closeNow();
   }
 
   onTunnelEnd(stream: H1RequestStream): void {
@@ -255,6 +263,12 @@ class H1Channel implements Channel, TransportHandler, ResponseEvents, RequestStr
     this.context.wheel.stop(this.hintTimer);
     this.retire();
     if (!this.transport.isClosed) this.transport.destroy();
+  }
+
+  /** Not by a FIN, which in a tunnel says that all was said. */
+  private cutTunnel(): void {
+    this.retire();
+    if (!this.transport.isClosed) this.transport.reset();
   }
 
   private loseStream(kind: ErrorKind, detail: string): void {

@@ -62,6 +62,11 @@ export class H1RequestStream implements RequestSender {
     return this.isSending ? this.transport.stalledSinceMs : -1;
   }
 
+  /** Not a byte of it has left: whatever comes can't be its answer. */
+  get isUnsent(): boolean {
+    return this.transport.flushCount === this.flushesBefore;
+  }
+
   /** The head was written. `bodyBytes`: -1 for a chunked body. */
   begin(bodyBytes: number, endStream: boolean): void {
     this.remaining = bodyBytes;
@@ -125,7 +130,7 @@ export class H1RequestStream implements RequestSender {
     if (this.ended) return;
     this.ended = true;
     // Lost in the turn that it was written in: the connection was closed before anything left.
-    if (this.sent !== 'nothing' && this.transport.flushCount === this.flushesBefore) this.sent = 'nothing';
+    if (this.sent !== 'nothing' && this.isUnsent) this.sent = 'nothing';
     this.receiver.onAbort(kind, this.progress, detail, resetCode);
   }
 

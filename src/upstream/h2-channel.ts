@@ -312,11 +312,11 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
   private onTrailers(stream: UpstreamH2Stream, endStream: boolean, bytes: Buffer, start: number, end: number): void {
     const { connection } = this;
     const { decoder } = connection;
-    const { responseHeadBytes, trailerFields } = this.context.limits;
+    const { responseHeadBytes, headFields } = this.context.limits;
     let fields = this.trailers.get(bytes, start, end, decoder.generation);
     let neverIndexed: readonly string[] | undefined;
     if (fields === undefined) {
-      if (!decoder.decode(bytes, start, end, responseHeadBytes, trailerFields)) return connection.compressionError();
+      if (!decoder.decode(bytes, start, end, responseHeadBytes, headFields)) return connection.compressionError();
       if (decoder.fields.tooLarge) return this.tooLarge(stream, 'too large trailers');
       const read = readTrailers(decoder.fields);
       if (typeof read === 'string') return connection.streamError(stream, code.PROTOCOL_ERROR, read);

@@ -104,6 +104,7 @@ describe('G-004 resets', () => {
       await call.over();
       assert.deepEqual(call.words, ['HEADERS', 'DATA 6', `RST_STREAM ${code === 0 ? 2 : code}`]);
       assert.equal(plane.records.at(-1)?.error, 'upstream_reset');
+      assert.equal(plane.records.at(-1)?.grpcStatus, statusOfReset(code === 0 ? 2 : code), 'as the caller reads it');
     }
     await assertCanary(caller);
   });

@@ -111,6 +111,19 @@ describe('G-017 DATA cut anywhere', () => {
   });
 });
 
+describe('G-015 trailers of a request', () => {
+  it('end it, and go no further: some servers end the connection of all over them', async () => {
+    const { caller, endpoint } = await scene.all((call) => {
+      call.onEnd = () => call.answer();
+    });
+    const call = caller.call(callFields(), message('x'), false);
+    call.peer.send(headers(call.id, ['x-tr', '1']));
+    await call.over();
+    assert.equal(call.grpcStatus, '0');
+    assert.match(endpoint.calls[0]?.words.join() ?? '', /^HEADERS,DATA 6(?:,DATA 0)? END$/);
+  });
+});
+
 describe('G-021 te and method', () => {
   const tes = (call: GrpcStream | undefined): string[] =>
     (call?.heads[0] ?? []).filter((_, i, all) => i % 2 === 1 && all[i - 1] === 'te');

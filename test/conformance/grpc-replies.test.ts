@@ -9,6 +9,7 @@ import { testPolicy } from '../support/data-plane.ts';
 import { ANSWER_HEAD, callFields, message, type GrpcStream } from '../support/grpc-peer.ts';
 import { assertTrailersOnly, GrpcScene } from '../support/grpc-scene.ts';
 import { goaway, headers } from '../support/h2-peer.ts';
+import { rawCaller } from '../support/raw-caller.ts';
 import { closedPort } from '../support/raw-server.ts';
 import { until, upstreamTls } from '../support/tls-peer.ts';
 
@@ -31,6 +32,16 @@ describe('G-006 answers of the sidecar itself', () => {
     assertTrailersOnly(call, status, reason);
     assert.equal(call.field('x-outrigger-reason'), reason);
   }
+
+  it('HTTP/1.0, which has no trailers: 12 before anything is sent', async () => {
+    const { endpoint, plane } = await scene.all((call) => call.answer());
+    const caller = await rawCaller(plane.port);
+    caller.send('POST /a/b HTTP/1.0\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: 0\r\n\r\n');
+    await caller.ended();
+    assert.match(caller.text, /grpc-status: 12\r\n[^]*unsupported_bridge/);
+    assert.equal(endpoint.calls.length, 0);
+    caller.close();
+  });
 
   it('no route: 12, with the authority percent-encoded', async () => {
     const plane = await scene.plane([]);

@@ -93,7 +93,7 @@ export const rows: readonly LimitRow[] = [
   ),
   amountRow('trailerFields', 'an HTTP/2 request', RESET, (count) => posts2(manyFields(count))),
   amountRow('trailerFields', 'an HTTP/1 answer', CUT, (count) => answers1(`0\r\n${manyLines(count)}\r\n`)),
-  amountRow('trailerFields', 'an HTTP/2 answer', RESET_LATE, (count) =>
+  amountRow('headFields', 'the trailers of an HTTP/2 answer', RESET_LATE, (count) =>
     answers2([...STATUS_OK, ...manyFields(count - 1)]),
   ),
   amountRow('pipelinedBytes', 'requests behind one that waits', ['reads on', 'rests', 'rests'], pipelined),

@@ -185,7 +185,7 @@ class Client {
       onTrailers: (fields) => {
         checkSame(undefined, fields);
         checkFields(fields);
-        checkCaps(fields, this.limits.trailerFields, this.limits.responseHeadBytes);
+        checkCaps(fields, this.limits.headFields, this.limits.responseHeadBytes);
         hear(`trailers ${fields.join('|')}`, true, true);
         endBody();
       },

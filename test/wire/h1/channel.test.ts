@@ -304,6 +304,24 @@ describe('answers', () => {
     }
   });
 
+  test('bytes that came before the request had left are no answer to it', () => {
+    const b = bench();
+    const first = start(b);
+    b.out();
+    // One turn: the answer, another request, and what the peer had sent behind the answer.
+    b.transport.handler.onRead(Buffer.from(OK), OK.length);
+    assert.equal(first.answer.ended, true);
+    const second = start(b, { method: 'POST' });
+    b.transport.handler.onRead(Buffer.from(OK), OK.length);
+    assert.equal(second.answer.head, undefined);
+    const [abort] = second.answer.aborts;
+    assert.deepEqual(
+      [abort?.kind, abort?.progress.sent, abort?.progress.reusedConnection],
+      ['upstream_reset', 'nothing', true],
+    );
+    assert.equal(b.transport.closedBy, 'destroy');
+  });
+
   test('a close-delimited body ends with FIN and only with FIN', () => {
     const b = bench();
     const { answer } = start(b);
