@@ -189,10 +189,10 @@ class H2Session implements Session, ConnectionOwner, DownstreamStreamOwner, Time
     if (this.connection.lastTaken !== MAX_31_BITS || this.peerLeaves) this.leave();
   }
 
-  /** A reset is free once the caller has got a head, or when its deadline ran out: then it did nothing odd. */
+  /** A reset is free once the caller has got a head, when its deadline ran out, or after a second: then it did nothing odd. */
   onPeerReset(stream: H2Stream): void {
     const request = stream as DownstreamH2Stream;
-    if (!request.headSent && !request.deadlinePassed) this.connection.takeReset();
+    if (!request.headSent && !request.deadlinePassed && !request.isOld) this.connection.takeReset();
   }
 
   onPeerSettings(): void {}

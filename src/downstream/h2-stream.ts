@@ -21,6 +21,7 @@ export interface DownstreamStreamOwner {
  * read, and the session has long stopped reading from it, but the answers to what it had asked still come.
  */
 const OVERFULL = 4;
+const OLD_MS = 1000;
 
 /** One request of an HTTP/2 session: the sender of its answer, and the way to the receiver of its body. */
 export class DownstreamH2Stream extends H2Stream implements ResponseSender {
@@ -73,6 +74,11 @@ export class DownstreamH2Stream extends H2Stream implements ResponseSender {
     if (timeoutMs === undefined) return false;
     const elapsedMs = this.context.clock.nowMs - this.startedMs;
     return elapsedMs >= Math.max(1, timeoutMs * 0.5, timeoutMs * 0.9 - 10);
+  }
+
+  /** It has been open for so long that resetting it is no flood: `concurrentStreams` a second at most. */
+  get isOld(): boolean {
+    return this.context.clock.nowMs - this.startedMs >= OLD_MS;
   }
 
   sendInformational(head: ResponseHead): void {

@@ -51,6 +51,8 @@ export function createH2Channel(transport: Transport, owner: ChannelOwner, conte
 }
 
 const STREAMS_BEFORE_SETTINGS = 1;
+/** Early PINGs that a server of gRPC forgives between two messages; it ends the connection over the third. */
+const FORGIVEN_PINGS = 2;
 const KEEPALIVE_PING = 0x616c6976;
 const HTTP1_PLAIN =
   'the upstream answered in HTTP/1: it does not speak HTTP/2 over plaintext (h2c) here; set scheme http';
@@ -73,6 +75,9 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
   private lastPingMs = -Infinity;
   /** messageFrames of the connection as the last PING was sent. */
   private framesAtPing = 0;
+  private servedAtPing = 0;
+  /** PINGs of this silence that a server of gRPC counts as strikes. */
+  private earlyPings = 0;
   /** The last byte from the peer, or the first stream after a rest. */
   private heardMs = 0;
   private nextId: number;
@@ -187,8 +192,11 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
       }
     } else if (this.active === 0) return;
     else if (nowMs >= this.pingDueMs()) {
+      if (this.connection.messageFrames !== this.framesAtPing) this.earlyPings = 0;
+      else if (nowMs < this.lastPingMs + this.pingAgainMs) this.earlyPings++;
       this.pingOutMs = this.lastPingMs = nowMs;
       this.framesAtPing = this.connection.messageFrames;
+      this.servedAtPing = this.served;
       writePing(this.transport, 0, KEEPALIVE_PING, KEEPALIVE_PING);
     }
     this.startPingTimer();
@@ -204,10 +212,15 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
 
   /** When the next PING may be sent, if the peer is silent until then. */
   private pingDueMs(): number {
-    const { limits, pingAgainMs } = this.context;
-    const dueMs = this.heardMs + limits.pingAfterMs;
+    const dueMs = this.heardMs + this.context.limits.pingAfterMs;
     if (this.connection.messageFrames !== this.framesAtPing) return dueMs;
-    return Math.max(dueMs, this.lastPingMs + (pingAgainMs ?? limits.pingAgainMs));
+    // Further calls that stay without an answer are worth the strikes that a server forgives.
+    if (this.served !== this.servedAtPing && this.earlyPings < FORGIVEN_PINGS) return dueMs;
+    return Math.max(dueMs, this.lastPingMs + this.pingAgainMs);
+  }
+
+  private get pingAgainMs(): number {
+    return this.context.pingAgainMs ?? this.context.limits.pingAgainMs;
   }
 
   // ---------------------------------------------------------------- from the connection

@@ -137,6 +137,19 @@ test('a reset behind a response head, or at the deadline of the call, is free', 
   assert.equal(transport.closedBy, 'linger');
 });
 
+test('giving up calls of a second and more, however many, is no flood', () => {
+  const { peer, transport, clock } = open({ resetBurst: 1, resetPerSecond: 0, settingsAckMs: 1e9 }, () => undefined);
+  const ids = Array.from({ length: 600 }, (_, i) => 2 * i + 1);
+  for (const id of ids) peer.send(headers(id, request('/slow')));
+  clock.advance(1000);
+  for (const id of ids) peer.send(reset(id, 8));
+  assert.equal(transport.closedBy, undefined);
+  for (const id of [1301, 1303]) peer.send(headers(id, request('/slow')));
+  clock.advance(900);
+  for (const id of [1301, 1303]) peer.send(reset(id, 8));
+  assert.equal(transport.closedBy, 'linger');
+});
+
 // ---------------------------------------------------------------- frames that carry nothing
 
 const opened = [headers(1, request('/', [], 'POST'), false)];

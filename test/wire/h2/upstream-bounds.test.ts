@@ -310,3 +310,20 @@ test('what came never indexed in an answer’s head and trailers is told with th
   );
   assert.deepEqual(seen, [['x-b'], ['x-c']]);
 });
+
+test('a call that starts in a silence is worth a PING that comes early, twice', () => {
+  const { call, peer, clock } = open({ limits: { settingsAckMs: 1e9 } });
+  call();
+  peer.takeWords();
+  const pings = (): number => peer.takeWords().filter((word) => word === 'PING').length;
+  clock.advance(20_100);
+  assert.equal(pings(), 1);
+  for (const early of [1, 1, 0]) {
+    peer.send(ping(0x616c6976, 0x616c6976, true));
+    clock.advance(60_000);
+    assert.equal(pings(), 0, 'no further call, no PING');
+    call();
+    clock.advance(20_100);
+    assert.equal(pings(), early);
+  }
+});
