@@ -2,15 +2,14 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
-import { startDataPlane } from '../support/data-plane.ts';
-import { rawCaller, type RawCaller } from '../support/raw-caller.ts';
+import { rawCaller } from '../support/raw-caller.ts';
+import { RawScene } from '../support/raw-scene.ts';
 import { startRawServer } from '../support/raw-server.ts';
 import { until } from '../support/tls-peer.ts';
 
-const closers: (() => void)[] = [];
-after(() => {
-  for (const close of closers) close();
-});
+const scene = new RawScene();
+const { closers } = scene;
+after(() => scene.close());
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`;
@@ -52,19 +51,6 @@ function answerPaths(): (socket: Socket, text: string, connection: number) => vo
   };
 }
 
-async function plane(...args: Parameters<typeof startDataPlane>): ReturnType<typeof startDataPlane> {
-  const started = await startDataPlane(...args);
-  closers.push(() => started.close());
-  return started;
-}
-
-async function call(port: number, bytes: string): Promise<RawCaller> {
-  const caller = await rawCaller(port);
-  closers.push(() => caller.close());
-  caller.send(bytes);
-  return caller;
-}
-
 describe('an answer that comes before the request is complete', () => {
   it('H1-113 is passed on at once, both connections end, and the next call is clean', async () => {
     const paths = answerPaths();
@@ -74,8 +60,8 @@ describe('an answer that comes before the request is complete', () => {
         socket.write('HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig');
       }
     });
-    const { port, records } = await plane([back.port]);
-    const caller = await call(port, 'POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n');
+    const { port, records } = await scene.plane([back.port]);
+    const caller = await scene.call(port, 'POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 10000000\r\n\r\n');
     const block = Buffer.alloc(64 * 1024, 'x');
     let sent = 0;
     caller.socket.on('error', () => undefined);
@@ -92,7 +78,7 @@ describe('an answer that comes before the request is complete', () => {
     await until(() => records.length === 1, 'the record');
     assert.deepEqual([records[0]?.status, records[0]?.error], [413, undefined]);
     assert.ok((records[0]?.bytesReceived ?? 0) < 5_000_000, 'reading stops');
-    const next = await call(port, get('/next'));
+    const next = await scene.call(port, get('/next'));
     await next.until('/next');
     assert.equal(back.seen.length, 2, 'the connection is not used again');
     next.close();
@@ -100,19 +86,19 @@ describe('an answer that comes before the request is complete', () => {
 
   it('H1-114, H1-115 of ours ends the connection, and no byte of the body is ever a request', async () => {
     const back = await endpoint(answerPaths());
-    const { port, records } = await plane([back.port]);
+    const { port, records } = await scene.plane([back.port]);
     const smuggled = get('/evil');
     // The path is refused by the session, the upgrade of a gRPC call by the proxy: two places that answer early.
     for (const head of [
       'POST /a#b HTTP/1.1\r\nHost: a\r\n',
       'POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\n',
     ]) {
-      const caller = await call(port, `${head}Content-Length: 200\r\n\r\n${smuggled}`);
+      const caller = await scene.call(port, `${head}Content-Length: 200\r\n\r\n${smuggled}`);
       assert.equal(await caller.ended(), true);
       assert.match(caller.text, /^HTTP\/1\.1 (?:400|200) [^]*\r\nConnection: close\r\n/i);
       assert.equal(caller.text.match(/HTTP\/1\.1/g)?.length, 1);
     }
-    const whole = await call(
+    const whole = await scene.call(
       port,
       `POST /a#b HTTP/1.1\r\nHost: a\r\nContent-Length: ${smuggled.length}\r\n\r\n${smuggled}${get('/two')}`,
     );
@@ -124,9 +110,9 @@ describe('an answer that comes before the request is complete', () => {
 
   it('H1-115 a complete one keeps the connection and its order', async () => {
     const back = await endpoint(answerPaths());
-    const { port } = await plane([back.port]);
+    const { port } = await scene.plane([back.port]);
     const body = get('/evil');
-    const caller = await call(
+    const caller = await scene.call(
       port,
       `POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\nContent-Length: ${body.length}\r\n\r\n${body}${get('/two')}`,
     );
@@ -142,13 +128,13 @@ describe('time', () => {
     const back = await endpoint((socket, text) => {
       if (text.endsWith('\r\n0\r\n\r\n')) socket.write(OK);
     });
-    const { port, records } = await plane([back.port], {}, undefined, { limits: { requestIdleMs: 1000 } });
+    const { port, records } = await scene.plane([back.port], {}, undefined, { limits: { requestIdleMs: 1000 } });
     for (const framing of [
       'Content-Length: 10\r\n\r\nabc',
       'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
       'Content-Length: 10\r\n\r\n',
     ]) {
-      const caller = await call(port, `POST / HTTP/1.1\r\nHost: a\r\n${framing}`);
+      const caller = await scene.call(port, `POST / HTTP/1.1\r\nHost: a\r\n${framing}`);
       assert.equal(await caller.ended(), true);
       assert.match(caller.text, /^HTTP\/1\.1 408 [^]*x-outrigger-reason: request_timeout/i);
     }
@@ -157,7 +143,7 @@ describe('time', () => {
       ['request_timeout', 'request_timeout', 'request_timeout'],
     );
     assert.ok(records.every(({ attempts }) => attempts[0]?.error === 'request_timeout'));
-    const slow = await call(port, 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
+    const slow = await scene.call(port, 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n');
     for (let i = 0; i < 16; i++) {
       await new Promise((resolve) => setTimeout(resolve, 80));
       slow.send('1\r\nx\r\n');
@@ -180,8 +166,8 @@ describe('time', () => {
       };
       pump();
     });
-    const { port, records } = await plane([back.port], {}, undefined, { limits: { flushMs: 300 } });
-    const caller = await call(port, get('/'));
+    const { port, records } = await scene.plane([back.port], {}, undefined, { limits: { flushMs: 300 } });
+    const caller = await scene.call(port, get('/'));
     await caller.until('HTTP/1.1 200');
     caller.socket.pause();
     await until(() => records.length === 1, 'the record');
@@ -194,17 +180,17 @@ describe('time', () => {
 
   it('H1-127 a connection without a byte, and one between requests, is closed in time', async () => {
     const back = await endpoint(answerPaths());
-    const { port } = await plane([back.port], {}, undefined, {
+    const { port } = await scene.plane([back.port], {}, undefined, {
       limits: { firstRequestMs: 150, idleMs: 150, headTimeMs: 150 },
     });
-    const silent = await call(port, '');
+    const silent = await scene.call(port, '');
     assert.equal(await silent.ended(), true);
     assert.equal(silent.text, '');
-    const idle = await call(port, get('/one'));
+    const idle = await scene.call(port, get('/one'));
     assert.equal(await idle.ended(), true);
     assert.ok(idle.text.endsWith('/one'));
     for (const piece of ['G', 'GET / HTTP/1.1\r\nHost: a\r\nX: y', `${get('/one')}GET /tw`]) {
-      const slow = await call(port, piece);
+      const slow = await scene.call(port, piece);
       assert.equal(await slow.ended(), true);
       assert.match(slow.text, /HTTP\/1\.1 408 /, piece);
     }
@@ -215,8 +201,11 @@ describe('callers that leave', () => {
   it('H1-129 in the middle of the request: the endpoint sees no end of it', async () => {
     for (const how of ['end', 'reset'] as const) {
       const back = await endpoint(() => undefined);
-      const { port, records } = await plane([back.port]);
-      const caller = await call(port, 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n');
+      const { port, records } = await scene.plane([back.port]);
+      const caller = await scene.call(
+        port,
+        'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n',
+      );
       await until(() => back.seen[0]?.endsWith('abc\r\n') ?? false, 'the body');
       const gone = new Promise((resolve) => back.sockets[0]!.once('close', resolve));
       back.sockets[0]!.once('end', () => back.sockets[0]!.end());
@@ -231,8 +220,8 @@ describe('callers that leave', () => {
 
   it('H1-129 while waiting: a reset cancels at once', async () => {
     const back = await endpoint(() => undefined);
-    const { port, records, cluster } = await plane([back.port]);
-    const caller = await call(port, get('/'));
+    const { port, records, cluster } = await scene.plane([back.port]);
+    const caller = await scene.call(port, get('/'));
     await until(() => back.seen.length === 1 && back.seen[0] !== '', 'the request');
     back.sockets[0]!.once('end', () => back.sockets[0]!.end());
     const gone = new Promise((resolve) => back.sockets[0]!.once('close', resolve));
@@ -244,8 +233,8 @@ describe('callers that leave', () => {
 
   it('H1-130 with their half only: the answer comes all the same', async () => {
     const back = await endpoint((socket) => void setTimeout(() => socket.write(OK), 50));
-    const { port } = await plane([back.port]);
-    const caller = await call(port, get('/'));
+    const { port } = await scene.plane([back.port]);
+    const caller = await scene.call(port, get('/'));
     caller.socket.end();
     await caller.until('\r\n\r\nok');
     assert.equal(await caller.ended(), true);
@@ -255,9 +244,9 @@ describe('callers that leave', () => {
 describe('pipelining', () => {
   it('H1-107 fifty requests in one write are answered in order', async () => {
     const back = await endpoint(answerPaths());
-    const { port } = await plane([back.port]);
+    const { port } = await scene.plane([back.port]);
     const paths = Array.from({ length: 50 }, (_, i) => `/number-${i}.`);
-    const caller = await call(port, paths.map(get).join(''));
+    const caller = await scene.call(port, paths.map(get).join(''));
     await caller.until(paths[49]!);
     assert.deepEqual(caller.text.match(/\/number-\d+\./g), paths);
     caller.close();
@@ -274,7 +263,7 @@ describe('pipelining', () => {
       for (let i = 0; i < fresh; i++, asked++)
         socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
     });
-    const { port, records } = await plane([back.port]);
+    const { port, records } = await scene.plane([back.port]);
     const caller = await rawCaller(port);
     closers.push(() => caller.close());
     caller.socket.pause();
@@ -290,7 +279,7 @@ describe('pipelining', () => {
     await until(() => records.length === 1200, 'all answers');
     await until(() => caller.bytes > 1200 * body.length, 'all bytes');
     caller.close();
-    const strict = await plane([back.port], {}, undefined, { limits: { flushMs: 200 } });
+    const strict = await scene.plane([back.port], {}, undefined, { limits: { flushMs: 200 } });
     const stuck = await rawCaller(strict.port);
     closers.push(() => stuck.close());
     stuck.socket.pause();
@@ -308,15 +297,15 @@ describe('H1-104, H1-108 expectations', () => {
     const back = await endpoint((socket, text) => {
       if (text.endsWith('hello')) socket.write(OK);
     });
-    const { port } = await plane([back.port]);
+    const { port } = await scene.plane([back.port]);
     const head = 'POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n';
-    const waits = await call(port, head);
+    const waits = await scene.call(port, head);
     await waits.until('HTTP/1.1 100 Continue\r\n\r\n');
     waits.send('hello');
     await waits.until('\r\n\r\nok');
     assert.equal(waits.text.match(/HTTP\/1\.1 100/g)?.length, 1);
     assert.doesNotMatch(back.seen[0]!, /expect/i);
-    const together = await call(port, `${head}hello`);
+    const together = await scene.call(port, `${head}hello`);
     await together.until('\r\n\r\nok');
     assert.doesNotMatch(together.text, /100 Continue/);
     waits.close();
@@ -326,9 +315,9 @@ describe('H1-104, H1-108 expectations', () => {
 
 describe('H1-135 a request that comes back', () => {
   it('is stopped after a few turns', async () => {
-    const { port, records, update } = await plane([1]);
+    const { port, records, update } = await scene.plane([1]);
     await update([port]);
-    const caller = await call(port, get('/'));
+    const caller = await scene.call(port, get('/'));
     await caller.until('loop_detected');
     assert.match(caller.text, /^HTTP\/1\.1 508 /);
     assert.ok(records.length <= 10);

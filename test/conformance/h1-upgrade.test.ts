@@ -7,15 +7,13 @@ import type { AddressInfo, Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { after, describe, it } from 'node:test';
 import { issueAuthority, issueCertificate } from '../support/certificates.ts';
-import { startDataPlane } from '../support/data-plane.ts';
-import { rawCaller, type RawCaller } from '../support/raw-caller.ts';
+import { RawScene } from '../support/raw-scene.ts';
 import { startRawServer } from '../support/raw-server.ts';
 import { authoritiesSource, until } from '../support/tls-peer.ts';
 
-const closers: (() => void)[] = [];
-after(() => {
-  for (const close of closers) close();
-});
+const scene = new RawScene();
+const { closers } = scene;
+after(() => scene.close());
 
 const KEY = 'dGhlIHNhbXBsZSBub25jZQ==';
 const UPGRADE =
@@ -59,27 +57,14 @@ async function endpoint(
   return { port: server.port, seen, sockets };
 }
 
-async function plane(...args: Parameters<typeof startDataPlane>): ReturnType<typeof startDataPlane> {
-  const started = await startDataPlane(...args);
-  closers.push(() => started.close());
-  return started;
-}
-
-async function call(port: number, bytes: string): Promise<RawCaller> {
-  const caller = await rawCaller(port);
-  closers.push(() => caller.close());
-  caller.send(bytes);
-  return caller;
-}
-
 describe('H1-123 an upgrade that is accepted', () => {
   it('carries the head both ways, then bytes, held ones first, and half-closes', async () => {
     const back = await endpoint(
       () => `${SWITCHING}hello`,
       (socket, chunk) => void socket.write(chunk),
     );
-    const { port, records } = await plane([back.port]);
-    const caller = await call(port, `${UPGRADE}early`);
+    const { port, records } = await scene.plane([back.port]);
+    const caller = await scene.call(port, `${UPGRADE}early`);
     await caller.until('helloearly');
     assert.match(caller.text, /^HTTP\/1\.1 101 Switching Protocols\r\n/);
     assert.match(caller.text, /\r\nSec-WebSocket-Accept: x\r\n/);
@@ -111,8 +96,8 @@ describe('H1-123 an upgrade that is accepted', () => {
       () => SWITCHING,
       (_socket, chunk) => void received.push(Buffer.from(chunk)),
     );
-    const { port, records } = await plane([back.port]);
-    const caller = await call(port, UPGRADE);
+    const { port, records } = await scene.plane([back.port]);
+    const caller = await scene.call(port, UPGRADE);
     await caller.until('\r\n\r\n');
     back.sockets[0]!.end('bye');
     assert.equal(await caller.ended(), true);
@@ -147,7 +132,7 @@ describe('H1-123 an upgrade that is accepted', () => {
       },
       (_socket, chunk) => void hash.update(chunk),
     );
-    const { port, records } = await plane([back.port]);
+    const { port, records } = await scene.plane([back.port]);
     const { connect } = await import('node:net');
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     closers.push(() => socket.destroy());
@@ -174,8 +159,8 @@ describe('H1-123 an upgrade that is accepted', () => {
   it('ends when it is silent both ways for timeout.read, and not before', async () => {
     const back = await endpoint(() => SWITCHING);
     const timeout = { connectMs: 1000, sendMs: 1000, readMs: 600, readIsSet: true };
-    const { port, records } = await plane([back.port], { timeout });
-    const caller = await call(port, UPGRADE);
+    const { port, records } = await scene.plane([back.port], { timeout });
+    const caller = await scene.call(port, UPGRADE);
     await caller.until('\r\n\r\n');
     const started = performance.now();
     for (let i = 0; i < 8; i++) {
@@ -191,8 +176,8 @@ describe('H1-123 an upgrade that is accepted', () => {
   it('is cut, not ended, when either side is reset', async () => {
     for (const side of ['caller', 'endpoint'] as const) {
       const back = await endpoint(() => SWITCHING);
-      const { port, records } = await plane([back.port]);
-      const caller = await call(port, UPGRADE);
+      const { port, records } = await scene.plane([back.port]);
+      const caller = await scene.call(port, UPGRADE);
       await caller.until('\r\n\r\n');
       const other = side === 'caller' ? back.sockets[0]! : caller.socket;
       let error = '';
@@ -221,7 +206,7 @@ describe('H1-123 an upgrade that is accepted', () => {
     );
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     closers.push(() => server.close());
-    const { port } = await plane([(server.address() as AddressInfo).port], {
+    const { port } = await scene.plane([(server.address() as AddressInfo).port], {
       scheme: 'https',
       tls: {
         ca: authoritiesSource(authority),
@@ -231,7 +216,7 @@ describe('H1-123 an upgrade that is accepted', () => {
         verify: true,
       },
     });
-    const caller = await call(port, UPGRADE);
+    const caller = await scene.call(port, UPGRADE);
     await caller.until('over TLS');
     assert.deepEqual(offered, ['http/1.1']);
     caller.close();
@@ -244,8 +229,8 @@ describe('H1-122 an upgrade that is refused', () => {
       const path = head.split(' ')[1] ?? '';
       return `HTTP/1.1 ${path === '/chat' ? '403 No' : '200 OK'}\r\nContent-Length: ${path.length}\r\n\r\n${path}`;
     });
-    const { port } = await plane([back.port]);
-    const caller = await call(port, `${UPGRADE}GET /next HTTP/1.1\r\nHost: a\r\n\r\n`);
+    const { port } = await scene.plane([back.port]);
+    const caller = await scene.call(port, `${UPGRADE}GET /next HTTP/1.1\r\nHost: a\r\n\r\n`);
     await caller.until('/next');
     assert.deepEqual(
       back.seen.map((head) => head.split(' ')[1]),
@@ -264,8 +249,8 @@ describe('H1-122 an upgrade that is refused', () => {
       [UPGRADE, SWITCHING.replace('\r\n\r\n', '\r\nContent-Length: 5\r\n\r\n')],
     ] as const) {
       const back = await endpoint(() => reply);
-      const { port, records } = await plane([back.port], { attempts: { maxAttempts: 1 } });
-      const caller = await call(port, request);
+      const { port, records } = await scene.plane([back.port], { attempts: { maxAttempts: 1 } });
+      const caller = await scene.call(port, request);
       await caller.until('upstream_protocol_error');
       assert.match(caller.text, /^HTTP\/1\.1 502 /);
       assert.equal(records[0]?.error, 'upstream_protocol_error');
@@ -277,8 +262,8 @@ describe('H1-122 an upgrade that is refused', () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     closers.push(() => server.close());
-    const { port } = await plane([(server.address() as AddressInfo).port], { scheme: 'grpc' });
-    const caller = await call(port, UPGRADE);
+    const { port } = await scene.plane([(server.address() as AddressInfo).port], { scheme: 'grpc' });
+    const caller = await scene.call(port, UPGRADE);
     await caller.until('unsupported_bridge');
     assert.match(caller.text, /^HTTP\/1\.1 501 /);
     caller.close();
@@ -297,8 +282,8 @@ describe('H1-102, H1-103 what is no upgrade to websocket', () => {
   ] as const) {
     it(`is served as an ordinary request: ${what}`, async () => {
       const back = await endpoint(ok);
-      const { port } = await plane([back.port]);
-      const caller = await call(port, request);
+      const { port } = await scene.plane([back.port]);
+      const caller = await scene.call(port, request);
       await caller.until('200 OK');
       assert.doesNotMatch(back.seen[0] ?? '', /\r\n(?:upgrade|http2-settings|connection)/i);
       caller.close();
@@ -314,8 +299,8 @@ describe('H1-102, H1-103 what is no upgrade to websocket', () => {
   ] as const) {
     it(`is refused: ${what}`, async () => {
       const back = await endpoint(ok);
-      const { port } = await plane([back.port]);
-      const caller = await call(port, request);
+      const { port } = await scene.plane([back.port]);
+      const caller = await scene.call(port, request);
       assert.equal(await caller.ended(), true);
       assert.match(caller.text, /^HTTP\/1\.1 400 /);
       assert.deepEqual(back.seen, []);

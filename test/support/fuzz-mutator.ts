@@ -134,7 +134,7 @@ export function pick<T>(rng: Rng, list: readonly T[]): T {
 export interface PartsFormat {
   split(bytes: Buffer): Buffer[];
   /** Parts to insert. */
-  readonly library: readonly Buffer[];
+  readonly samples: readonly Buffer[];
   /** A changed copy of one part, again a whole one in most cases. */
   change(rng: Rng, part: Buffer, corpus: readonly Buffer[]): Buffer;
 }
@@ -156,7 +156,7 @@ function changeParts(rng: Rng, parts: Buffer[], format: PartsFormat, corpus: rea
   const at = rng.below(parts.length + 1);
   const part = parts[at];
   const what = rng.below(10);
-  if (part === undefined || what < 3) parts.splice(at, 0, pick(rng, format.library));
+  if (part === undefined || what < 3) parts.splice(at, 0, pick(rng, format.samples));
   else if (what < 7) parts[at] = format.change(rng, part, corpus);
   else if (what === 7) parts.splice(at, 1);
   else if (what === 8) {

@@ -131,14 +131,14 @@ export const SERVER_REPEATS = Buffer.concat(
 );
 
 /** How inputs of frames are changed. */
-export function frameMutate(library: readonly Buffer[], maxBytes: number): Mutate {
+export function frameMutate(samples: readonly Buffer[], maxBytes: number): Mutate {
   const payloads = new ByteMutator([...HPACK_WORDS, BLOCK_REQUEST, INDEXED, REMEMBERED, FROM_TABLE, u32(0), u32(1), u32(0x7fffffff), u32(0xffffffff)], MAX_FRAME_BYTES + 20);
   const format = {
     split: splitFrames,
-    library,
+    samples,
     change: (rng: Rng, part: Buffer, corpus: readonly Buffer[]) => changeFrame(rng, part, payloads, corpus),
   };
-  return partsMutate(format, new ByteMutator(library, maxBytes), maxBytes);
+  return partsMutate(format, new ByteMutator(samples, maxBytes), maxBytes);
 } // prettier-ignore
 
 // ---------------------------------------------------------------- the frame reader alone

@@ -171,7 +171,7 @@ export const HPACK: FuzzTarget = {
   mutate: partsMutate(
     {
       split: (input) => splitBlocks(input).map(blockPart),
-      library: HPACK_WORDS.map(blockPart),
+      samples: HPACK_WORDS.map(blockPart),
       change: (rng, part, corpus) =>
         blockPart(
           rng.below(4) === 0
