@@ -11,9 +11,10 @@ const MAY_IMPORT = {
   net: ['base'],
   identity: ['base', 'model', 'net'],
   route: ['base', 'model'],
-  policy: ['base', 'model'],
+  policy: ['base', 'model', 'codec'],
   balance: ['base', 'model'],
   health: ['base', 'model'],
+  discovery: ['base', 'model'],
   telemetry: ['base', 'model'],
   downstream: ['base', 'model', 'codec', 'net', 'identity', 'telemetry'],
   upstream: ['base', 'model', 'codec', 'net', 'identity', 'telemetry', 'balance', 'health', 'policy'],
@@ -36,8 +37,16 @@ const ONLY_IN = [
   { pattern: /Math\.random|randomBytes|randomUUID/, files: ['base/rng.ts'], what: 'chance' },
   { pattern: /\bconsole\./, files: [], what: 'the console' },
   { pattern: /process\.(env|argv)/, files: ['main.ts'], what: 'process.env or process.argv' },
-  { pattern: /from 'node:(net|tls|dns)'/, folders: ['net', 'admin', 'identity', 'controlplane'], what: 'sockets' },
-  { pattern: /from '@grpc\/grpc-js'/, folders: ['control', 'admin', 'controlplane', 'demo', 'gen'], what: 'grpc-js' },
+  {
+    pattern: /from 'node:(net|tls|dns)'/,
+    folders: ['net', 'discovery', 'admin', 'identity', 'controlplane'],
+    what: 'sockets',
+  },
+  {
+    pattern: /from '@grpc\/grpc-js'/,
+    folders: ['control', 'admin', 'controlplane', 'cli', 'demo', 'gen'],
+    what: 'grpc-js',
+  },
   { pattern: /\b(TODO|FIXME|XXX)\b/, files: [], what: 'a debt' },
 ];
 

@@ -1,5 +1,6 @@
 // The composition root of the sidecar: the one file that makes the parts and introduces them to each other. Districts
 // that may not import each other meet here.
+import { hostname } from 'node:os';
 import { createAdminServer } from './admin/server.ts';
 import { createHealthPort } from './admin/health-port.ts';
 import type { ControlView, Readiness, ResourceView } from './admin/views.ts';
@@ -12,6 +13,7 @@ import { DEFAULT_LIMITS } from './codec/limits.ts';
 import { buildSnapshot } from './config/builder.ts';
 import { decodeResource } from './config/decode/decode.ts';
 import { describeProblems, type Kind, type Resource, type Resources } from './config/resource.ts';
+import { canonicalIp } from './config/ip-address.ts';
 import { staticResources } from './config/static.ts';
 import { wantedNames } from './config/tree.ts';
 import { contentVersion } from './control/resource-store.ts';
@@ -24,6 +26,9 @@ import { watchExpiry } from './identity/expiry-watch.ts';
 import { createCredentials } from './identity/live-credentials.ts';
 import { ServerTls } from './identity/server-tls.ts';
 import { Cells } from './model/cells.ts';
+import { createNameResolver } from './discovery/resolver.ts';
+import { createNameTable } from './discovery/name-table.ts';
+import { activeNamesOf } from './discovery/port-endpoints.ts';
 import { EMPTY_SNAPSHOT, type ListenerSpec, type Snapshot } from './model/snapshot.ts';
 import { describeBindError } from './net/listen.ts';
 import { accessRecord } from './proxy/access-record.ts';
@@ -34,6 +39,7 @@ import { LiveConfig } from './runtime/live-config.ts';
 import type { HostPort } from './config/host-port.ts';
 import { SettingsError, type Settings } from './config/settings.ts';
 import { VERSION } from './runtime/version.ts';
+import { explainRequest } from './sidecar-explain.ts';
 import { createSidecarView } from './sidecar-view.ts';
 import { formatAccess } from './telemetry/access-log.ts';
 import { CounterCell, Counters, LOCAL_REPLY_CELL, requestCell, responseCell } from './telemetry/counters.ts';
@@ -44,6 +50,9 @@ import { endpointId } from './upstream/endpoint.ts';
 
 /** How often idle upstream connections are looked at. */
 const IDLE_SWEEP_MS = 1000;
+
+/** How long a start waits for the first answers about DNS names. */
+const FIRST_NAMES_MS = 5000;
 
 /** How often failures of one kind, of one upstream port, are logged. */
 const FAILURE_LOG = { count: 5, periodMs: 10_000 };
@@ -131,6 +140,10 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     portCells,
     counters,
     credentials,
+    hostname: hostname(),
+    onNotes: (cluster, notes) => {
+      for (const note of notes) logger.log('warn', { upstream: cluster.port.key }, note);
+    },
     onConnectFailed: (cluster, endpoint, kind, detail) =>
       logFailure(kind, detail, { upstream: cluster.port.key, endpoint }, 'no connection to an endpoint'),
     onEndpointChange: (change, cluster, endpoint) => view.endpointChanged(change, cluster, endpoint),
@@ -178,10 +191,30 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     firstApplied = resolve;
   });
   let number = 0;
+  /** Of all sources, without the addresses of names. */
+  let merged: Snapshot = EMPTY_SNAPSHOT;
+  const resolver = createNameResolver({ canonicalIp });
+  const names = createNameTable({
+    clock,
+    rng,
+    logger,
+    lookup: (query) => resolver.lookup(query),
+    onChange: () => void applyNow(),
+  });
+  /** Puts the configuration in force, with the addresses that are known of its names. */
+  const applyNow = (): Promise<void> => {
+    const next = names.expand(merged, config.snapshot);
+    return next === config.snapshot ? Promise.resolve() : config.apply(next);
+  };
   const applyAll = async (from: ControlView['source']): Promise<void> => {
-    await config.apply(mergeSnapshots(fixed.snapshot, dynamic, ++number));
+    merged = mergeSnapshots(fixed.snapshot, dynamic, ++number);
+    names.want(activeNamesOf(merged));
+    await applyNow();
     // Static listeners serve at once, but a sidecar with a control plane is ready when that has spoken too.
     if (source === '' && (client === undefined || from !== 'static')) {
+      // The first calls shouldn't find names that nobody has looked up yet.
+      await Promise.race([names.settled(), new Promise<void>((resolve) => clock.after(FIRST_NAMES_MS, resolve))]);
+      await applyNow();
       source = from;
       firstApplied();
     }
@@ -233,6 +266,8 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
       if (client) yield* client.resourceViews();
     },
     certificates: () => credentials.list(),
+    names: (port) => names.statuses(port.names),
+    explain: (query, viewOf) => explainRequest(config, query, clock.nowMs, viewOf),
     ready,
     drain: (exit) => {
       const active = config.active;
@@ -289,6 +324,8 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     drain,
     async stop() {
       cancelSweep();
+      names.stop();
+      resolver.stop();
       await client?.stop();
       config.destroy();
       stopExpiryWatch();

@@ -50,6 +50,8 @@ async function main(args: string[]): Promise<number> {
       return (await import('./cli/control.ts')).control(context);
     case 'demo':
       return (await import('./demo/demo.ts')).demo(context);
+    case 'explain':
+      return (await import('./cli/explain.ts')).explainCommand(context);
     case 'lint':
       return (await import('./cli/lint.ts')).lintCommand(context);
     case 'certs':

@@ -3,11 +3,15 @@ import type { X509Certificate } from 'node:crypto';
 import type {
   CertificateView,
   ControlView,
+  EjectionView,
   EndpointChange,
   EndpointState,
   EndpointTlsView,
   EndpointView,
+  ExplainQuery,
+  Explanation,
   ListenerView,
+  NameView,
   PeerView,
   PortView,
   Readiness,
@@ -16,10 +20,13 @@ import type {
 } from './admin/views.ts';
 import type { Cancel } from './base/clock.ts';
 import type { LogLevel } from './base/log.ts';
+import { describePolicy } from './config/describe-policy.ts';
+import { isEjected } from './health/outlier-ejection.ts';
 import { healthCount, healthStateName } from './health/machine.ts';
 import { certificateInfo } from './identity/certificate.ts';
 import { EndpointCell, PortCell, type Cells } from './model/cells.ts';
 import { isSecureScheme } from './model/policy.ts';
+import type { UpstreamPort } from './model/snapshot.ts';
 import type { TlsFacts } from './net/transport.ts';
 import type { LiveConfig } from './runtime/live-config.ts';
 import type { Counters } from './telemetry/counters.ts';
@@ -38,6 +45,9 @@ export interface ViewSources {
   resources(): Iterable<ResourceView>;
   certificates(): readonly CertificateView[];
   ready(): Readiness;
+  /** What is known of the DNS names of a port. */
+  names(port: UpstreamPort): readonly NameView[];
+  explain(query: ExplainQuery, portView: (cluster: Cluster) => PortView): Explanation | undefined;
   drain(exit: boolean): number;
   setLogLevel(level: LogLevel): LogLevel;
 }
@@ -52,6 +62,7 @@ export function createSidecarView(sources: ViewSources): LiveView {
   const { config, endpointCells } = sources;
   const endpointWatchers = new Set<(change: EndpointChange, port: PortView, endpoint: EndpointView) => void>();
   const readyWatchers = new Set<() => void>();
+  const viewOf = (cluster: Cluster): PortView => portView(cluster, sources);
   return {
     nodeId: sources.nodeId,
     counters: sources.counters,
@@ -66,8 +77,9 @@ export function createSidecarView(sources: ViewSources): LiveView {
     listeners: () => [...config.listeners.values()].map(listenerView),
     certificates: () => sources.certificates(),
     *ports() {
-      for (const cluster of config.clusters.values()) yield portView(cluster, endpointCells);
+      for (const cluster of config.clusters.values()) yield viewOf(cluster);
     },
+    explain: (query) => sources.explain(query, viewOf),
     watchEndpoints: (changed) => watch(endpointWatchers, changed),
     ready: () => sources.ready(),
     watchReady: (changed) => watch(readyWatchers, changed),
@@ -76,7 +88,7 @@ export function createSidecarView(sources: ViewSources): LiveView {
     setLogLevel: (level) => sources.setLogLevel(level),
     endpointChanged(change, cluster, endpoint) {
       if (endpointWatchers.size === 0) return;
-      const port = portView(cluster, endpointCells);
+      const port = viewOf(cluster);
       const view = endpointView(cluster, endpoint, endpointCells);
       for (const changed of endpointWatchers) changed(change, port, view);
     },
@@ -101,7 +113,7 @@ function listenerView(listener: LiveConfig['listeners'] extends Map<string, infe
   };
 }
 
-function portView(cluster: Cluster, cells: Cells): PortView {
+function portView(cluster: Cluster, { endpointCells: cells, names }: ViewSources): PortView {
   const { upstream, servicePort, policy } = cluster.port;
   const active = policy.checks?.active;
   return {
@@ -115,6 +127,23 @@ function portView(cluster: Cluster, cells: Cells): PortView {
     failures: cluster.total(PortCell.Failures),
     retries: cluster.total(PortCell.Retries),
     retriesRefused: cluster.total(PortCell.RetriesRefused),
+    pending: cluster.level(PortCell.Pending),
+    connections: cluster.level(PortCell.Connections),
+    retriesInFlight: cluster.level(PortCell.RetriesInFlight),
+    overflowRequests: cluster.total(PortCell.OverflowRequests),
+    overflowPending: cluster.total(PortCell.OverflowPending),
+    overflowRetries: cluster.total(PortCell.OverflowRetries),
+    overflowConnections: cluster.total(PortCell.OverflowConnections),
+    overflowEndpoints: cluster.total(PortCell.OverflowEndpoints),
+    ejected: [...cluster.list()].filter(({ slot }) => isEjected(cells, slot)).length,
+    ejections: cluster.total(PortCell.Ejections),
+    ejectionsOverflow: cluster.total(PortCell.EjectionsOverflow),
+    panicPicks: cluster.total(PortCell.PanicPicks),
+    hashFallbacks: cluster.total(PortCell.HashFallbacks),
+    policy: () => describePolicy(cluster.port),
+    notes: cluster.picker.notes,
+    ignoresHealth: cluster.picker.ignoresHealth,
+    names: () => names(cluster.port),
     tlsVerified: policy.tls?.verify,
     latency: cluster.latency,
     *endpoints() {
@@ -132,6 +161,13 @@ function endpointView(cluster: Cluster, endpoint: LiveEndpoint, cells: Cells): E
     priority: spec.priority,
     labels: spec.labels,
     tls: endpointTls(cluster, endpoint),
+    host: spec.host,
+    outReason: endpoint.outReason,
+    ejection: ejectionView(endpoint, cells),
+    ejected: isEjected(cells, slot),
+    ejections: cells.get(slot, EndpointCell.Ejections),
+    warmPercent: warmPercent(cells.get(slot, EndpointCell.Share)),
+    latencyMs: cells.get(slot, EndpointCell.LatencyUs) / 1000,
     usable: endpoint.usable,
     state: endpointState(cluster, endpoint, cells),
     cause: endpoint.cause,
@@ -148,6 +184,22 @@ function endpointView(cluster: Cluster, endpoint: LiveEndpoint, cells: Cells): E
       timeoutFailure: healthCount(cells, slot, 'timeout'),
     },
   };
+}
+
+function ejectionView(endpoint: LiveEndpoint, cells: Cells): EjectionView | undefined {
+  const count = cells.get(endpoint.slot, EndpointCell.Ejections);
+  if (count === 0) return undefined;
+  return {
+    ejected: isEjected(cells, endpoint.slot),
+    cause: endpoint.ejectionCause,
+    untilWallMs: endpoint.ejectedUntilWallMs,
+    multiplier: cells.get(endpoint.slot, EndpointCell.EjectionMultiplier),
+    count,
+  };
+}
+
+function warmPercent(share: number): number {
+  return share === 0 ? 100 : Math.round((share * 100) / 65_536);
 }
 
 function endpointTls(cluster: Cluster, { lastHandshake }: LiveEndpoint): EndpointTlsView | undefined {

@@ -16,7 +16,9 @@ import {
 import { certificateBytes, certificateStatus, withSecretProblems } from './certificate-status.ts';
 import { endpointStatus, endpointTlsBytes } from './endpoint-status.ts';
 import { EndpointWatch } from './endpoint-watch.ts';
+import { explain } from './explain.ts';
 import { OpenStreams } from './open-streams.ts';
+import { upstreamPorts } from './port-status.ts';
 import {
   comparePositions,
   decodePageToken,
@@ -46,6 +48,7 @@ export function createAdminService(view: SidecarView): { service: AdminServiceSe
   const service: AdminServiceServer = {
     getSnapshot: unary((request) => snapshot(view, request)),
     listEndpoints: unary((request) => listEndpoints(view, request)),
+    explain: unary((request) => explain(view, request)),
     drain: unary((request) => ({ inFlight: view.drain(request.exit) })),
     setLogLevel: unary((request) => ({ previousLevel: view.setLogLevel(logLevel(request.level)) })),
     watchEndpoints(call) {
@@ -122,6 +125,7 @@ function snapshot(view: SidecarView, request: GetSnapshotRequest): GetSnapshotRe
     nextPageToken: last && found.length > resources.length ? encodePageToken(filters, positionOfResource(last)) : '',
     listeners: after ? [] : view.listeners().map(listenerStatus),
     certificates: certificates.map(certificateStatus),
+    upstreamPorts: after || (kind !== '' && kind !== 'Upstream') ? [] : upstreamPorts(view, namePrefix),
   };
 }
 
@@ -207,7 +211,8 @@ function comparePorts(a: Position, b: Position): number {
 
 /** A little more than the message's size on the wire. */
 function estimateBytes(port: PortView, endpoint: EndpointView): number {
-  let bytes = 200 + 3 * (port.upstream.length + endpoint.cause.length);
+  const ejectionBytes = endpoint.ejection ? 40 + 3 * endpoint.ejection.cause.length : 0;
+  let bytes = 250 + 3 * (port.upstream.length + endpoint.cause.length + endpoint.host.length) + ejectionBytes;
   bytes += endpointTlsBytes(endpoint.tls);
   for (const [key, value] of endpoint.labels) bytes += 8 + 3 * (key.length + value.length);
   return bytes;

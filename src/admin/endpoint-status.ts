@@ -1,5 +1,5 @@
-import type { EndpointStatus, EndpointTls } from '../gen/outrigger/admin/v1/admin.ts';
-import type { EndpointTlsView, EndpointView, PortView } from './views.ts';
+import type { EjectionStatus, EndpointStatus, EndpointTls } from '../gen/outrigger/admin/v1/admin.ts';
+import type { EjectionView, EndpointTlsView, EndpointView, PortView } from './views.ts';
 
 /** The message of an endpoint as of now. */
 export function endpointStatus(port: PortView, endpoint: EndpointView): EndpointStatus {
@@ -23,7 +23,16 @@ export function endpointStatus(port: PortView, endpoint: EndpointView): Endpoint
     connections: endpoint.connections,
     labels: Object.fromEntries(endpoint.labels),
     tls: endpoint.tls && endpointTls(endpoint.tls),
+    host: endpoint.host,
+    outReason: endpoint.outReason,
+    ejection: endpoint.ejection && ejectionStatus(endpoint.ejection),
+    warmPercent: endpoint.warmPercent,
+    latencyMs: endpoint.latencyMs,
   };
+}
+
+function ejectionStatus({ untilWallMs, ...ejection }: EjectionView): EjectionStatus {
+  return { ...ejection, until: new Date(untilWallMs) };
 }
 
 function endpointTls({ verified, error, peer, clientNotAfterMs }: EndpointTlsView): EndpointTls {

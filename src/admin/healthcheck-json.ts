@@ -1,11 +1,15 @@
 // The health of checked upstreams in the shape of APISIX's control API (`/v1/healthcheck`): what reads that reads this.
-// Each node has two members more, `cause` and `since`. Text is made a port at a time: a huge list neither is held as a
-// whole nor stops the event loop for long.
+// Each node has further members: `cause` and `since`, and how many attempts it had and how they ended, since APISIX's
+// counters stand still while an endpoint is healthy. Nodes are listed from the first configuration on, each by its own
+// address and port, also where `checks.active.port` probes them all at one port. Text is made a port at a time: a huge list
+// neither is held as a whole nor stops the event loop for long.
 import { isoTime } from '../telemetry/iso-time.ts';
 import type { EndpointTlsView, EndpointView, PortView, SidecarView } from './views.ts';
 
-/** Kinds that APISIX's API knows. Upstreams are what this program has. */
+/** Kinds that APISIX's API knows. An upstream inside an object of another kind is named after that: `routes/1`. */
 const KINDS = ['routes', 'services', 'upstreams', 'stream_routes'];
+/** Namespace of an upstream that names none. */
+const DEFAULT_NAMESPACE = 'default/';
 
 /** An answer whose body is made in pieces, each when it is asked for; the event loop may turn between two. */
 export interface Page {
@@ -23,7 +27,7 @@ export function healthcheckPage(view: SidecarView, rest: string, html: boolean):
   const id = slash === -1 ? '' : decodeSegment(rest.slice(slash + 1));
   if (id === undefined) return errorPage(400, 'the id is not percent-encoded UTF-8');
   if (id === '') return errorPage(400, `the id is missing: /v1/healthcheck/${kind}/ID`);
-  const found = kind === 'upstreams' ? portsOf(view, id) : [];
+  const found = kind === 'upstreams' ? portsOf(view, id) : portsOf(view, `${kind}/${id}`);
   const [port] = found;
   if (!port) return errorPage(404, `${kind}/${id} is not found, or has no health checks`);
   if (found.length > 1) {
@@ -33,14 +37,28 @@ export function healthcheckPage(view: SidecarView, rest: string, html: boolean):
   return html ? htmlPage([port]) : jsonPage([portJson(port)]);
 }
 
-/** The port with this id, `namespace/service/port`; or the checked ports of an upstream. */
+/**
+ * The port with this id, `namespace/service/port`; or the checked ports of an upstream. A namespace that is left out is
+ * `default`, where nothing has the id itself.
+ */
 function portsOf(view: SidecarView, id: string): PortView[] {
-  const found: PortView[] = [];
+  let found: PortView[] = [];
+  let exact = false;
   for (const port of checkedPorts(view)) {
     if (idOf(port) === id) return [port];
-    if (port.upstream === id) found.push(port);
+    if (port.upstream === id) {
+      if (!exact) found = [];
+      exact = true;
+      found.push(port);
+    } else if (!exact && isInDefault(port, id)) found.push(port);
   }
   return found;
+}
+
+function isInDefault(port: PortView, id: string): boolean {
+  if (!port.upstream.startsWith(DEFAULT_NAMESPACE)) return false;
+  const inDefault = DEFAULT_NAMESPACE + id;
+  return port.upstream === inDefault || idOf(port) === inDefault;
 }
 
 function checkedPorts(view: SidecarView): PortView[] {
@@ -51,6 +69,18 @@ function checkedPorts(view: SidecarView): PortView[] {
 
 function idOf(port: PortView): string {
   return `${port.upstream}/${port.servicePort}`;
+}
+
+/** Where this port is found under `/v1/healthcheck`. */
+function nameOf(port: PortView): string {
+  const id = idOf(port);
+  const [owner = ''] = id.split('/', 1);
+  return KINDS.includes(owner) ? `/${id}` : `/upstreams/${id}`;
+}
+
+/** What the checks call the endpoint: the host that they set, else its DNS name, else its address. */
+function hostnameOf(port: PortView, endpoint: EndpointView): string {
+  return port.checks?.host ?? (endpoint.host || endpoint.address);
 }
 
 function decodeSegment(text: string): string | undefined {
@@ -75,7 +105,7 @@ function* listJson(ports: readonly PortView[]): Iterable<string> {
 function portJson(port: PortView): string {
   const nodes = Array.from(port.endpoints(), (endpoint) => nodeOf(port, endpoint));
   return JSON.stringify({
-    name: `/upstreams/${idOf(port)}`,
+    name: nameOf(port),
     type: port.checks?.type,
     nodes: nodes.length === 0 ? {} : nodes,
   });
@@ -86,7 +116,7 @@ function nodeOf(port: PortView, endpoint: EndpointView): Record<string, unknown>
   return {
     ip: endpoint.address,
     port: endpoint.port,
-    hostname: port.checks?.host ?? endpoint.address,
+    hostname: hostnameOf(port, endpoint),
     status: endpoint.state,
     counter: {
       success,
@@ -96,6 +126,9 @@ function nodeOf(port: PortView, endpoint: EndpointView): Record<string, unknown>
     },
     cause: endpoint.cause,
     since: isoTime(endpoint.sinceWallMs),
+    attempts: endpoint.attempts,
+    successes: endpoint.successes,
+    failures: endpoint.failures,
   };
 }
 
@@ -115,6 +148,7 @@ const COLUMNS = [
   'upstream',
   'type',
   'endpoint',
+  'hostname',
   'status',
   'success',
   'http',
@@ -138,6 +172,7 @@ function* tableHtml(ports: readonly PortView[]): Iterable<string> {
         idOf(port),
         port.checks?.type ?? '',
         `${where}:${endpoint.port}`,
+        hostnameOf(port, endpoint),
         endpoint.state,
         success,
         httpFailure,

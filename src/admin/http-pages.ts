@@ -61,7 +61,7 @@ GET /ready                              200 when it takes work, else 503 and the
 GET /live                               200 while it can work at all
 GET /metrics                            Prometheus metrics
 GET /v1/healthcheck                     health of checked endpoints (JSON; HTML for browsers)
-GET /v1/healthcheck/upstreams/NS/SVC/PORT
+GET /v1/healthcheck/upstreams/NS/SVC[/PORT]   of one upstream; also under routes, services and stream_routes
 
 gRPC on this same port, with reflection:
   grpcurl -plaintext HOST:PORT list

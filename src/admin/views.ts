@@ -96,8 +96,28 @@ export interface PortView extends PortMetrics {
   readonly scheme: string;
   /** What checks the endpoints; undefined without health checks. */
   readonly checks: CheckView | undefined;
+  /** Effective values with their sources, `retries: 3 (upstream)`. */
+  policy(): readonly string[];
+  /** What isn't carried out to the letter, in words. */
+  readonly notes: readonly string[];
+  /** Checks and detection are ignored now. */
+  readonly ignoresHealth: boolean;
+  /** DNS names that its endpoints come from. */
+  names(): readonly NameView[];
   /** Its endpoints as of now; none where the port is gone. */
   endpoints(): Iterable<EndpointView>;
+}
+
+/** A DNS name and what is known of it. */
+export interface NameView {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  /** Why the last look-up failed; empty if it didn't. */
+  readonly error: string;
+  /** ms since 1970; undefined before the first answer. */
+  readonly resolvedWallMs: number | undefined;
+  /** ms since 1970; undefined while it is being looked up. */
+  readonly nextWallMs: number | undefined;
 }
 
 /** The health checks of a port. */
@@ -125,6 +145,68 @@ export interface EndpointView extends EndpointMetrics {
   readonly labels: ReadonlyMap<string, string>;
   /** Undefined where the scheme has none. */
   readonly tls: EndpointTlsView | undefined;
+  /** DNS name it came from; empty for an address. */
+  readonly host: string;
+  /** Why the balancer doesn't pick it, in the words of `EndpointStatus.out_reason`. */
+  readonly outReason: string;
+  /** Its last ejection; undefined where it was never ejected. */
+  readonly ejection: EjectionView | undefined;
+  /** Percentage of its weight that it has by now. */
+  readonly warmPercent: number;
+  /** Decayed time to the head of an answer; 0 before the first. */
+  readonly latencyMs: number;
+}
+
+/** An ejection by `outlier_detection`. */
+export interface EjectionView {
+  readonly ejected: boolean;
+  /** What it was ejected for last, with the figures. */
+  readonly cause: string;
+  /** ms since 1970. */
+  readonly untilWallMs: number;
+  readonly multiplier: number;
+  readonly count: number;
+}
+
+/** A request to be explained. */
+export interface ExplainQuery {
+  /** Port of the listener. */
+  readonly port: number;
+  readonly authority: string;
+  /** Path of the gRPC method, or path with query. */
+  readonly path: string;
+  readonly isGrpc: boolean;
+  readonly httpMethod: string;
+  /** Flat list of names and values. */
+  readonly fields: readonly string[];
+  readonly remoteAddress: string;
+}
+
+/** Where it would go, in the words of `ExplainResponse`. */
+export interface Explanation {
+  readonly listener: string;
+  /** Undefined where no target has the authority, or its port isn't configured yet. */
+  readonly port: PortView | undefined;
+  readonly hashKey: string;
+  readonly endpoints: readonly ExplainedEndpointView[];
+  readonly pick: string;
+  readonly pickReason: string;
+  readonly onFailure: readonly string[];
+  /** Empty if the request would be sent. */
+  readonly refused: string;
+  readonly refusedDetail: string;
+}
+
+/** An endpoint as it stands for a request. */
+export interface ExplainedEndpointView {
+  /** `address:port`. */
+  readonly endpoint: string;
+  readonly host: string;
+  readonly priority: number;
+  readonly weight: number;
+  readonly usable: boolean;
+  readonly reason: string;
+  readonly score: string;
 }
 
 export interface HealthCountersView {
@@ -154,6 +236,8 @@ export interface SidecarView extends MetricsSource {
   certificates(): readonly CertificateView[];
   /** In any order; the same from call to call as far as possible, so that metric series stay. */
   ports(): Iterable<PortView>;
+  /** Where a request would go; undefined where no listener has the port. Sends nothing and changes nothing. */
+  explain(query: ExplainQuery): Explanation | undefined;
   /** Calls `changed` for each change, in the turn in which it takes effect. It must not call back into the view's verbs. */
   watchEndpoints(changed: (change: EndpointChange, port: PortView, endpoint: EndpointView) => void): Cancel;
   ready(): Readiness;

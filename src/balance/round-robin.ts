@@ -6,18 +6,27 @@
 // is taken modulo the schedule's length, so a change of endpoints neither restarts the rotation at the first endpoint
 // nor needs a lock; one cycle in 2^32 picks is cut short where the counter wraps.
 //
-// Retry: the cursor stays, so the totals of first picks hold however many calls fail. The endpoint is drawn from what
-// the schedule holds for the untried ones, by a hash of the cursor. Taking the next entry of the schedule instead would
-// give all calls of a dead endpoint to its neighbour.
+// Slow start: an entry of an endpoint with share s of its weight counts with probability s, by a hash of the cursor, and
+// else the cursor moves on past it. So it gets s times what it would get, and the others keep their order.
+//
+// Retry, and first pick whose entry can't take a call: drawn from what the schedule holds for the untried ones that can,
+// by a hash of the cursor and of the number of draws so far: the calls of a connection that broke are all retried at one
+// cursor, and must not all go to one endpoint. Taking the next entry of the schedule instead would give all calls of a
+// dead endpoint to its neighbour. A retry leaves the cursor, so the totals of first picks hold however many calls fail.
 import type { Rng } from '../base/rng.ts';
 import type { Cells } from '../model/cells.ts';
 import { PortCell } from '../model/cells.ts';
+import { scalingNote } from './apportion.ts';
 import type { BalancedEndpoint, Balancer, LiveNumbers } from './balancer.ts';
+import { canTake, shareOf } from './balancer.ts';
 import type { Schedule } from './schedule.ts';
 import { buildSchedule } from './schedule.ts';
 import type { TriedSlots } from './tried-slots.ts';
+import { unitHash } from './unit-hash.ts';
 
-const NOTHING: Schedule = { order: new Uint16Array(0), shares: [] };
+const NOTHING: Schedule = { order: new Uint16Array(0), shares: [], asked: 0 };
+/** Entries drawn at random before all endpoints are looked at. The chances are the same either way. */
+const QUICK_DRAWS = 8;
 
 /** Weighted round robin (APISIX `type: roundrobin`). */
 export function createRoundRobin(): Balancer {
@@ -33,45 +42,74 @@ export function seedCursor(ports: Cells, portSlot: number, rng: Rng): void {
 }
 
 class RoundRobin implements Balancer {
+  readonly wantsAll = false;
   private endpoints: readonly BalancedEndpoint[] = [];
+  private slots = new Int32Array(0);
   private schedule = NOTHING;
+  private draws = 0;
 
-  update(endpoints: readonly BalancedEndpoint[]): void {
+  update(endpoints: readonly BalancedEndpoint[]): string {
     const same =
       endpoints.length === this.endpoints.length &&
       endpoints.every(({ weight }, index) => weight === this.endpoints[index]!.weight);
     this.endpoints = endpoints;
+    this.slots = Int32Array.from(endpoints, ({ slot }) => slot);
     if (!same) this.schedule = buildSchedule(endpoints.map(({ weight }) => weight));
+    const { order, shares, asked } = this.schedule;
+    return asked > order.length ? scalingNote(endpoints, shares, asked, 'picks in a cycle') : '';
+  }
+
+  describe(live: LiveNumbers, index: number): string {
+    const { order, shares } = this.schedule;
+    const share = index < this.slots.length ? shareOf(live.endpoints, this.slots[index]!) : 1;
+    const place = `share ${shares[index] ?? 0} of ${order.length}`;
+    return share < 1 ? `${place}, ${(share * 100).toFixed(1)} % of it in slow start` : place;
   }
 
   pick(live: LiveNumbers, tried: TriedSlots): number {
+    const { slots } = this;
     const { order } = this.schedule;
-    if (order.length === 0) return -1;
+    const { length } = order;
+    if (length === 0) return -1;
     const cursor = live.ports.get(live.portSlot, PortCell.Cursor);
-    if (tried.size > 0) return this.pickUntried(cursor, tried);
-    live.ports.set(live.portSlot, PortCell.Cursor, cursor + 1);
-    return order[(cursor >>> 0) % order.length]!;
-  }
-
-  private pickUntried(cursor: number, tried: TriedSlots): number {
-    const { endpoints } = this;
-    const { shares } = this.schedule;
-    let entries = 0;
-    for (let i = 0; i < endpoints.length; i++) if (!tried.has(endpoints[i]!.slot)) entries += shares[i]!;
-    let skip = Math.floor(mix(cursor + tried.size) * entries);
-    for (let i = 0; i < endpoints.length; i++) {
-      if (tried.has(endpoints[i]!.slot)) continue;
-      skip -= shares[i]!;
-      if (skip < 0) return i;
+    if (tried.size > 0) return this.draw(live, tried, cursor);
+    for (let step = 0; step < length; step++) {
+      const index = order[((cursor + step) >>> 0) % length]!;
+      const share = shareOf(live.endpoints, slots[index]!);
+      if (share < 1 && unitHash(cursor + step) >= share) continue;
+      live.ports.set(live.portSlot, PortCell.Cursor, cursor + step + 1);
+      return canTake(live.endpoints, slots[index]!) ? index : this.draw(live, tried, cursor + step);
     }
-    return -1;
+    live.ports.set(live.portSlot, PortCell.Cursor, cursor + length);
+    return this.draw(live, tried, cursor);
   }
-}
 
-/** Spreads an integer evenly over [0, 1): the finalizer of MurmurHash3. */
-function mix(value: number): number {
-  let hash = Math.imul(value, 0x9e37_79b1);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
-  return ((hash ^ (hash >>> 16)) >>> 0) / 0x1_0000_0000;
+  /** One of the untried that can take a call, with the chance of its share of the schedule; -1 if there is none. */
+  private draw(live: LiveNumbers, tried: TriedSlots, cursor: number): number {
+    const { slots } = this;
+    const { order, shares } = this.schedule;
+    this.draws = (this.draws + 1) | 0;
+    const seed = Math.imul(cursor, QUICK_DRAWS + 1) + Math.imul(this.draws, 0x3c6e_f372);
+    for (let draw = 1; draw <= QUICK_DRAWS; draw++) {
+      const index = order[Math.floor(unitHash(seed + draw) * order.length)]!;
+      const share = this.openShare(live, tried, slots[index]!);
+      if (share === 1 || (share > 0 && unitHash(~(seed + draw)) < share)) return index;
+    }
+    let sum = 0;
+    for (let i = 0; i < slots.length; i++) sum += shares[i]! * this.openShare(live, tried, slots[i]!);
+    let skip = unitHash(seed) * sum;
+    let last = -1;
+    for (let i = 0; i < slots.length && skip >= 0; i++) {
+      const weight = shares[i]! * this.openShare(live, tried, slots[i]!);
+      if (weight === 0) continue;
+      last = i;
+      skip -= weight;
+    }
+    return last;
+  }
+
+  /** Share of its weight that counts now: 0 for one that was tried or can't take a call. */
+  private openShare(live: LiveNumbers, tried: TriedSlots, slot: number): number {
+    return tried.has(slot) || !canTake(live.endpoints, slot) ? 0 : Math.min(1, shareOf(live.endpoints, slot));
+  }
 }

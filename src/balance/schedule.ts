@@ -1,7 +1,9 @@
 // The order of smooth weighted round robin, computed ahead. Each step adds every endpoint's weight to its lead, gives
 // the call to the largest lead (the first of equals) and takes the sum of weights from it; after Σ weights / gcd steps
 // it repeats. Weights 5, 1, 1 give A A B A C A A. Of endpoints with equal weights the leads grow alike, so they take
-// turns among themselves and a step only compares the *different* weights: the cost is length × different weights.
+// turns among themselves and a step only compares the *different* weights: the cost is length × different weights, of
+// which a cycle of 65,536 has room for 361.
+import { apportion, reduceWeights, sumOf } from './apportion.ts';
 
 /** A schedule has no more entries, unless there are more endpoints. */
 export const MAX_SCHEDULE_LENGTH = 65_536;
@@ -12,94 +14,61 @@ export interface Schedule {
   readonly order: Uint16Array | Uint32Array;
   /** How often each index stands in `order`. */
   readonly shares: readonly number[];
+  /** Entries that the exact cycle would have: more than `order` has where the weights had to be scaled. */
+  readonly asked: number;
 }
 
-/** One group of endpoints with the same share. */
-interface Turn {
-  readonly share: number;
-  readonly members: number[];
-  /** Member whose turn it is. */
-  next: number;
-  /** Picks that this member has had. */
-  picks: number;
-}
-
-/** Computes the cycle for `weights` (non-negative integers). Empty for no weights. */
+/** Computes the cycle for `weights` (integers from 0 to 2^32 - 1). Empty for no weights. */
 export function buildSchedule(weights: readonly number[]): Schedule {
-  const shares = cycleShares(weights);
-  const length = shares.reduce((sum, share) => sum + share, 0);
+  const { shares, asked } = cycleShares(weights);
+  const length = sumOf(shares);
   const order = shares.length <= 65_536 ? new Uint16Array(length) : new Uint32Array(length);
-  const turns = groupByShare(shares);
-  for (let step = 1; step <= length; step++) {
-    let best: Turn | undefined;
-    let bestLead = 0;
-    for (const turn of turns) {
-      const lead = step * turn.share - turn.picks * length;
-      if (!best || lead > bestLead || (lead === bestLead && turn.members[turn.next]! < best.members[best.next]!)) {
-        best = turn;
-        bestLead = lead;
-      }
+  const groups = groupByShare(shares);
+  const groupShares = Float64Array.from(groups.keys());
+  const members = [...groups.values()];
+  // Of each group the member whose turn it is: its place among the members, its index, its lead. Leads are integers of
+  // at most length², exact in a double.
+  const turns = new Int32Array(members.length);
+  const heads = Int32Array.from(members, (indexes) => indexes[0]!);
+  const leads = new Float64Array(members.length);
+  for (let step = 0; step < length; step++) {
+    let best = 0;
+    let bestLead = -Infinity;
+    for (let group = 0; group < leads.length; group++) {
+      const lead = leads[group]! + groupShares[group]!;
+      leads[group] = lead;
+      if (lead < bestLead || (lead === bestLead && heads[group]! > heads[best]!)) continue;
+      best = group;
+      bestLead = lead;
     }
-    order[step - 1] = best!.members[best!.next]!;
-    if (++best!.next === best!.members.length) {
-      best!.next = 0;
-      best!.picks++;
+    order[step] = heads[best]!;
+    if (++turns[best]! === members[best]!.length) {
+      turns[best] = 0;
+      leads[best]! -= length; // the first member again, which has had one pick more
     }
+    heads[best] = members[best]![turns[best]!]!;
   }
-  return { order, shares };
+  return { order, shares, asked };
 }
 
-function groupByShare(shares: readonly number[]): Turn[] {
-  const turns = new Map<number, Turn>();
+function groupByShare(shares: readonly number[]): Map<number, number[]> {
+  const groups = new Map<number, number[]>();
   shares.forEach((share, index) => {
     if (share === 0) return;
-    const turn = turns.get(share);
-    if (turn) turn.members.push(index);
-    else turns.set(share, { share, members: [index], next: 0, picks: 0 });
+    const members = groups.get(share);
+    if (members) members.push(index);
+    else groups.set(share, [index]);
   });
-  return [...turns.values()];
+  return groups;
 }
 
 /**
  * Entries of each weight in one cycle: weight / gcd, which keeps their ratios exactly. Where that makes too long a
- * cycle, shares of MAX_SCHEDULE_LENGTH. All weights 0: one each.
+ * cycle, shares of MAX_SCHEDULE_LENGTH. All weights 0: one each. `asked` is the length of the exact cycle.
  */
-export function cycleShares(weights: readonly number[]): number[] {
-  const divisor = weights.reduce(gcd, 0);
-  if (divisor === 0) return weights.map(() => 1);
-  const exact = weights.map((weight) => weight / divisor);
-  const total = exact.reduce((sum, share) => sum + share, 0);
-  return total <= MAX_SCHEDULE_LENGTH ? exact : scaleShares(exact);
-}
-
-function gcd(a: number, b: number): number {
-  while (b !== 0) [a, b] = [b, a % b];
-  return a;
-}
-
-/** Shares of MAX_SCHEDULE_LENGTH entries by largest remainder; who would get less than one entry gets one. */
-function scaleShares(weights: readonly number[]): number[] {
-  const shares: number[] = weights.map((weight) => (weight === 0 ? 0 : 1));
-  let entries = MAX_SCHEDULE_LENGTH;
-  let rest = weights.flatMap((weight, index) => (weight === 0 ? [] : [{ index, weight }]));
-  let sum = rest.reduce((total, { weight }) => total + weight, 0);
-  // Giving one entry to the small leaves less for the others, which may make further ones small.
-  for (;;) {
-    const large = rest.filter(({ weight }) => weight * entries >= sum);
-    if (large.length === rest.length || large.length === 0) break;
-    entries -= rest.length - large.length;
-    sum = large.reduce((total, { weight }) => total + weight, 0);
-    rest = large;
-  }
-  if (entries < rest.length) return shares; // more endpoints than entries: one each
-  let left = entries;
-  const remainders = rest.map(({ index, weight }) => {
-    const share = (weight * entries) / sum;
-    shares[index] = Math.floor(share);
-    left -= Math.floor(share);
-    return { index, remainder: share - Math.floor(share) };
-  });
-  remainders.sort((a, b) => b.remainder - a.remainder || a.index - b.index);
-  for (const { index } of remainders.slice(0, left)) shares[index] = shares[index]! + 1;
-  return shares;
+export function cycleShares(weights: readonly number[]): { shares: number[]; asked: number } {
+  const exact = reduceWeights(weights);
+  const asked = sumOf(exact);
+  if (asked === 0) return { shares: weights.map(() => 1), asked: weights.length };
+  return { shares: asked <= MAX_SCHEDULE_LENGTH ? exact : apportion(exact, MAX_SCHEDULE_LENGTH), asked };
 }

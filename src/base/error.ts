@@ -30,6 +30,7 @@ export type ErrorKind =
   | 'client_certificate_refused'
   // ours
   | 'no_endpoints'
+  | 'no_healthy_endpoint'
   | 'draining'
   | 'overflow'
   | 'internal'
@@ -43,15 +44,17 @@ export type ErrorKind =
   | 'upstream_certificate_name_mismatch'
   | 'send_timeout'
   | 'read_timeout'
+  | 'per_try_timeout'
   | 'upstream_reset'
   | 'upstream_refused'
   | 'upstream_protocol_error'
   | 'upstream_headers_too_large'
   | 'upstream_truncated'
-  // a tunnel's
+  // a silent call's or tunnel's
   | 'idle_timeout'
   // the call's
   | 'deadline_exceeded'
+  | 'total_timeout'
   | 'downstream_reset';
 
 /** What can be wrong with an endpoint's certificate. */

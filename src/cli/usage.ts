@@ -129,6 +129,24 @@ export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       'log-level': LOG_LEVEL,
     },
   },
+  explain: {
+    usage: [
+      'outrigger explain --port PORT [--method /pkg.Service/Method | --path PATH [--http-method METHOD]]',
+      '[-H NAME=VALUE]… [--authority HOST] [--from ADDR] [--admin [HOST:]PORT] [--json]',
+    ].join('\n           '),
+    summary: 'why a running sidecar would send a request where; sends nothing; status 1 if it would be refused',
+    flags: {
+      port: { value: 'PORT', text: 'port of the listener; needed' },
+      method: { value: '/PKG.SERVICE/METHOD', text: 'a gRPC call of this method' },
+      path: { value: 'PATH', text: 'path with query of an HTTP request; default /' },
+      'http-method': { value: 'METHOD', text: 'its method; default GET' },
+      header: { short: 'H', value: 'NAME=VALUE', text: 'a field of the request; again for others', many: true },
+      authority: { value: 'HOST', text: 'Host or :authority; default localhost:PORT' },
+      from: { value: 'ADDR', text: 'address of the caller; default 127.0.0.1' },
+      admin: { value: '[HOST:]PORT', text: 'admin address of the sidecar; default 127.0.0.1:15000' },
+      json: { text: 'prints the answer as JSON' },
+    },
+  },
   lint: {
     usage: 'outrigger lint DIR|FILE',
     summary: 'prints what is wrong with configuration files; status 1 if there are errors',

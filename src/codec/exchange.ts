@@ -86,9 +86,10 @@ export interface ResponseSender extends BodySender {
   /** The request body: stop and go on. */
   pauseRequest(): void;
   resumeRequest(): void;
-  /** The peer's address, for X-Forwarded-For and logs. */
+  /** Both ends of the connection, for X-Forwarded-For, hash keys and logs. */
   readonly remoteAddress: string;
   readonly remotePort: number;
+  readonly localAddress: string;
   readonly localPort: number;
 }
 

@@ -1,6 +1,16 @@
 // Operations on the flat field lists of codec/exchange.ts.
 import type { Fields } from './exchange.ts';
 
+/** Sets the first field called `name` (given in lower case), or adds it. */
+export function setField(fields: Fields, name: string, value: string): void {
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i]!.toLowerCase() !== name) continue;
+    fields[i + 1] = value;
+    return;
+  }
+  fields.push(name, value);
+}
+
 /** Value of the first field called `name` (given in lower case), whatever the case of the list. */
 export function findField(fields: Fields, name: string): string | undefined {
   for (let i = 0; i < fields.length; i += 2) {

@@ -3,6 +3,7 @@
 import { Bootstrap, type ControlTls, type StaticListener } from '../gen/outrigger/config/v1/bootstrap.ts';
 import { checkFiles, checkPath } from './decode/tls.ts';
 import { checkSeconds, checkWord, ipProblem, nameProblem } from './decode/values.ts';
+import { endpointHostProblem } from './dns-name.ts';
 import { PROTO_PACKAGE, readEnvelope } from './envelope.ts';
 import { CONNECT_RULES, type HostPortRules, LISTEN_RULES, parseHostPort } from './host-port.ts';
 import { entry, member, ProblemList, quote } from './problem-list.ts';
@@ -36,12 +37,12 @@ function checkBootstrap(bootstrap: Bootstrap, problems: ProblemList): void {
   const at = (name: string): string => member('spec', name);
   if (bootstrap.nodeId !== undefined) addReason(problems, at('node_id'), nameProblem(bootstrap.nodeId));
   for (const [i, address] of bootstrap.control.entries()) {
-    addReason(problems, entry(at('control'), i), addressProblem(address, CONNECT_RULES, false));
+    addReason(problems, entry(at('control'), i), addressProblem(address, CONNECT_RULES, undefined));
   }
   checkWord(problems, at('xds'), bootstrap.xds, ['delta', 'sotw']);
   for (const name of ['admin', 'health'] as const) {
     const address = bootstrap[name];
-    if (address !== undefined) addReason(problems, at(name), addressProblem(address, LISTEN_RULES, true));
+    if (address !== undefined) addReason(problems, at(name), addressProblem(address, LISTEN_RULES, bindProblem));
   }
   if (bootstrap.stateDir === '') problems.add(at('state_dir'), 'must be a directory; leave it out to keep nothing');
   if (bootstrap.bind !== undefined) addReason(problems, at('bind'), bindProblem(bootstrap.bind));
@@ -69,10 +70,10 @@ function checkControlTls(tls: ControlTls | undefined, problems: ProblemList, pat
 
 function checkStaticListener(listener: StaticListener, problems: ProblemList, path: string): void {
   if (listener.listen === '') problems.add(member(path, 'listen'), 'required: [HOST:]PORT');
-  else addReason(problems, member(path, 'listen'), addressProblem(listener.listen, LISTEN_RULES, true));
+  else addReason(problems, member(path, 'listen'), addressProblem(listener.listen, LISTEN_RULES, bindProblem));
   if (listener.to.length === 0) problems.add(member(path, 'to'), 'required: at least one HOST:PORT');
   for (const [i, address] of listener.to.entries()) {
-    addReason(problems, entry(member(path, 'to'), i), addressProblem(address, CONNECT_RULES, true));
+    addReason(problems, entry(member(path, 'to'), i), addressProblem(address, CONNECT_RULES, endpointHostProblem));
   }
   checkWord(problems, member(path, 'scheme'), listener.scheme, STATIC_SCHEMES);
   checkStaticTls({ ...listener, scheme: listener.scheme ?? 'http' }, problems, path);
@@ -82,11 +83,14 @@ function addReason(problems: ProblemList, path: string, reason: string | undefin
   if (reason !== undefined) problems.add(path, reason);
 }
 
-/** What is wrong with `[HOST:]PORT`. `ip`: the host must be an IP address or `localhost`. */
-function addressProblem(address: string, rules: HostPortRules, ip: boolean): string | undefined {
+/** What is wrong with `[HOST:]PORT`, or with its host by `hostProblem`. */
+function addressProblem(
+  address: string,
+  rules: HostPortRules,
+  hostProblem: ((host: string) => string | undefined) | undefined,
+): string | undefined {
   const parsed = parseHostPort(address, rules);
-  if (!parsed.ok) return parsed.reason;
-  return ip ? bindProblem(parsed.host) : undefined;
+  return parsed.ok ? hostProblem?.(parsed.host) : parsed.reason;
 }
 
 /** What is wrong with a host that must be an IP address, or `localhost` for 127.0.0.1; undefined if nothing is. */

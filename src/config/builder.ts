@@ -2,20 +2,13 @@
 // that a part was made from (nothing is computed then), and, where a resource was sent again or changed elsewhere, by
 // comparing the result with what the previous snapshot has.
 import { isDeepStrictEqual } from 'node:util';
-import type { Scheme } from '../model/policy.ts';
-import {
-  type EndpointSpec,
-  type ListenerSpec,
-  type PortKey,
-  portKey,
-  type Snapshot,
-  type UpstreamPort,
-} from '../model/snapshot.ts';
+import { type ListenerSpec, type PortKey, portKey, type Snapshot, type UpstreamPort } from '../model/snapshot.ts';
 import type { SecretSpec } from '../model/tls.ts';
 import { targetAuthorities } from './authorities.ts';
-import { effectivePolicy } from './effective-policy.ts';
+import { effectivePolicy, needsEndpoints } from './effective-policy.ts';
 import { endpointsOf, nodesOf, shareEndpoints } from './endpoint-specs.ts';
 import { canonicalIp } from './ip-address.ts';
+import { namesOf } from './name-specs.ts';
 import type { Resource, Resources } from './resource.ts';
 import { listenerTlsSpec, secretSpec } from './tls-specs.ts';
 import { listenerSecrets, upstreamSecrets } from './secret-references.ts';
@@ -49,7 +42,7 @@ export function buildSnapshot(nodeId: string, resources: Resources, previous: Sn
       const key = portKey(upstreamName, servicePort);
       const upstream = resources.get('Upstream', upstreamName);
       if (upstream === undefined || ports.has(key)) continue;
-      const endpoints = upstream.message.nodes.length > 0 ? undefined : resources.get('Endpoints', key);
+      const endpoints = needsEndpoints(upstream, servicePort) ? resources.get('Endpoints', key) : undefined;
       ports.set(key, upstreamPort({ upstream, endpoints }, servicePort, previous.ports.get(key)));
       for (const secret of upstreamSecrets(upstream.message)) secretNames.add(secret.name);
     }
@@ -115,6 +108,9 @@ function upstreamPort(origin: Origin, servicePort: number, previous: UpstreamPor
   if (previous && before?.upstream === origin.upstream && before.endpoints === origin.endpoints) return previous;
   const { upstream } = origin;
   const effective = effectivePolicy(upstream, servicePort);
+  const { scheme } = effective.policy;
+  const addresses = origin.endpoints === undefined ? nodesOf(upstream, scheme) : endpointsOf(origin.endpoints);
+  const names = namesOf(upstream, scheme, effective.service);
   const spec: UpstreamPort = {
     key: portKey(upstream.name, servicePort),
     upstream: upstream.name,
@@ -124,21 +120,18 @@ function upstreamPort(origin: Origin, servicePort: number, previous: UpstreamPor
       previous && isDeepStrictEqual(previous.provenance, effective.provenance)
         ? previous.provenance
         : effective.provenance,
-    endpoints: shareEndpoints(endpointList(origin, effective.policy.scheme), previous?.endpoints ?? []),
+    endpoints: shareEndpoints(addresses, previous?.endpoints ?? []),
+    names: previous && isDeepStrictEqual(previous.names, names) ? previous.names : names,
   };
   const same =
     previous !== undefined &&
     spec.policy === previous.policy &&
     spec.provenance === previous.provenance &&
-    spec.endpoints === previous.endpoints;
+    spec.endpoints === previous.endpoints &&
+    spec.names === previous.names;
   const result = same ? previous : spec;
   portOrigins.set(result, origin);
   return result;
-}
-
-function endpointList({ upstream, endpoints }: Origin, scheme: Scheme): readonly EndpointSpec[] {
-  if (upstream.message.nodes.length > 0) return nodesOf(upstream, scheme);
-  return endpoints === undefined ? [] : endpointsOf(endpoints);
 }
 
 function sameEntries<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): boolean {

@@ -1,47 +1,49 @@
 // Inheritance: the policy of one service port is the port's value, else the upstream's, else the default.
 //
-//   one by one   scheme · members of `timeout` · members of `keepalive_pool`
-//   as a group   {type, hash_on, key} · {retries, max_attempts} · {pass_host, upstream_host} · tls ·
-//                checks.active · checks.passive
+//   one by one   scheme · retry_timeout · retry_on · retry_methods · per_try_timeout · all_unhealthy · panic_threshold ·
+//                the members of timeout, keepalive_pool, retry_backoff and circuit_breakers
+//   as a group   {type, hash_on, key, hash_balance_factor, ewma_formula} · {retries, max_attempts} ·
+//                {pass_host, upstream_host} · {service_name, discovery_type, discovery_args} · tls · checks.active ·
+//                checks.passive · outlier_detection · warm_up_conf
 //
-// A group comes from the first level that sets any of it; what that level leaves out takes its default and is not looked
-// for further up, since half of one makes no sense with half of another. `off` at a level is a setting like any other.
-// (The other group of docs/configuration.md, outlier_detection, is refused before it comes here.)
-import type { UpstreamTls } from '../gen/outrigger/config/v1/tls.ts';
-import type { ActiveCheck, PassiveCheck } from '../gen/outrigger/config/v1/upstream.ts';
+// `off` of a group is a setting like any other: it takes the group over and leaves nothing of it.
+import type { CircuitBreakers, KeepalivePool, Timeout, Upstream } from '../gen/outrigger/config/v1/upstream.ts';
 import {
-  DEFAULT_ACTIVE,
+  DEFAULT_ATTEMPTS,
+  DEFAULT_BALANCER,
+  DEFAULT_CIRCUIT_BREAKERS,
   DEFAULT_KEEPALIVE,
-  DEFAULT_PASSIVE,
   DEFAULT_TIMEOUT,
-  TRANSPORT_ONLY_PASSIVE,
 } from '../model/defaults.ts';
 import {
-  type ActivePolicy,
-  type ChecksPolicy,
+  type AttemptsPolicy,
+  type BalancerPolicy,
+  type CircuitBreakerPolicy,
   type HostPolicy,
   isSecureScheme,
-  type PassivePolicy,
+  type KeepalivePolicy,
   type PortPolicy,
   type Provenance,
+  type RetryBackoffPolicy,
   type Scheme,
+  type TimeoutPolicy,
 } from '../model/policy.ts';
-import type { UpstreamTlsPolicy } from '../model/tls.ts';
-import { splitFieldLine } from './decode/checks.ts';
+import { readServiceName, type ServiceName, setsDiscovery } from './decode/nodes.ts';
 import type { PolicyFields } from './decode/upstream.ts';
+import { effectiveChecks } from './effective-checks.ts';
+import { effectiveOutlierDetection } from './effective-outlier.ts';
+import { effectiveTls } from './effective-tls.ts';
+import { effectiveWarmUp } from './effective-warm-up.ts';
+import { PolicyLevels } from './levels.ts';
 import type { Resource } from './resource.ts';
-import { DEFAULT_UPSTREAM_TLS, upstreamTlsPolicy } from './tls-specs.ts';
+import { toMs } from './seconds.ts';
 
 /** A policy and where each of its values came from. */
 export interface EffectivePolicy {
   readonly policy: PortPolicy;
   readonly provenance: Provenance;
-}
-
-/** A place that sets values, as provenance calls it. */
-interface Level {
-  readonly name: string;
-  readonly fields: PolicyFields;
+  /** Name by which the endpoints are found in DNS (`discovery_type: dns`); undefined: they come from elsewhere. */
+  readonly service: ServiceName | undefined;
 }
 
 /** Results of an Upstream: one per port level setting, and one that all other ports share (under its index -1). */
@@ -51,232 +53,157 @@ const cache = new WeakMap<Resource<'Upstream'>, Map<number, EffectivePolicy>>();
 export function effectivePolicy(upstream: Resource<'Upstream'>, servicePort: number): EffectivePolicy {
   let results = cache.get(upstream);
   if (results === undefined) cache.set(upstream, (results = new Map()));
-  const index = upstream.message.portLevelSettings.findIndex((settings) => settings.port === servicePort);
+  const index = settingsIndex(upstream.message, servicePort);
   let result = results.get(index);
   if (result === undefined) results.set(index, (result = resolve(upstream, index)));
   return result;
 }
 
-function resolve({ name, message: upstream }: Resource<'Upstream'>, index: number): EffectivePolicy {
-  const levels: Level[] = [{ name: 'upstream', fields: upstream }];
-  const settings = upstream.portLevelSettings[index];
-  if (settings !== undefined) levels.unshift({ name: `port_level_settings[${index}]`, fields: settings });
-  const provenance = new Map<string, string>();
-
-  /** Takes one value from the first level that sets it. */
-  const take = <T>(path: string, of: (fields: PolicyFields) => T | undefined): T | undefined => {
-    const level = levels.find(({ fields }) => of(fields) !== undefined);
-    provenance.set(path, level?.name ?? 'default');
-    return level && of(level.fields);
-  };
-
-  const balancing = levels.find(({ fields: { type, hashOn, key } }) => (type ?? hashOn ?? key) !== undefined);
-  provenance.set('type', balancing?.fields.type === undefined ? 'default' : balancing.name);
-  const scheme = (take('scheme', (fields) => fields.scheme) ?? 'http') as Scheme;
-  const host = resolveHost(levels, provenance);
-  const checks = resolveChecks(levels, host, provenance);
-  const overTls = isSecureScheme(scheme) || checks?.active?.type === 'https';
-  const maxAttempts = resolveAttempts(levels, provenance);
-  const connect = take('timeout.connect', (fields) => fields.timeout?.connect);
-  const send = take('timeout.send', (fields) => fields.timeout?.send);
-  const readTimeout = take('timeout.read', (fields) => fields.timeout?.read);
-  const idleTimeout = take('keepalive_pool.idle_timeout', (fields) => fields.keepalivePool?.idleTimeout);
-  const policy: PortPolicy = {
-    scheme,
-    balancer: 'roundrobin',
-    attempts: { maxAttempts },
-    timeout: {
-      connectMs: toMs(connect) ?? DEFAULT_TIMEOUT.connectMs,
-      sendMs: toMs(send) ?? DEFAULT_TIMEOUT.sendMs,
-      readMs: toMs(readTimeout) ?? DEFAULT_TIMEOUT.readMs,
-      readIsSet: readTimeout !== undefined,
-    },
-    keepalivePool: {
-      size: take('keepalive_pool.size', (fields) => fields.keepalivePool?.size) ?? DEFAULT_KEEPALIVE.size,
-      idleTimeoutMs: toMs(idleTimeout) ?? DEFAULT_KEEPALIVE.idleTimeoutMs,
-      requests:
-        take('keepalive_pool.requests', (fields) => fields.keepalivePool?.requests) ?? DEFAULT_KEEPALIVE.requests,
-    },
-    host,
-    tls: resolveTls(levels, `Upstream ${name}`, overTls, provenance),
-    checks,
-  };
-  return { policy, provenance };
+/** Whether the endpoints of a service port come in a resource of their own: not where there are nodes or a registry. */
+export function needsEndpoints({ message }: Resource<'Upstream'>, servicePort: number): boolean {
+  if (message.nodes.length > 0) return false;
+  const settings = message.portLevelSettings[settingsIndex(message, servicePort)];
+  return !setsDiscovery(message) && !(settings !== undefined && setsDiscovery(settings));
 }
 
-/** The level that sets `retries` or `max_attempts` replaces both. `retries` counts what follows the first attempt. */
-function resolveAttempts(levels: readonly Level[], provenance: Map<string, string>): number | undefined {
-  const level = levels.find(({ fields }) => (fields.retries ?? fields.maxAttempts) !== undefined);
-  provenance.set('retries', level?.fields.retries === undefined ? 'default' : level.name);
-  provenance.set('max_attempts', level?.name ?? 'default');
-  const { retries, maxAttempts } = level?.fields ?? {};
+function settingsIndex(upstream: Upstream, servicePort: number): number {
+  return upstream.portLevelSettings.findIndex(({ port }) => port === servicePort);
+}
+
+function resolve({ name, message: upstream }: Resource<'Upstream'>, index: number): EffectivePolicy {
+  const levels = new PolicyLevels(upstream, index);
+  const balancer = balancing(levels);
+  const scheme = (levels.take('scheme', (fields) => fields.scheme) ?? 'http') as Scheme;
+  const host = hostPolicy(levels);
+  const checks = effectiveChecks(levels, host);
+  const overTls = isSecureScheme(scheme) || checks?.active?.type === 'https';
+  const allUnhealthy = levels.take('all_unhealthy', (fields) => fields.allUnhealthy) ?? 'use-all';
+  const policy: PortPolicy = {
+    scheme,
+    balancer,
+    attempts: attemptsPolicy(levels),
+    timeout: timeoutPolicy(levels),
+    keepalivePool: keepalivePolicy(levels),
+    host,
+    tls: effectiveTls(levels, `Upstream ${name}`, overTls),
+    checks,
+    outlierDetection: effectiveOutlierDetection(levels),
+    circuitBreakers: circuitBreakers(levels),
+    warmUp: effectiveWarmUp(levels),
+    allUnhealthy: allUnhealthy as PortPolicy['allUnhealthy'],
+    panicThreshold: levels.take('panic_threshold', (fields) => fields.panicThreshold) ?? 0,
+  };
+  return { policy, provenance: levels.provenance, service: serviceName(levels) };
+}
+
+function balancing(levels: PolicyLevels): BalancerPolicy {
+  const group = levels.group((fields) => {
+    const { type, hashOn, key, hashBalanceFactor, ewmaFormula } = fields;
+    return (type ?? hashOn ?? key ?? hashBalanceFactor ?? ewmaFormula) === undefined ? undefined : fields;
+  });
+  const type = group.take('type', (fields) => fields.type);
+  const hashOn = group.take('hash_on', (fields) => fields.hashOn);
+  const formula = group.take('ewma_formula', (fields) => fields.ewmaFormula);
+  const defaults = DEFAULT_BALANCER;
+  return {
+    type: (type ?? defaults.type) as BalancerPolicy['type'],
+    hashOn: (hashOn ?? defaults.hashOn) as BalancerPolicy['hashOn'],
+    key: group.take('key', (fields) => fields.key) ?? defaults.key,
+    hashBalanceFactor: group.take('hash_balance_factor', (fields) => fields.hashBalanceFactor) ?? 0,
+    ewmaFormula: (formula ?? defaults.ewmaFormula) as BalancerPolicy['ewmaFormula'],
+  };
+}
+
+function attemptsPolicy(levels: PolicyLevels): AttemptsPolicy {
+  const defaults = DEFAULT_ATTEMPTS;
+  return {
+    maxAttempts: maxAttempts(levels),
+    retryTimeoutMs: toMs(levels.take('retry_timeout', (fields) => fields.retryTimeout)) ?? defaults.retryTimeoutMs,
+    perTryTimeoutMs: toMs(levels.take('per_try_timeout', (fields) => fields.perTryTimeout)) ?? defaults.perTryTimeoutMs,
+    retryOn: levels.takeList('retry_on', (fields) => fields.retryOn) ?? defaults.retryOn,
+    retryMethods: levels.takeList('retry_methods', (fields) => fields.retryMethods) ?? defaults.retryMethods,
+    backoff: retryBackoff(levels),
+  };
+}
+
+/**
+ * The level that sets `retries` or `max_attempts` replaces both. `retries` counts what follows the first attempt. Whichever
+ * of the two was written, `max_attempts` follows from it, and so has its level; `retries` only where it was written.
+ */
+function maxAttempts(levels: PolicyLevels): number | undefined {
+  const group = levels.group((fields) => ((fields.retries ?? fields.maxAttempts) === undefined ? undefined : fields));
+  const retries = group.take('retries', (fields) => fields.retries);
+  const maxAttempts = group.take('max_attempts', (fields) => fields.maxAttempts);
+  group.note('max_attempts');
   return retries === undefined ? maxAttempts : retries + 1;
 }
 
+/** The longest wait is ten times the first where nobody says more. */
+function retryBackoff(levels: PolicyLevels): RetryBackoffPolicy {
+  const initial = levels.take('retry_backoff.initial', (fields) => fields.retryBackoff?.initial) ?? 0;
+  const max = levels.take('retry_backoff.max', (fields) => fields.retryBackoff?.max) ?? 10 * initial;
+  return { initialMs: toMs(initial), maxMs: toMs(max) };
+}
+
+function timeoutPolicy(levels: PolicyLevels): TimeoutPolicy {
+  const take = (name: keyof Timeout): number | undefined =>
+    levels.take(`timeout.${name}`, (fields) => fields.timeout?.[name] as number | undefined);
+  const read = take('read');
+  return {
+    connectMs: toMs(take('connect')) ?? DEFAULT_TIMEOUT.connectMs,
+    sendMs: toMs(take('send')) ?? DEFAULT_TIMEOUT.sendMs,
+    readMs: toMs(read) ?? DEFAULT_TIMEOUT.readMs,
+    readIsSet: read !== undefined,
+    totalMs: toMs(take('total')) ?? DEFAULT_TIMEOUT.totalMs,
+    idleMs: toMs(take('idle')) ?? DEFAULT_TIMEOUT.idleMs,
+  };
+}
+
+/** `off` keeps no connection, so where it is true the size comes from the level that says so. */
+function keepalivePolicy(levels: PolicyLevels): KeepalivePolicy {
+  const take = <T>(name: string, of: (pool: KeepalivePool) => T | undefined): T | undefined =>
+    levels.take(`keepalive_pool.${name}`, ({ keepalivePool }) => keepalivePool && of(keepalivePool));
+  const size = take('size', (pool) => pool.size) ?? DEFAULT_KEEPALIVE.size;
+  const isOff = take('off', (pool) => pool.off) === true;
+  if (isOff) levels.take('keepalive_pool.size', (fields) => fields.keepalivePool?.off);
+  return {
+    size: isOff ? 0 : size,
+    idleTimeoutMs: toMs(take('idle_timeout', (pool) => pool.idleTimeout)) ?? DEFAULT_KEEPALIVE.idleTimeoutMs,
+    requests: take('requests', (pool) => pool.requests) ?? DEFAULT_KEEPALIVE.requests,
+  };
+}
+
 /** The level that sets one of the two replaces both; `upstream_host` counts only where that level says `rewrite`. */
-function resolveHost(levels: readonly Level[], provenance: Map<string, string>): HostPolicy {
-  const level = levels.find(({ fields }) => (fields.passHost ?? fields.upstreamHost) !== undefined);
-  const { passHost, upstreamHost } = level?.fields ?? {};
-  provenance.set('pass_host', levelOf(level, passHost));
-  provenance.set('upstream_host', levelOf(level, upstreamHost));
+function hostPolicy(levels: PolicyLevels): HostPolicy {
+  const group = levels.group((fields) => ((fields.passHost ?? fields.upstreamHost) === undefined ? undefined : fields));
+  const passHost = group.take('pass_host', (fields) => fields.passHost);
+  const upstreamHost = group.take('upstream_host', (fields) => fields.upstreamHost);
   return {
     passHost: (passHost ?? 'pass') as HostPolicy['passHost'],
     upstreamHost: passHost === 'rewrite' ? (upstreamHost ?? '') : '',
   };
 }
 
-/** Undefined where nothing goes over TLS: then the setting has no effect. */
-function resolveTls(
-  levels: readonly Level[],
-  owner: string,
-  overTls: boolean,
-  provenance: Map<string, string>,
-): UpstreamTlsPolicy | undefined {
-  const level = levels.find(({ fields }) => fields.tls !== undefined);
-  const tls = level?.fields.tls;
-  provenance.set('tls', level?.name ?? 'default');
-  if (!overTls) return undefined;
-  if (tls === undefined) return DEFAULT_UPSTREAM_TLS;
-  if (tls.off !== true) noteMembers(tls, TLS_MEMBERS, 'tls', level, provenance);
-  return upstreamTlsPolicy(tls, owner);
-}
-
-function resolveChecks(
-  levels: readonly Level[],
-  host: HostPolicy,
-  provenance: Map<string, string>,
-): ChecksPolicy | undefined {
-  const activeLevel = levels.find(({ fields }) => fields.checks?.active !== undefined);
-  const passiveLevel = levels.find(({ fields }) => fields.checks?.passive !== undefined);
-  provenance.set('checks.active', activeLevel?.name ?? 'default');
-  provenance.set('checks.passive', passiveLevel?.name ?? 'default');
-  const activeCheck = activeLevel?.fields.checks?.active;
-  const passiveCheck = passiveLevel?.fields.checks?.passive;
-  const active = activeCheck && activeCheck.off !== true ? activePolicy(activeCheck, host) : undefined;
-  let passive: PassivePolicy | undefined;
-  if (passiveCheck === undefined) passive = active && TRANSPORT_ONLY_PASSIVE;
-  else if (passiveCheck.off !== true) passive = passivePolicy(passiveCheck);
-  if (activeCheck && active) noteMembers(activeCheck, ACTIVE_MEMBERS, 'checks.active', activeLevel, provenance);
-  if (passiveCheck && passive) noteMembers(passiveCheck, PASSIVE_MEMBERS, 'checks.passive', passiveLevel, provenance);
-  return active || passive ? { active, passive } : undefined;
-}
-
-/** Probes have no caller who names a host, so they ask for the one that every call is rewritten to (APISIX). */
-function activePolicy(check: ActiveCheck, { upstreamHost }: HostPolicy): ActivePolicy {
-  const { healthy, unhealthy } = check;
-  const defaults = DEFAULT_ACTIVE;
+function circuitBreakers(levels: PolicyLevels): CircuitBreakerPolicy {
+  const take = (name: string, of: (limits: CircuitBreakers) => number | undefined): number | undefined =>
+    levels.take(`circuit_breakers.${name}`, (fields) => fields.circuitBreakers && of(fields.circuitBreakers));
+  const none = DEFAULT_CIRCUIT_BREAKERS;
   return {
-    type: (check.type ?? defaults.type) as ActivePolicy['type'],
-    verifyCertificate: check.httpsVerifyCertificate,
-    timeoutMs: toMs(check.timeout) ?? defaults.timeoutMs,
-    concurrency: check.concurrency ?? defaults.concurrency,
-    host: check.host || upstreamHost || undefined,
-    port: check.port,
-    httpPath: check.httpPath ?? defaults.httpPath,
-    httpMethod: check.httpMethod ?? defaults.httpMethod,
-    requestFields: check.reqHeaders.flatMap((line) => splitFieldLine(line) ?? []),
-    grpcService: check.grpcService ?? defaults.grpcService,
-    healthy: {
-      intervalMs: toMs(healthy?.interval) ?? defaults.healthy.intervalMs,
-      statuses: orDefault(healthy?.httpStatuses, defaults.healthy.statuses),
-      successes: healthy?.successes ?? defaults.healthy.successes,
-    },
-    unhealthy: {
-      intervalMs: toMs(unhealthy?.interval) ?? defaults.unhealthy.intervalMs,
-      statuses: orDefault(unhealthy?.httpStatuses, defaults.unhealthy.statuses),
-      httpFailures: unhealthy?.httpFailures ?? defaults.unhealthy.httpFailures,
-      tcpFailures: unhealthy?.tcpFailures ?? defaults.unhealthy.tcpFailures,
-      timeouts: unhealthy?.timeouts ?? defaults.unhealthy.timeouts,
-    },
+    maxConnections: take('max_connections', (limits) => limits.maxConnections) ?? none.maxConnections,
+    maxPendingRequests: take('max_pending_requests', (limits) => limits.maxPendingRequests) ?? none.maxPendingRequests,
+    maxRequests: take('max_requests', (limits) => limits.maxRequests) ?? none.maxRequests,
+    maxRetries: take('max_retries', (limits) => limits.maxRetries) ?? none.maxRetries,
+    maxRequestsPerEndpoint:
+      take('max_requests_per_endpoint', (limits) => limits.maxRequestsPerEndpoint) ?? none.maxRequestsPerEndpoint,
   };
 }
 
-function passivePolicy({ healthy, unhealthy }: PassiveCheck): PassivePolicy {
-  const defaults = DEFAULT_PASSIVE;
-  return {
-    healthyStatuses: orDefault(healthy?.httpStatuses, defaults.healthyStatuses),
-    successes: healthy?.successes ?? defaults.successes,
-    unhealthyStatuses: orDefault(unhealthy?.httpStatuses, defaults.unhealthyStatuses),
-    httpFailures: unhealthy?.httpFailures ?? defaults.httpFailures,
-    tcpFailures: unhealthy?.tcpFailures ?? defaults.tcpFailures,
-    timeouts: unhealthy?.timeouts ?? defaults.timeouts,
-    returnAfterMs: toMs(unhealthy?.returnAfter) ?? defaults.returnAfterMs,
-  };
-}
-
-/** A list has no presence on the wire: an empty one is one that is left out. */
-function orDefault(list: readonly number[] | undefined, fallback: readonly number[]): readonly number[] {
-  return list === undefined || list.length === 0 ? fallback : list;
-}
-
-/** Longest time that Node's timers take, ms (24.8 days). A longer one would fire at once. */
-const MAX_TIMER_MS = 2_147_483_647;
-
-/** Whole milliseconds; what isn't 0 seconds stays at least 1 ms, since 0 may mean "none". */
-function toMs(seconds: number | undefined): number | undefined {
-  if (seconds === undefined || seconds === 0) return seconds;
-  return Math.min(MAX_TIMER_MS, Math.max(1, Math.round(seconds * 1000)));
-}
-
-/** Where a value of a group came from: the level that has the group, if it sets the value. */
-function levelOf(level: Level | undefined, value: unknown): string {
-  return value === undefined || level === undefined ? 'default' : level.name;
-}
-
-/** Members of a group that provenance tells one by one: path inside the group → whether it is set. */
-type MemberTable<G> = readonly (readonly [path: string, of: (group: G) => unknown])[];
-
-const ACTIVE_MEMBERS: MemberTable<ActiveCheck> = [
-  ['type', (check) => check.type],
-  ['timeout', (check) => check.timeout],
-  ['concurrency', (check) => check.concurrency],
-  ['host', (check) => check.host],
-  ['port', (check) => check.port],
-  ['http_path', (check) => check.httpPath],
-  ['http_method', (check) => check.httpMethod],
-  ['req_headers', (check) => check.reqHeaders[0]],
-  ['https_verify_certificate', (check) => check.httpsVerifyCertificate],
-  ['grpc_service', (check) => check.grpcService],
-  ['healthy.interval', (check) => check.healthy?.interval],
-  ['healthy.http_statuses', (check) => check.healthy?.httpStatuses[0]],
-  ['healthy.successes', (check) => check.healthy?.successes],
-  ['unhealthy.interval', (check) => check.unhealthy?.interval],
-  ['unhealthy.http_statuses', (check) => check.unhealthy?.httpStatuses[0]],
-  ['unhealthy.http_failures', (check) => check.unhealthy?.httpFailures],
-  ['unhealthy.tcp_failures', (check) => check.unhealthy?.tcpFailures],
-  ['unhealthy.timeouts', (check) => check.unhealthy?.timeouts],
-];
-
-const PASSIVE_MEMBERS: MemberTable<PassiveCheck> = [
-  ['healthy.http_statuses', (check) => check.healthy?.httpStatuses[0]],
-  ['healthy.successes', (check) => check.healthy?.successes],
-  ['unhealthy.http_statuses', (check) => check.unhealthy?.httpStatuses[0]],
-  ['unhealthy.http_failures', (check) => check.unhealthy?.httpFailures],
-  ['unhealthy.tcp_failures', (check) => check.unhealthy?.tcpFailures],
-  ['unhealthy.timeouts', (check) => check.unhealthy?.timeouts],
-  ['unhealthy.return_after', (check) => check.unhealthy?.returnAfter],
-];
-
-const TLS_MEMBERS: MemberTable<UpstreamTls> = [
-  ['client_cert', (tls) => tls.clientCert],
-  ['client_cert_id', (tls) => tls.clientCertId],
-  ['client_certificate', (tls) => tls.clientCertificate],
-  ['verify', (tls) => tls.verify],
-  ['ca_certs', (tls) => tls.caCerts[0]],
-  ['ca', (tls) => tls.ca],
-  ['server_name', (tls) => tls.serverName],
-  ['server_names', (tls) => tls.serverNames[0]],
-];
-
-/** Inside a group that stands, each member is of that level or its default; none comes from further up. */
-function noteMembers<G>(
-  group: G,
-  table: MemberTable<G>,
-  path: string,
-  level: Level | undefined,
-  provenance: Map<string, string>,
-): void {
-  for (const [name, of] of table) {
-    provenance.set(`${path}.${name}`, levelOf(level, of(group)));
-  }
+/** Both texts stand at one level; those of `dns` have been checked. */
+function serviceName(levels: PolicyLevels): ServiceName | undefined {
+  const group = levels.group((fields: PolicyFields) => (setsDiscovery(fields) ? fields : undefined));
+  const text = group.take('service_name', (fields) => fields.serviceName);
+  group.take('discovery_type', (fields) => fields.discoveryType);
+  group.take('discovery_args', (fields) => (Object.keys(fields.discoveryArgs).length > 0 ? true : undefined));
+  const read = text === undefined ? undefined : readServiceName(text);
+  return read?.ok === true ? read.service : undefined;
 }

@@ -2,12 +2,12 @@
 import { DEFAULT_WEIGHT } from '../model/defaults.ts';
 import { isSecureScheme, type Scheme } from '../model/policy.ts';
 import type { EndpointSpec } from '../model/snapshot.ts';
-import { unbracketed } from './decode/upstream.ts';
+import { unbracketed } from './dns-name.ts';
 import { canonicalIp } from './ip-address.ts';
 import type { Resource } from './resource.ts';
 
 /** Port of an inline node that states none: the scheme's (APISIX). */
-function defaultNodePort(scheme: Scheme): number {
+export function defaultNodePort(scheme: Scheme): number {
   return isSecureScheme(scheme) ? 443 : 80;
 }
 
@@ -20,27 +20,32 @@ export function endpointsOf({ message }: Resource<'Endpoints'>): readonly Endpoi
     priority: endpoint.priority ?? 0,
     draining: endpoint.state === 'draining',
     labels: new Map(Object.entries(endpoint.labels)),
+    host: '',
   }));
   return ordered(specs);
 }
 
-/** The inline endpoints of an Upstream, for a service port with this scheme. */
+/**
+ * The inline endpoints of an Upstream that are addresses, for a service port with this scheme. Those that are DNS names are
+ * in name-specs.ts.
+ */
 export function nodesOf({ message }: Resource<'Upstream'>, scheme: Scheme): readonly EndpointSpec[] {
-  const specs = message.nodes.map((node): EndpointSpec => {
-    const host = unbracketed(node.host);
-    return {
-      address: canonicalIp(host) ?? host,
+  const specs: EndpointSpec[] = [];
+  for (const node of message.nodes) {
+    const address = canonicalIp(unbracketed(node.host));
+    if (address === undefined) continue;
+    specs.push({
+      address,
       port: node.port ?? defaultNodePort(scheme),
       weight: node.weight ?? DEFAULT_WEIGHT,
       priority: node.priority ?? 0,
       draining: false,
-      labels: NO_LABELS,
-    };
-  });
+      labels: new Map(Object.entries(node.metadata)),
+      host: '',
+    });
+  }
   return ordered(specs);
 }
-
-const NO_LABELS: ReadonlyMap<string, string> = new Map();
 
 /** By address, then port. Of two with the same address and port the last one stands (as in APISIX). */
 function ordered(specs: readonly EndpointSpec[]): readonly EndpointSpec[] {
@@ -81,6 +86,7 @@ function sameEndpoint(a: EndpointSpec, b: EndpointSpec): boolean {
     a.weight === b.weight &&
     a.priority === b.priority &&
     a.draining === b.draining &&
+    a.host === b.host &&
     sameLabels(a.labels, b.labels)
   );
 }

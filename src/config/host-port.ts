@@ -37,11 +37,7 @@ export function parseHostPort(text: string, rules: HostPortRules): HostPortResul
   }
   const colon = text.indexOf(':');
   if (!bracketed && colon !== text.lastIndexOf(':')) {
-    return wrong(
-      canonicalIp(text) === undefined
-        ? `${quote(text)} is not ${form}`
-        : `an IPv6 address stands in brackets: [${text}]`,
-    );
+    return wrong(bracketHint(text) ?? `${quote(text)} is not ${form}`);
   }
   const host = bracketed ? (bracketed[1] ?? '') : colon < 0 ? text : text.slice(0, colon);
   const port = bracketed ? bracketed[2] : colon < 0 ? undefined : text.slice(colon + 1);
@@ -52,6 +48,16 @@ export function parseHostPort(text: string, rules: HostPortRules): HostPortResul
     return { ok: true, host, port: rules.defaultPort };
   }
   return withPort(host === '' ? (rules.defaultHost ?? '') : host, port, rules);
+}
+
+/** How an IPv6 address without brackets would be written, with and without what may be its port; undefined if it is none. */
+function bracketHint(text: string): string | undefined {
+  const [, address = '', port = ''] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
+  const forms = [
+    ...(canonicalIp(address) === undefined ? [] : [`[${address}]:${port}`]),
+    ...(canonicalIp(text) === undefined ? [] : [`[${text}]`]),
+  ];
+  return forms.length === 0 ? undefined : `an IPv6 address stands in brackets: ${forms.join(', or ')}`;
 }
 
 function withPort(host: string, port: string, rules: HostPortRules): HostPortResult {

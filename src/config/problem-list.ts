@@ -51,7 +51,12 @@ function isPem(word: string): boolean {
 
 /** A word as it stands in a message: quoted, cut after 60 characters. PEM text isn't shown. */
 export function quote(word: string): string {
+  return isPem(word) ? PEM_TEXT : `'${printable(word, 60)}'`;
+}
+
+/** A word on one line: cut after `max` characters, with escapes for control characters. PEM text isn't shown. */
+export function printable(word: string, max: number): string {
   if (isPem(word)) return PEM_TEXT;
-  const cut = word.length > 60 ? `${word.slice(0, 60)}…` : word;
-  return `'${cut.replace(/[\u0000-\u001f\u007f]/g, (char) => JSON.stringify(char).slice(1, -1))}'`;
+  const cut = word.length > max ? `${word.slice(0, max)}…` : word;
+  return cut.replace(/[\u0000-\u001f\u007f]/g, (char) => JSON.stringify(char).slice(1, -1));
 }

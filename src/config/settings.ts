@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import type { Bootstrap } from '../gen/outrigger/config/v1/bootstrap.ts';
 import type { ListenerTls, UpstreamTls } from '../gen/outrigger/config/v1/tls.ts';
 import { checkWord, ipProblem, nameProblem } from './decode/values.ts';
+import { endpointHostProblem } from './dns-name.ts';
 import { canonicalIp } from './ip-address.ts';
 import { CONNECT_RULES, LISTEN_RULES, parseHostPort, type HostPort, type HostPortRules } from './host-port.ts';
 import { ProblemList } from './problem-list.ts';
@@ -86,9 +87,9 @@ function readHostPort(text: string, place: string, rules: HostPortRules): HostPo
   return { host: result.host, port: result.port };
 }
 
-/** An address to listen on, or an endpoint's: its host must be an IP address or `localhost`. */
-export function readAddress(text: string, place: string, rules: HostPortRules = LISTEN_RULES): HostPort {
-  const { host, port } = readHostPort(text, place, rules);
+/** An address to listen on: its host must be an IP address or `localhost`. */
+export function readAddress(text: string, place: string): HostPort {
+  const { host, port } = readHostPort(text, place, LISTEN_RULES);
   const address = host === 'localhost' ? '127.0.0.1' : host;
   check(place, ipProblem(address));
   return { host: address, port };
@@ -107,11 +108,16 @@ function parseList(text: string): string[] {
     .filter((part) => part !== '');
 }
 
-/** Endpoints of a static listener, `HOST:PORT[,…]`. */
+/** Endpoints of a static listener, `HOST:PORT[,…]`: a host is an IP address, `localhost` (127.0.0.1) or a DNS name. */
 export function readTargets(text: string, place: string): HostPort[] {
   const parts = parseList(text);
   if (parts.length === 0) throw new SettingsError(`${place}: at least one HOST:PORT is needed`);
-  return parts.map((part) => readAddress(part, place, CONNECT_RULES));
+  return parts.map((part) => {
+    const { host, port } = readHostPort(part, place, CONNECT_RULES);
+    const endpoint = host === 'localhost' ? '127.0.0.1' : host;
+    check(place, endpointHostProblem(endpoint));
+    return { host: endpoint, port };
+  });
 }
 
 /** Control planes: these may have names, `localhost` too, which their certificates are held against. */

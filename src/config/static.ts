@@ -9,16 +9,17 @@ import { portKey } from '../model/snapshot.ts';
 import { decodeResource } from './decode/decode.ts';
 import { checkListenerTls, checkUpstreamTls } from './decode/tls.ts';
 import { checkRange, checkWord, ipProblem } from './decode/values.ts';
+import { endpointHostProblem } from './dns-name.ts';
 import type { HostPort } from './host-port.ts';
 import { canonicalIp } from './ip-address.ts';
 import { entry, member, ProblemList, quote } from './problem-list.ts';
 import type { Kind, Problem, Resource } from './resource.ts';
 
-/** A listener with fixed endpoints. Hosts are IP addresses or `localhost`. */
+/** A listener with fixed endpoints. `localhost` is 127.0.0.1. */
 export interface StaticListenerSpec {
-  /** Address to listen on; port 0 takes a free one. */
+  /** IP address to listen on; port 0 takes a free one. */
   readonly listen: HostPort;
-  /** Endpoints; at least one. */
+  /** Endpoints, IP addresses or DNS names; at least one. */
   readonly to: readonly HostPort[];
   /** One of {@link STATIC_SCHEMES}. */
   readonly scheme: string;
@@ -41,7 +42,8 @@ export type StaticResult =
 
 /**
  * For each listener a Listener `static/<port>` (its place in the list where the port is 0 or another has it already),
- * an Upstream `static/listener-N` and its Endpoints; and the Sidecar `nodeId` that names them.
+ * an Upstream `static/listener-N` and its Endpoints (or inline nodes, where an endpoint is a DNS name); and the Sidecar
+ * `nodeId` that names them.
  */
 export function staticResources(listeners: readonly StaticListenerSpec[], nodeId: string): StaticResult {
   const problems = new ProblemList();
@@ -62,9 +64,13 @@ export function staticResources(listeners: readonly StaticListenerSpec[], nodeId
     const targets = [{ upstream, servicePort }];
     const listener = Listener.fromPartial({ name, address: address(listen.host), port: listen.port, targets, tls });
     add('Listener', name, Listener.encode(listener).finish());
-    add('Upstream', upstream, Upstream.encode(Upstream.fromPartial({ name: upstream, scheme, tls: toTls })).finish());
-    const key = portKey(upstream, servicePort);
     const endpoints = to.map(({ host, port }) => ({ address: address(host), port }));
+    const hasNames = endpoints.some((endpoint) => canonicalIp(endpoint.address) === undefined);
+    const nodes = hasNames ? endpoints.map(({ address: host, port }) => ({ host, port })) : [];
+    const message = Upstream.fromPartial({ name: upstream, scheme, tls: toTls, nodes });
+    add('Upstream', upstream, Upstream.encode(message).finish());
+    if (hasNames) continue;
+    const key = portKey(upstream, servicePort);
     add('Endpoints', key, Endpoints.encode(Endpoints.fromPartial({ name: key, endpoints })).finish());
   }
   add('Sidecar', nodeId, Sidecar.encode(Sidecar.fromPartial({ name: nodeId, listeners: [...names] })).finish());
@@ -73,12 +79,12 @@ export function staticResources(listeners: readonly StaticListenerSpec[], nodeId
 
 function checkListener(listener: StaticListenerSpec, problems: ProblemList, path: string): void {
   const { listen, to, scheme } = listener;
-  checkHost(listen.host, problems, member(path, 'listen'));
+  addReason(problems, member(path, 'listen'), ipProblem(address(listen.host)));
   checkRange(problems, member(path, 'listen'), listen.port, 0, 65535);
   if (to.length === 0) problems.add(member(path, 'to'), 'required: at least one HOST:PORT');
   for (const [i, { host, port }] of to.entries()) {
     const at = entry(member(path, 'to'), i);
-    checkHost(host, problems, at);
+    addReason(problems, at, endpointHostProblem(address(host)));
     checkRange(problems, at, port, 1, 65535);
   }
   checkWord(problems, member(path, 'scheme'), scheme, STATIC_SCHEMES);
@@ -113,8 +119,7 @@ export function checkStaticTls(
   }
 }
 
-function checkHost(host: string, problems: ProblemList, path: string): void {
-  const reason = ipProblem(address(host));
+function addReason(problems: ProblemList, path: string, reason: string | undefined): void {
   if (reason !== undefined) problems.add(path, reason);
 }
 

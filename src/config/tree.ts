@@ -1,6 +1,7 @@
 // The walk from the root: Sidecar → Listener → Upstream and Endpoints → Secret. What a parent names is wanted, whether
 // it is there yet or not; what none names is not.
 import { portKey } from '../model/snapshot.ts';
+import { needsEndpoints } from './effective-policy.ts';
 import type { Resource, Resources, WantedNames } from './resource.ts';
 import { listenerSecrets, upstreamSecrets } from './secret-references.ts';
 
@@ -14,7 +15,8 @@ export function rootSidecar(nodeId: string, resources: Resources): Resource<'Sid
 
 /**
  * Names that a sidecar wants of each kind. Both of its Sidecar names always are. A target's Upstream and Endpoints are
- * asked for together, to save a round trip; an Upstream that turns out to have inline `nodes` ends the wish for Endpoints.
+ * asked for together, to save a round trip; an Upstream that turns out to have inline `nodes`, or a registry for that service
+ * port, ends the wish for Endpoints.
  */
 export function wantedNames(nodeId: string, resources: Resources): WantedNames {
   const listeners = new Set(rootSidecar(nodeId, resources)?.message.listeners);
@@ -27,8 +29,8 @@ export function wantedNames(nodeId: string, resources: Resources): WantedNames {
     for (const secret of listenerSecrets(listener)) secrets.add(secret.name);
     for (const { upstream, servicePort } of listener.targets) {
       upstreams.add(upstream);
-      const inlineNodes = resources.get('Upstream', upstream)?.message.nodes ?? [];
-      if (inlineNodes.length === 0) endpoints.add(portKey(upstream, servicePort));
+      const found = resources.get('Upstream', upstream);
+      if (found === undefined || needsEndpoints(found, servicePort)) endpoints.add(portKey(upstream, servicePort));
     }
   }
   for (const name of upstreams) {

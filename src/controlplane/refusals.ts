@@ -7,7 +7,7 @@ import type { VersionedResource } from './versioned-resource.ts';
 /** A resource that didn't change is the same object, so only changes are decoded. */
 const known = new WeakMap<VersionedResource, readonly Finding[]>();
 
-/** A note for each thing that a sidecar would refuse. */
+/** An error for each thing that a sidecar would refuse, which then keeps what it had. */
 export function refusals({ services, others }: Translation): Finding[] {
   return [...services.flatMap((service) => service.resources), ...others].flatMap((resource) => {
     let findings = known.get(resource);
@@ -22,6 +22,6 @@ function refusalsOf(resource: VersionedResource): Finding[] {
   const object = `${resource.kind} ${resource.name}`;
   return decoded.problems.map(({ path, reason }) => {
     const message = `sidecars of this version refuse the resource: ${reason}`;
-    return { severity: 'note', ...resource.origin, object, path, message };
+    return { severity: 'error', ...resource.origin, object, path, message };
   });
 }

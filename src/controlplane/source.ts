@@ -10,11 +10,24 @@ interface Named {
   readonly origin: Origin;
 }
 
-/** An ApisixUpstream: the policy that decorates the Service of the same namespace and name. */
+/** A node that an ApisixUpstream names itself. */
+export interface ExternalNode {
+  /** `Domain`: `name` is a DNS name or an address. `Service`: a Service of type ExternalName in the same namespace. */
+  readonly type: 'Domain' | 'Service';
+  readonly name: string;
+  /** Undefined: that of the scheme. */
+  readonly port: number | undefined;
+  readonly weight: number;
+  readonly path: string;
+  readonly origin: Origin;
+}
+
+/** An ApisixUpstream: the policy that decorates the Service of the same namespace and name, or an upstream by itself. */
 export interface ApisixUpstreamObject extends Named {
   readonly kind: 'ApisixUpstream';
-  /** The policy in our own words; its name is `namespace/name`. Only what was written is present. */
+  /** The policy in our own words; its name is `namespace/name`. Only what was written is present; `nodes` are not in it. */
   readonly upstream: Upstream;
+  readonly externalNodes: readonly ExternalNode[];
   /** Where the settings of each service port stand. */
   readonly portOrigins: ReadonlyMap<number, Origin>;
   /** The Secrets that it names, `namespace/name`: what of them is used, and where they are named. */
@@ -41,8 +54,8 @@ export interface ServicePort {
 export interface ServiceObject extends Named {
   readonly kind: 'Service';
   readonly ports: readonly ServicePort[];
-  /** `ExternalName` Services have no endpoints of their own. */
-  readonly external: boolean;
+  /** Host that a Service of type ExternalName stands for, an address or a DNS name; undefined: one with endpoints of its own. */
+  readonly externalName: string | undefined;
   /** Address family that a dual-stack Service prefers; undefined takes all. */
   readonly family: 4 | 6 | undefined;
 }

@@ -6,7 +6,8 @@ import type { Node } from '../gen/envoy/config/core/v3/base.ts';
 import { Listener } from '../gen/outrigger/config/v1/listener.ts';
 import { Sidecar } from '../gen/outrigger/config/v1/sidecar.ts';
 import type { Origin } from './finding.ts';
-import type { DerivedService, Translation } from './translate/translator.ts';
+import type { DerivedService } from './translate/service.ts';
+import type { Translation } from './translate/translator.ts';
 import { referencesOf } from './references.ts';
 import { decodeMessage, versioned, type VersionedResource } from './versioned-resource.ts';
 

@@ -90,6 +90,10 @@ export class H1Exchange implements ResponseSender {
     return this.transport.remotePort;
   }
 
+  get localAddress(): string {
+    return this.transport.localAddress;
+  }
+
   get localPort(): number {
     return this.transport.localPort;
   }

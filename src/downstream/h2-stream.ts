@@ -60,6 +60,10 @@ export class DownstreamH2Stream extends H2Stream implements ResponseSender {
     return this.transport.remotePort;
   }
 
+  get localAddress(): string {
+    return this.transport.localAddress;
+  }
+
   get localPort(): number {
     return this.transport.localPort;
   }

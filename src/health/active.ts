@@ -80,13 +80,14 @@ export class ProbeSchedule {
 
   /**
    * The probe of `slot` has ended, however. `generation` is the row's when the probe was started; a row that has changed
-   * hands since then has its own schedule. Afterwards ask `nextMs` again.
+   * hands since then has its own schedule. Afterwards ask `nextMs` again; if this returns true, at once: others may have
+   * waited for its place.
    */
-  finish(slot: number, generation: number): void {
+  finish(slot: number, generation: number): boolean {
     const entry = this.entries.get(slot);
-    if (!entry || entry.generation !== generation || !entry.inFlight) return;
+    if (!entry || entry.generation !== generation || !entry.inFlight) return false;
     entry.inFlight = false;
-    this.inFlight--;
+    return this.inFlight-- >= this.pace.concurrency;
   }
 
   /** Time of the next probe that may start; Infinity while only the end of a probe can make one start. */
@@ -97,6 +98,13 @@ export class ProbeSchedule {
       if (!entry.inFlight) next = Math.min(next, this.dueMs(cells, entry));
     }
     return next;
+  }
+
+  /** Time of the next probe of one endpoint, of its start where one is in flight; Infinity for one that isn't probed. */
+  nextProbeMs(cells: Cells, slot: number): number {
+    const entry = this.entries.get(slot);
+    if (!entry) return Infinity;
+    return entry.inFlight ? (entry.startedMs ?? entry.firstMs) : this.dueMs(cells, entry);
   }
 
   private create(cells: Cells, slot: number, nowMs: number, rng: Rng): Entry {

@@ -96,6 +96,7 @@ const FAILURE_KINDS: Readonly<Record<ErrorKind, 'tcp' | 'timeout' | undefined>> 
   connect_timeout: 'timeout',
   send_timeout: 'timeout',
   read_timeout: 'timeout',
+  per_try_timeout: 'timeout',
   // It is alive, and says that it drains a connection or has its hands full. A GOAWAY refuses many streams at once, so
   // counting them would take an endpoint out each time it replaces a connection.
   upstream_refused: undefined,
@@ -104,6 +105,7 @@ const FAILURE_KINDS: Readonly<Record<ErrorKind, 'tcp' | 'timeout' | undefined>> 
   // The caller's time and the caller's will.
   idle_timeout: undefined,
   deadline_exceeded: undefined,
+  total_timeout: undefined,
   downstream_reset: undefined,
   // Not about an endpoint at all.
   secret_missing: undefined,
@@ -128,6 +130,7 @@ const FAILURE_KINDS: Readonly<Record<ErrorKind, 'tcp' | 'timeout' | undefined>> 
   too_many_connections: undefined,
   content_too_large: undefined,
   no_endpoints: undefined,
+  no_healthy_endpoint: undefined,
   draining: undefined,
   overflow: undefined,
   internal: undefined,

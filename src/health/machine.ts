@@ -21,7 +21,8 @@
 //             └─────────────────┘  first failure ─▶ unhealthy
 //
 // `trial` is this project's: without active checks nothing would ever probe an endpoint that is down, so after a time
-// (timed-return.ts) real calls do. It is up, at full weight, until the first outcome is known.
+// (timed-return.ts) real calls do. It is up, but its owner gives it one call at a time (EndpointCell.Cap), until the first
+// outcome is known; a call that says nothing (its caller went away) leaves the trial open.
 import { EndpointCell } from '../model/cells.ts';
 import type { Cells } from '../model/cells.ts';
 
@@ -59,6 +60,12 @@ export function healthCount(cells: Cells, slot: number, kind: ReportKind): numbe
 /** Back to healthy with empty counters, for an endpoint whose health checks were removed. */
 export function resetHealth(cells: Cells, slot: number): void {
   cells.set(slot, EndpointCell.HealthState, HealthState.Healthy);
+  cells.set(slot, EndpointCell.HealthCounters, 0);
+}
+
+/** Down with empty counters, for an endpoint that has to prove itself first (`checks.active.start: unhealthy`). */
+export function holdDown(cells: Cells, slot: number): void {
+  cells.set(slot, EndpointCell.HealthState, HealthState.Unhealthy);
   cells.set(slot, EndpointCell.HealthCounters, 0);
 }
 

@@ -21,6 +21,33 @@ export const EndpointCell = {
   Failures: 11,
   /** Connections open or opening. */
   Connections: 13,
+  /** Attempts in flight at most; 0: no bound. 1 while it is on trial. */
+  Cap: 14,
+  /** Slow start: share of its weight in 65536ths; 0: all of it. */
+  Share: 15,
+  /** 1: not to be picked (down, ejected, draining). For balancers that know all endpoints. */
+  Out: 16,
+  /** Ejection (health/outlier.ts): 1 while ejected. */
+  Ejected: 17,
+  /** Monotonic ms, low 32 bits. */
+  EjectedAtMs: 18,
+  EjectionMultiplier: 19,
+  EjectionJitterMs: 20,
+  /** Since it appeared. */
+  Ejections: 21,
+  /** Monotonic ms, low 32 bits, of the end of the last ejection. */
+  UnejectedAtMs: 22,
+  Consecutive5xx: 23,
+  ConsecutiveGateway: 24,
+  ConsecutiveLocal: 25,
+  /** What the interval brought so far: answers (local failures among them unless split), and of those the good ones. */
+  IntervalTotal: 26,
+  IntervalOk: 27,
+  /** Tries to get an answer, and of those that got one. */
+  IntervalLocalTotal: 28,
+  IntervalLocalOk: 29,
+  /** Sum of latencies, µs, two words; of IntervalOk answers. */
+  IntervalLatencyUs: 30,
 } as const;
 
 /** Words of an upstream port's row. */
@@ -39,9 +66,30 @@ export const PortCell = {
   Successes: 8,
   /** Requests that did not, two words. */
   Failures: 10,
+  /** Attempts that wait for a connection. */
+  Pending: 12,
+  /** Connections open or opening. */
+  Connections: 13,
+  /** Further attempts in flight. */
+  RetriesInFlight: 14,
+  /** Refused by circuit breakers, two words each. */
+  OverflowPending: 16,
+  OverflowRequests: 18,
+  OverflowRetries: 20,
+  /** No endpoint was below its own cap. */
+  OverflowEndpoints: 22,
+  /** Times that a connection was wanted and max_connections stood in the way. */
+  OverflowConnections: 24,
+  /** Ejections, and detections that the cap on ejections stopped, two words each. */
+  Ejections: 26,
+  EjectionsOverflow: 28,
+  /** Picks while health was ignored, two words. */
+  PanicPicks: 30,
+  /** Requests without a value to hash, two words. */
+  HashFallbacks: 32,
 } as const;
 
-const WORDS = 16;
+const WORDS = 34;
 
 /** A growing table of rows. One instance for endpoints, one for upstream ports. */
 export class Cells {

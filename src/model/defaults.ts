@@ -1,16 +1,92 @@
 // Defaults of what an Upstream field names: APISIX's own. Limits of the wire stand in codec/limits.ts.
-import type { ActivePolicy, KeepalivePolicy, PassivePolicy, TimeoutPolicy } from './policy.ts';
+import type {
+  ActivePolicy,
+  AttemptsPolicy,
+  BalancerPolicy,
+  CircuitBreakerPolicy,
+  KeepalivePolicy,
+  OutlierPolicy,
+  PassivePolicy,
+  TimeoutPolicy,
+} from './policy.ts';
+
+/** APISIX `type`. */
+export const DEFAULT_BALANCER: BalancerPolicy = {
+  type: 'roundrobin',
+  hashOn: 'vars',
+  key: '',
+  hashBalanceFactor: 0,
+  ewmaFormula: 'peak',
+};
+
+/** APISIX retries what nginx calls `error timeout`, on idempotent methods, at once. */
+export const DEFAULT_ATTEMPTS: AttemptsPolicy = {
+  maxAttempts: undefined,
+  retryTimeoutMs: 0,
+  perTryTimeoutMs: 0,
+  retryOn: ['connect-failure', 'refused-stream', 'reset', 'timeout'],
+  retryMethods: [],
+  backoff: { initialMs: 0, maxMs: 0 },
+};
+
+/** No limit is set unless asked for. */
+export const DEFAULT_CIRCUIT_BREAKERS: CircuitBreakerPolicy = {
+  maxConnections: 0,
+  maxPendingRequests: 0,
+  maxRequests: 0,
+  maxRetries: 0,
+  maxRequestsPerEndpoint: 0,
+};
+
+/** Envoy's, where `outlier_detection` is asked for. */
+export const DEFAULT_OUTLIER: OutlierPolicy = {
+  consecutive5xx: 5,
+  consecutiveGatewayFailure: 5,
+  consecutiveLocalOriginFailure: 5,
+  splitLocalOrigin: false,
+  intervalMs: 10_000,
+  baseEjectionMs: 30_000,
+  maxEjectionMs: 300_000,
+  maxEjectionJitterMs: 0,
+  maxEjectionPercent: 10,
+  enforcing: {
+    consecutive5xx: 100,
+    consecutiveGatewayFailure: 0,
+    consecutiveLocalOriginFailure: 100,
+    successRate: 100,
+    localOriginSuccessRate: 100,
+    failurePercentage: 0,
+    failurePercentageLocalOrigin: 0,
+  },
+  successRateMinimumHosts: 5,
+  successRateRequestVolume: 100,
+  successRateStdevFactor: 1900,
+  failurePercentageThreshold: 85,
+  failurePercentageMinimumHosts: 5,
+  failurePercentageRequestVolume: 50,
+  activeSuccessUnejects: true,
+  latencyFactor: 0,
+  latencyMinimumHosts: 3,
+  latencyRequestVolume: 50,
+};
 
 /** APISIX `timeout`: 60 s each, between two operations. */
-export const DEFAULT_TIMEOUT: TimeoutPolicy = { connectMs: 60_000, sendMs: 60_000, readMs: 60_000, readIsSet: false };
+export const DEFAULT_TIMEOUT: TimeoutPolicy = {
+  connectMs: 60_000,
+  sendMs: 60_000,
+  readMs: 60_000,
+  readIsSet: false,
+  totalMs: 0,
+  idleMs: 0,
+};
 
 /** APISIX `keepalive_pool`: 320 connections, 60 s, 1000 requests. */
 export const DEFAULT_KEEPALIVE: KeepalivePolicy = { size: 320, idleTimeoutMs: 60_000, requests: 1000 };
 
 /** Weight of an endpoint that states none. */
 export const DEFAULT_WEIGHT = 1;
-/** Largest weight. */
-export const MAX_WEIGHT = 1_000_000;
+/** Largest weight; APISIX has no bound. */
+export const MAX_WEIGHT = 0xffff_ffff;
 
 /** APISIX `checks.active`. */
 export const DEFAULT_ACTIVE: ActivePolicy = {
@@ -24,6 +100,8 @@ export const DEFAULT_ACTIVE: ActivePolicy = {
   httpMethod: 'GET',
   requestFields: [],
   grpcService: '',
+  httpBody: '',
+  start: 'healthy',
   healthy: { intervalMs: 1000, statuses: [200, 302], successes: 2 },
   unhealthy: {
     intervalMs: 1000,
@@ -43,6 +121,7 @@ export const DEFAULT_PASSIVE: PassivePolicy = {
   tcpFailures: 2,
   timeouts: 7,
   returnAfterMs: 30_000,
+  maxReturnAfterMs: 300_000,
 };
 
 /**

@@ -15,13 +15,23 @@ export function isGrpcScheme(scheme: Scheme): boolean {
   return scheme === 'grpc' || scheme === 'grpcs';
 }
 
-/** How an endpoint is chosen. */
-export type BalancerType = 'roundrobin';
+/** How an endpoint is chosen (APISIX `type`, `hash_on`, `key`). */
+export interface BalancerPolicy {
+  readonly type: 'roundrobin' | 'chash' | 'ewma' | 'least_conn';
+  /** Where the key of `chash` comes from. */
+  readonly hashOn: 'vars' | 'header' | 'cookie' | 'consumer' | 'vars_combinations';
+  /** Name of the variable, header or cookie, or the template; empty where none is needed. */
+  readonly key: string;
+  /** With `chash`: calls in flight of an endpoint, percent of the mean, beyond which it is passed over; 0: no bound. */
+  readonly hashBalanceFactor: number;
+  /** What `ewma` compares. */
+  readonly ewmaFormula: 'peak' | 'apisix';
+}
 
 /** Everything that rules the calls of one service port. */
 export interface PortPolicy {
   readonly scheme: Scheme;
-  readonly balancer: BalancerType;
+  readonly balancer: BalancerPolicy;
   readonly attempts: AttemptsPolicy;
   readonly timeout: TimeoutPolicy;
   readonly keepalivePool: KeepalivePolicy;
@@ -30,6 +40,15 @@ export interface PortPolicy {
   readonly tls: UpstreamTlsPolicy | undefined;
   /** Undefined: no health state. */
   readonly checks: ChecksPolicy | undefined;
+  /** Undefined: nobody is ejected. */
+  readonly outlierDetection: OutlierPolicy | undefined;
+  readonly circuitBreakers: CircuitBreakerPolicy;
+  /** Undefined: endpoints have their whole weight at once. */
+  readonly warmUp: WarmUpPolicy | undefined;
+  /** What happens when no endpoint is available. */
+  readonly allUnhealthy: 'use-all' | 'fail-fast';
+  /** Percentage of available endpoints below which all are used; 0: `allUnhealthy` alone decides. */
+  readonly panicThreshold: number;
 }
 
 /** The host sent to the endpoints (APISIX `pass_host`, `upstream_host`). */
@@ -39,10 +58,84 @@ export interface HostPolicy {
   readonly upstreamHost: string;
 }
 
-/** How often a request may be tried. */
+/** How often, when and why a request may be tried again. */
 export interface AttemptsPolicy {
   /** All attempts, the first included; undefined: as many as there are endpoints (APISIX: retries = nodes - 1). */
   readonly maxAttempts: number | undefined;
+  /** After it no further attempt starts, from the start of the first; 0: no limit. */
+  readonly retryTimeoutMs: number;
+  /** An attempt whose answer hasn't begun by then has failed; 0: no limit. */
+  readonly perTryTimeoutMs: number;
+  /** Words of `retry_on`; never empty. */
+  readonly retryOn: readonly string[];
+  /** `retry_methods`; empty: the default. */
+  readonly retryMethods: readonly string[];
+  readonly backoff: RetryBackoffPolicy;
+}
+
+/** Waiting before the n-th further attempt: initialMs times 2^(n-1), at most maxMs. */
+export interface RetryBackoffPolicy {
+  /** 0: no waiting. */
+  readonly initialMs: number;
+  readonly maxMs: number;
+}
+
+/** Limits of one upstream port; 0: none. */
+export interface CircuitBreakerPolicy {
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+  readonly maxRequestsPerEndpoint: number;
+}
+
+/** Slow start (APISIX `warm_up_conf`). */
+export interface WarmUpPolicy {
+  readonly windowMs: number;
+  /** Share of the weight to begin with, above 0, at most 1. */
+  readonly minShare: number;
+  readonly intervalMs: number;
+  readonly aggression: number;
+  /** Endpoints that appear within it after the port became known have their whole weight at once. */
+  readonly graceMs: number;
+}
+
+/** Ejection of endpoints (Envoy `OutlierDetection`); a count of 0 is off. */
+export interface OutlierPolicy {
+  readonly consecutive5xx: number;
+  readonly consecutiveGatewayFailure: number;
+  readonly consecutiveLocalOriginFailure: number;
+  readonly splitLocalOrigin: boolean;
+  readonly intervalMs: number;
+  readonly baseEjectionMs: number;
+  /** At least baseEjectionMs. */
+  readonly maxEjectionMs: number;
+  readonly maxEjectionJitterMs: number;
+  /** Percent of the endpoints ejected at a time; one may always be. */
+  readonly maxEjectionPercent: number;
+  /** Percent of detections that eject. */
+  readonly enforcing: {
+    readonly consecutive5xx: number;
+    readonly consecutiveGatewayFailure: number;
+    readonly consecutiveLocalOriginFailure: number;
+    readonly successRate: number;
+    readonly localOriginSuccessRate: number;
+    readonly failurePercentage: number;
+    readonly failurePercentageLocalOrigin: number;
+  };
+  readonly successRateMinimumHosts: number;
+  readonly successRateRequestVolume: number;
+  /** Thousandths. */
+  readonly successRateStdevFactor: number;
+  readonly failurePercentageThreshold: number;
+  readonly failurePercentageMinimumHosts: number;
+  readonly failurePercentageRequestVolume: number;
+  /** Whether a passing active check ends an ejection. */
+  readonly activeSuccessUnejects: boolean;
+  /** Times the median; 0: off. */
+  readonly latencyFactor: number;
+  readonly latencyMinimumHosts: number;
+  readonly latencyRequestVolume: number;
 }
 
 /** Timeouts between two operations, ms (APISIX `timeout`). */
@@ -52,11 +145,15 @@ export interface TimeoutPolicy {
   readonly readMs: number;
   /** Whether `read` was set by somebody: only then it cuts a gRPC stream after the first byte of the answer. */
   readonly readIsSet: boolean;
+  /** Whole call; 0: no limit. */
+  readonly totalMs: number;
+  /** Silence of both sides; 0: no limit. */
+  readonly idleMs: number;
 }
 
 /** Connections kept for reuse, per endpoint (APISIX `keepalive_pool`). */
 export interface KeepalivePolicy {
-  /** Idle connections kept. */
+  /** Idle connections kept; 0: each is closed when nothing is in flight on it. */
   readonly size: number;
   /** Closed after this idle time, ms; 0 keeps none. */
   readonly idleTimeoutMs: number;
@@ -86,6 +183,10 @@ export interface ActivePolicy {
   readonly requestFields: readonly string[];
   /** Service asked for by grpc probes. */
   readonly grpcService: string;
+  /** Body of http probes; empty: none. */
+  readonly httpBody: string;
+  /** State before the first probe. */
+  readonly start: 'healthy' | 'unhealthy';
   readonly healthy: {
     readonly intervalMs: number;
     readonly statuses: readonly number[];
@@ -108,12 +209,13 @@ export interface PassivePolicy {
   readonly httpFailures: number;
   readonly tcpFailures: number;
   readonly timeouts: number;
-  /** Time out of service where there is no active check, ms. */
+  /** Time out of service where there is no active check, ms; each failed trial doubles it, up to maxReturnAfterMs. */
   readonly returnAfterMs: number;
+  readonly maxReturnAfterMs: number;
 }
 
 /**
- * Where each effective value came from: field path as in the resource (`timeout.read`) → `port_level_settings[1]`,
- * `upstream` or `default`. For GetSnapshot's readers and `explain`.
+ * Where each effective value came from: field path as in the resource (`timeout.read`) → `port 7001`, `upstream` or
+ * `default`. For GetSnapshot's readers and `explain`.
  */
 export type Provenance = ReadonlyMap<string, string>;

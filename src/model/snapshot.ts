@@ -19,6 +19,23 @@ export interface EndpointSpec {
   readonly priority: number;
   readonly draining: boolean;
   readonly labels: ReadonlyMap<string, string>;
+  /** DNS name that it was found under; empty for an address. What `pass_host: node` and probes call it. */
+  readonly host: string;
+}
+
+/** Endpoints that a DNS name stands for. */
+export interface NameSpec {
+  /** `addresses`: each address is an endpoint (APISIX `nodes`). `service`: SRV records first (APISIX `discovery_type: dns`). */
+  readonly kind: 'addresses' | 'service';
+  /** Lower case, without final dot. */
+  readonly name: string;
+  readonly port: number;
+  /** Whether `port` was stated, so that it stands above that of an SRV record. */
+  readonly portIsSet: boolean;
+  /** Shared by its addresses. */
+  readonly weight: number;
+  readonly priority: number;
+  readonly labels: ReadonlyMap<string, string>;
 }
 
 /** A service port with its effective policy and its endpoints. */
@@ -31,6 +48,8 @@ export interface UpstreamPort {
   readonly provenance: Provenance;
   /** Ordered by address and port, without duplicates. */
   readonly endpoints: readonly EndpointSpec[];
+  /** DNS names whose addresses are endpoints too; discovery/ adds those to `endpoints`. */
+  readonly names: readonly NameSpec[];
 }
 
 /** A listening port. */

@@ -52,6 +52,7 @@ export class SocketTransport implements Transport {
   handler: TransportHandler;
   readonly remoteAddress: string;
   readonly remotePort: number;
+  readonly localAddress: string;
   readonly localPort: number;
   /** Monotonic ms at which the kernel last took bytes. */
   lastSentMs: number;
@@ -80,6 +81,7 @@ export class SocketTransport implements Transport {
     this.lastSentMs = context.clock.nowMs;
     this.remoteAddress = plainAddress(socket.remoteAddress);
     this.remotePort = socket.remotePort ?? 0;
+    this.localAddress = plainAddress(socket.localAddress);
     this.localPort = socket.localPort ?? 0;
     let error: string | undefined;
     socket.on('error', (cause: NodeJS.ErrnoException) => {

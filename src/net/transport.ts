@@ -46,6 +46,7 @@ export interface Transport extends ByteSink {
   handler: TransportHandler;
   readonly remoteAddress: string;
   readonly remotePort: number;
+  readonly localAddress: string;
   readonly localPort: number;
   /** What the TLS handshake settled; undefined: plaintext. */
   readonly tls: TlsFacts | undefined;

@@ -5,7 +5,7 @@ import type { AttemptsPolicy } from '../model/policy.ts';
  * defaults to nodes - 1). Each endpoint is tried once a request, so more than there are endpoints only count where there
  * is a single one. `endpointCount` is that of the configured endpoints, down ones included. At least 1.
  */
-export function attemptLimit(policy: AttemptsPolicy, endpointCount: number): number {
+export function attemptLimit(policy: Pick<AttemptsPolicy, 'maxAttempts'>, endpointCount: number): number {
   const wanted = Math.max(1, policy.maxAttempts ?? endpointCount);
   return endpointCount > 1 ? Math.min(wanted, endpointCount) : wanted;
 }

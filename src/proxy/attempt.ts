@@ -8,8 +8,11 @@ import type { LiveEndpoint } from '../upstream/endpoint.ts';
 import type { EndpointPool, LeaseWaiter } from '../upstream/pool.ts';
 import { grpcForm, isGrpcAnswer } from './grpc-answer.ts';
 import type { ProxyRequest } from './handle.ts';
+import type { ParkedAnswer } from './parked-answer.ts';
 import type { AttemptRecord } from './record.ts';
 
+/** Why there is no connection where the endpoint has nothing to do with it. */
+const OURS: ReadonlySet<ErrorKind> = new Set(['overflow', 'secret_missing']);
 /** What an answer without a readable grpc-status counts as; never OK. */
 const GRPC_UNKNOWN = 2;
 
@@ -29,16 +32,28 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   isTranslated = false;
   /** HTTP status of the endpoint's answer; 0 before it. */
   status = 0;
-  private grpcStatus = -1;
+  /** Status of a gRPC call; -1 before it is known. */
+  grpcStatus = -1;
   /** The endpoint's end of a tunnel has said all. */
   private tunnelEnded = false;
-  private headMs = -1;
+  /** Time to a connection and to the answer's head, ms; -1 before. */
+  connectMs = -1;
+  headMs = -1;
+  /** It follows another, as the circuit breaker of further attempts counts. */
+  readonly isRetry: boolean;
+  /** It was recorded and reported: an answer that is kept back, or was. */
+  isReported = false;
+  /** Where its answer goes while it is kept back. */
+  private parked: ParkedAnswer | undefined = undefined;
+  /** The head of a gRPC answer whose status may come in trailers, and lead to another attempt. */
+  private heldHead: ResponseHead | undefined = undefined;
 
   /** `fresh`: see LeaseWaiter. */
-  constructor(request: ProxyRequest, endpoint: LiveEndpoint, fresh: boolean) {
+  constructor(request: ProxyRequest, endpoint: LiveEndpoint, fresh: boolean, isRetry: boolean) {
     this.request = request;
     this.endpoint = endpoint;
     this.fresh = fresh;
+    this.isRetry = isRetry;
     this.startMs = request.context.clock.nowMs;
   }
 
@@ -73,6 +88,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   // connected -> sent
   onLease(channel: Channel): void {
     const request = this.request;
+    this.connectMs = request.context.clock.nowMs - this.startMs;
     request.lowerDeadline();
     request.addressTo(this.host);
     const held = request.held.chunks();
@@ -87,7 +103,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
 
   onLeaseFailed(kind: ErrorKind, detail: string): void {
     if (this.over) return;
-    this.end(false);
+    this.end(OURS.has(kind) ? undefined : false);
     this.request.attemptFailed(this, kind, NOTHING_SENT, detail);
   }
 
@@ -130,19 +146,32 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
 
   onHead(head: ResponseHead, endStream: boolean): void {
     if (this.over) return;
+    const { request } = this;
     this.status = head.status;
-    this.headMs = this.request.context.clock.nowMs - this.startMs;
-    if (this.request.isGrpc) {
+    this.headMs = request.context.clock.nowMs - this.startMs;
+    if (request.isGrpc) {
       if (!isGrpcAnswer(head)) return this.translate(head, endStream);
       if (endStream) this.readGrpcStatus(head.fields);
+      else if (request.awaitsStatus(this)) {
+        this.heldHead = head;
+        return;
+      }
     }
-    this.request.answered(head, endStream);
+    if (request.retriesAnswer(this, head, endStream)) return;
+    request.answered(this, head, endStream);
     if (endStream) this.succeed();
   }
 
   onData(chunk: Uint8Array, endStream: boolean): void {
     if (this.over) return;
     const { request } = this;
+    if (this.parked) {
+      this.parked.data(chunk, endStream);
+      if (endStream) this.endParked();
+      return;
+    }
+    // The first message: from here on the call is this attempt's.
+    this.passHeldHead();
     request.answerData(this, chunk, endStream);
     if (!endStream) return;
     if (request.isTunnel && !request.requestComplete) this.tunnelEnded = true;
@@ -151,16 +180,57 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
 
   onTrailers(fields: Fields, neverIndexed?: readonly string[]): void {
     if (this.over) return;
+    if (this.parked) {
+      this.parked.trailersCame(fields, neverIndexed);
+      return this.endParked();
+    }
     if (this.request.isGrpc) this.readGrpcStatus(fields);
+    if (this.heldHead) {
+      const head = this.heldHead;
+      this.heldHead = undefined;
+      if (this.request.retriesAnswer(this, head, true, fields, neverIndexed)) return;
+      this.request.answered(this, head, false);
+    }
     this.request.answerTrailers(fields, neverIndexed);
     this.succeed();
   }
 
   onAbort(kind: ErrorKind, progress: Progress, detail: string, resetCode: number): void {
     if (this.over) return;
+    if (this.parked) {
+      this.parked.lost = true;
+      return this.endParked();
+    }
     const overdue = this.request.isOverdue(kind, resetCode);
     this.end(overdue ? undefined : false);
     this.request.attemptFailed(this, overdue ? 'deadline_exceeded' : kind, progress, detail, resetCode);
+  }
+
+  // --- an answer that is kept back while another attempt is made
+
+  /** Its answer rests; `parked` hears what still comes of it. */
+  park(parked: ParkedAnswer): void {
+    this.parked = parked;
+    if (parked.ended) this.endParked();
+    else this.sender?.pauseResponse();
+  }
+
+  /** The caller gets the answer after all; `paused`: it can't take more at present. */
+  unpark(paused: boolean): void {
+    this.parked = undefined;
+    if (!paused) this.sender?.resumeResponse();
+  }
+
+  /** Another answer was better: the stream is given up. */
+  dropParked(): void {
+    if (this.over) return;
+    this.stop();
+    this.endParked();
+  }
+
+  private endParked(): void {
+    if (!this.request.requestComplete && !this.over) this.sender?.abort();
+    this.end(false);
   }
 
   onDrain(): void {
@@ -177,12 +247,24 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
    * its page as a message. The status is what they make of an HTTP status (gRPC, "HTTP to gRPC status code mapping").
    */
   private translate(head: ResponseHead, endStream: boolean): void {
+    const { request } = this;
     this.isTranslated = true;
     this.grpcStatus = httpToGrpcStatus(head.status);
-    this.request.answered(grpcForm(head, this.grpcStatus), true);
-    if (!endStream || !this.request.requestComplete) this.sender?.abort();
+    const answer = grpcForm(head, this.grpcStatus);
+    if (!endStream) this.sender?.abort();
+    if (request.retriesAnswer(this, answer, true)) return;
+    request.answered(this, answer, true);
+    if (endStream && !request.requestComplete) this.sender?.abort();
     this.end(false);
-    this.request.attemptSucceeded(this, this.grpcStatus);
+    request.attemptSucceeded(this, this.grpcStatus);
+  }
+
+  /** Hands the head of a gRPC answer on that was held for its trailers. */
+  private passHeldHead(): void {
+    const head = this.heldHead;
+    if (!head) return;
+    this.heldHead = undefined;
+    this.request.answered(this, head, false);
   }
 
   private succeed(): void {
@@ -205,7 +287,9 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   }
 
   private end(success: boolean | undefined): void {
+    if (this.over) return;
     this.over = true;
     this.endpoint.endAttempt(success);
+    this.request.attemptEnded(this);
   }
 }

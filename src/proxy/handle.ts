@@ -17,15 +17,12 @@ import {
   type ResponseHead,
   type ResponseSender,
 } from '../codec/exchange.ts';
-import { findField } from '../codec/fields.ts';
+import { findField, setField } from '../codec/fields.ts';
 import { isGrpcContentType, resetToGrpcStatus } from '../codec/grpc/status.ts';
 import { RESET_CODES } from '../codec/h2/error-code.ts';
 import type { WireLimits } from '../codec/limits.ts';
 import { REPLAY_BYTES } from '../model/defaults.ts';
-import { PortCell } from '../model/cells.ts';
 import { isGrpcScheme, isSecureScheme } from '../model/policy.ts';
-import { TriedSlots } from '../balance/tried-slots.ts';
-import { isIdempotent, mayRetry, type RetryFacts } from '../policy/retry.ts';
 import type { PortKey } from '../model/snapshot.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { LiveEndpoint } from '../upstream/endpoint.ts';
@@ -33,8 +30,12 @@ import { Attempt } from './attempt.ts';
 import { CallDeadline } from './deadline.ts';
 import { addForwardingFields, type ForwardingContext } from './forwarding.ts';
 import { HeldBody } from './held-body.ts';
+import { ParkedAnswer } from './parked-answer.ts';
 import type { AttemptRecord, RequestRecord } from './record.ts';
 import { sendReply } from './reply.ts';
+import { Retries } from './retries.ts';
+import { ENDS_ATTEMPT, judgeWaits, shortestMs } from './timeouts.ts';
+import { UPSTREAM_STATUS_FIELD, upstreamStatuses } from './upstream-status.ts';
 
 /** What the proxy needs from outside; one for the process. */
 export interface ProxyContext extends ForwardingContext {
@@ -66,7 +67,11 @@ const NOTHING_HELD = new HeldBody();
 
 /** Timers of a request. */
 const IO_TIMER = 0;
-const DEADLINE_TIMER = 1;
+const END_TIMER = 1;
+const RETRY_TIMER = 2;
+
+/** How many times a call was tried before (gRFC A6). */
+const PREVIOUS_ATTEMPTS_FIELD = 'grpc-previous-rpc-attempts';
 
 /** One request on its way. Attempts call back into it. */
 export class ProxyRequest implements RequestReceiver, TimerOwner {
@@ -91,10 +96,12 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   private cluster: Cluster | undefined = undefined;
   private attempt: Attempt | undefined = undefined;
   private readonly attempts: AttemptRecord[] = [];
-  private readonly tried = new TriedSlots();
-  private readonly facts: RetryFacts;
-  /** A kept connection was closed under this request: what is tried next gets a new one. */
-  private staleSeen = false;
+  private readonly retries: Retries;
+  /** The last real answer, while another attempt may bring a better one. */
+  private parked: ParkedAnswer | undefined = undefined;
+  private keyHash = 0;
+  /** The caller has got the head of an answer: the request is that attempt's for good. */
+  private headPassedOn = false;
   private requestPaused = false;
   private responsePaused = false;
   private done = false;
@@ -104,7 +111,10 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   private lastRequestMs: number;
   private readonly ioTimer: Timer;
   private deadline: CallDeadline | undefined = undefined;
-  private deadlineTimer: Timer | undefined = undefined;
+  /** Ends the call: its own deadline or `timeout.total`, whichever comes first. */
+  private endTimer: Timer | undefined = undefined;
+  private endKind: ErrorKind = 'deadline_exceeded';
+  private retryTimer: Timer | undefined = undefined;
   private requestId = '';
   private bytesReceived = 0;
   private bytesSent = 0;
@@ -119,34 +129,29 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.startMs = this.lastReadMs = this.lastRequestMs = context.clock.nowMs;
     this.startWallMs = context.clock.wallMs();
     this.ioTimer = new Timer(this, IO_TIMER);
-    this.facts = {
-      idempotent: isIdempotent(head.method),
-      bodyKept: true,
-      headPassedOn: false,
-      attempts: 0,
-      maxAttempts: 1,
-      endpointLeft: false,
-      replays: 0,
-      refusals: 0,
-    };
     this.isGrpc = head.method === 'POST' && isGrpcContentType(findField(head.fields, 'content-type') ?? '');
+    this.retries = new Retries(head.method, head.path, this.isGrpc, context.rng);
   }
 
   /** received -> matched. */
   match(route: LiveRoute): void {
     const { head, sender, context } = this;
     const authority = head.authority;
+    const cluster = route.pick(authority);
+    // Of what the caller said, not of what is added to it on the way.
+    if (typeof cluster === 'object' && cluster.hashes) this.keyHash = cluster.keyHash(head, sender);
     const forwarded = addForwardingFields(head, sender.remoteAddress, sender.localPort, context);
     this.requestId = forwarded.requestId;
     if (forwarded.loops) return this.fail('loop_detected', '');
-    const cluster = route.pick(authority);
     if (cluster === undefined) {
       return this.fail('no_route', authority === '' ? 'the request has no authority' : authority);
     }
     if (typeof cluster === 'string') return this.fail('no_endpoints', `${cluster} is not configured yet`);
     this.cluster = cluster;
+    const isAdmitted = cluster.breaker.admitsRequest();
     cluster.beginRequest(context.clock.nowMs);
-    const { scheme } = cluster.port.policy;
+    const { scheme, circuitBreakers } = cluster.port.policy;
+    if (!isAdmitted) return this.fail('overflow', `max_requests is ${circuitBreakers.maxRequests}`);
     if (head.protocol !== '' && isGrpcScheme(scheme)) {
       return this.fail('unsupported_bridge', `an upgrade came to ${cluster.port.key}, whose scheme is ${scheme}`);
     }
@@ -155,10 +160,11 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     }
     if (isGrpcScheme(scheme)) {
       if (findField(head.fields, 'te') === undefined) head.fields.push('te', 'trailers');
-      if (this.isGrpc && !this.startDeadline()) return;
+      if (this.isGrpc && !this.readDeadline()) return;
     } else if (this.isGrpc) {
       return this.fail('unsupported_bridge', `a gRPC call came to ${cluster.port.key}, whose scheme is ${scheme}`);
     }
+    this.startEndTimer();
     this.tryNext();
   }
 
@@ -173,7 +179,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     if (endStream || this.isTunnel) this.lastReadMs = nowMs;
     const attempt = this.attempt;
     const sending = attempt?.sending ?? false;
-    if (this.facts.bodyKept) {
+    if (this.retries.bodyKept) {
       if (sending && this.held.bytes + chunk.length > REPLAY_BYTES) this.dropHeld();
       else if (chunk.length > 0) {
         if (this.held === NOTHING_HELD) this.held = new HeldBody();
@@ -212,14 +218,28 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   /** matched -> attempt, or an earlier attempt -> the next. */
   private tryNext(): void {
-    const cluster = this.cluster!;
-    const endpoint = cluster.pick(this.tried, this.context.clock.nowMs);
-    if (!endpoint) return this.fail('no_endpoints', cluster.port.key);
-    this.facts.attempts++;
+    const { cluster, context, retries } = this;
+    const { nowMs } = context.clock;
+    const endpoint = cluster!.pick(retries.tried, nowMs, this.keyHash);
+    if (!endpoint) {
+      const { kind, detail, retryAfterS } = cluster!.whyNone();
+      return this.failForGood(kind, detail, -1, retryAfterS);
+    }
+    const isRetry = retries.begin(cluster!, nowMs);
+    if (isRetry) {
+      cluster!.breaker.moveRetries(1);
+      if (this.isGrpc) setField(this.head.fields, PREVIOUS_ATTEMPTS_FIELD, String(retries.attempts - 1));
+    }
     this.responsePaused = false;
-    this.attempt = new Attempt(this, endpoint, this.staleSeen);
-    if (!this.ioTimer.running) this.context.wheel.start(this.ioTimer, this.ioPeriodMs());
+    this.attempt = new Attempt(this, endpoint, retries.staleSeen, isRetry);
+    if (!this.ioTimer.running) context.wheel.start(this.ioTimer, this.shortestWaitMs());
     this.attempt.start();
+  }
+
+  /** Once for each attempt, when nothing of it is left. */
+  attemptEnded(attempt: Attempt): void {
+    if (attempt.isRetry) this.cluster!.breaker.moveRetries(-1);
+    this.cluster!.attemptEnded(attempt.endpoint);
   }
 
   /** The attempt has a connection and has sent what was held: the caller may go on sending. */
@@ -239,40 +259,102 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   /** An attempt failed before it had an answer, or in the middle of one. */
   attemptFailed(attempt: Attempt, kind: ErrorKind, progress: Progress, detail: string, resetCode = -1): void {
-    const { cluster, facts, tried } = this;
-    const nowMs = this.context.clock.nowMs;
+    const { cluster } = this;
     if (!cluster) return;
     this.attempt = undefined;
-    this.attempts.push(attempt.record(kind, nowMs));
-    cluster.reportAttempt(attempt.endpoint, { error: kind, progress, httpStatus: 0, grpcStatus: -1 });
-    if (facts.headPassedOn) {
+    this.report(attempt, kind, progress);
+    if (this.headPassedOn) {
       this.sender.abort(kind, resetCode);
       return this.finish(kind, this.isGrpc ? resetToGrpcStatus(resetCode > 0 ? resetCode : RESET_CODES[kind]) : -1);
     }
-    const slot = attempt.endpoint.slot;
-    facts.maxAttempts = cluster.attemptLimit();
-    facts.endpointLeft = cluster.hasUntried(tried, slot);
-    if (kind === 'upstream_reset' && progress.reusedConnection) this.staleSeen = true;
-    const decision = mayRetry(kind, progress, facts, cluster.budget, nowMs);
-    switch (decision.kind) {
-      case 'final':
-        if (decision.reason === 'budget_exhausted') cluster.count(PortCell.RetriesRefused);
-        return this.fail(kind, detail, kind === 'upstream_reset' && resetCode >= 0 ? resetToGrpcStatus(resetCode) : -1);
+    const { nowMs } = this.context.clock;
+    switch (this.retries.afterFailure(cluster, attempt.endpoint.slot, kind, progress, nowMs)) {
       case 'replay':
-        // The same attempt once more: this endpoint may take it too, but rather one that hasn't refused it.
-        if (decision.reason === 'refused_by_peer') {
-          facts.refusals++;
-          if (facts.endpointLeft) tried.add(slot);
-        }
-        facts.replays++;
-        facts.attempts--;
         return this.tryNext();
       case 'retry':
-        // Where there is only one endpoint it may be tried again; cluster.pick knows.
-        tried.add(slot);
-        cluster.count(PortCell.Retries);
-        return this.tryNext();
+        return this.tryAgain();
+      case 'final': {
+        const status = kind === 'upstream_reset' && resetCode >= 0 ? resetToGrpcStatus(resetCode) : -1;
+        this.failForGood(kind, detail, status);
+      }
     }
+  }
+
+  /**
+   * Whether the answer that `attempt` has got is followed by another attempt. It is kept back then, since it is the last
+   * real one. `ended`: nothing but `trailers` follows the head.
+   */
+  retriesAnswer(
+    attempt: Attempt,
+    head: ResponseHead,
+    ended: boolean,
+    trailers?: Fields,
+    trailersNeverIndexed?: readonly string[],
+  ): boolean {
+    if (this.isTunnel) return false;
+    const { status, grpcStatus, endpoint } = attempt;
+    const { clock } = this.context;
+    const fields = trailers ?? head.fields;
+    const { slot } = endpoint;
+    if (!this.retries.afterAnswer(this.cluster!, slot, status, grpcStatus, fields, clock.nowMs, clock.wallMs())) {
+      return false;
+    }
+    this.report(attempt, undefined, attempt.progress);
+    this.attempt = undefined;
+    this.dropParked();
+    const parked = new ParkedAnswer(attempt, head, ended);
+    if (trailers) parked.trailersCame(trailers, trailersNeverIndexed);
+    this.parked = parked;
+    attempt.park(parked);
+    this.tryAgain();
+    return true;
+  }
+
+  /** An attempt -> the next one, after a wait. */
+  private tryAgain(): void {
+    const { waitMs } = this.retries;
+    if (waitMs <= 0) return this.tryNext();
+    this.retryTimer ??= new Timer(this, RETRY_TIMER);
+    this.context.wheel.start(this.retryTimer, waitMs);
+  }
+
+  /** Records an attempt that has ended, and tells the upstream port of it. Once for each attempt. */
+  private report(attempt: Attempt, error: ErrorKind | undefined, progress: Progress): void {
+    if (attempt.isReported) return;
+    attempt.isReported = true;
+    const record = attempt.record(error, this.context.clock.nowMs);
+    this.attempts.push(record);
+    this.cluster!.reportAttempt(attempt.endpoint, {
+      error,
+      progress,
+      httpStatus: error === undefined ? attempt.status : 0,
+      grpcStatus: error === undefined && !attempt.isTranslated ? attempt.grpcStatus : -1,
+      connectMs: attempt.connectMs,
+      headMs: attempt.headMs,
+      totalMs: record.durationMs,
+      failed: false,
+    });
+  }
+
+  /** The last real answer, if there is one, else one of our own. */
+  private failForGood(kind: ErrorKind, detail: string, grpcStatus = -1, retryAfterS = 0): void {
+    const { parked } = this;
+    this.parked = undefined;
+    if (parked && !parked.lost) this.giveParked(parked);
+    else this.fail(kind, detail, grpcStatus, retryAfterS);
+  }
+
+  private giveParked(parked: ParkedAnswer): void {
+    const { attempt, head, body, trailers, ended } = parked;
+    const chunks = body.chunks();
+    this.attempt = ended ? undefined : attempt;
+    this.answered(attempt, head, ended && !trailers && chunks.length === 0);
+    for (let i = 0; i < chunks.length; i++) {
+      this.answerData(attempt, chunks[i]!, ended && !trailers && i === chunks.length - 1);
+    }
+    if (trailers) this.answerTrailers(trailers, parked.trailersNeverIndexed);
+    if (ended) this.finish(undefined, attempt.grpcStatus);
+    else attempt.unpark(this.responsePaused);
   }
 
   // --- the answer --------------------------------------------------------------------------------------------------
@@ -283,11 +365,17 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.sender.sendInformational(head);
   }
 
-  answered(head: ResponseHead, endStream: boolean): void {
+  answered(attempt: Attempt, head: ResponseHead, endStream: boolean): void {
     this.lastReadMs = this.context.clock.nowMs;
-    this.facts.headPassedOn = true;
+    this.headPassedOn = true;
+    this.retries.settle();
     this.dropHeld();
+    this.dropParked();
     this.status = head.status;
+    if (head.status >= 500 && !this.isGrpc) {
+      const last = attempt.isReported ? undefined : head.status;
+      head.fields.push(UPSTREAM_STATUS_FIELD, upstreamStatuses(this.attempts, last));
+    }
     if (head.status === 101) {
       this.isTunnel = true;
       this.requestComplete = false;
@@ -309,16 +397,15 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.sender.sendTrailers(fields, neverIndexed);
   }
 
+  /** Whether the head of a gRPC answer waits for the status, which trailers may bring. */
+  awaitsStatus(attempt: Attempt): boolean {
+    return this.retries.awaitsStatus(this.cluster!, attempt.endpoint.slot);
+  }
+
   /** The answer is complete and was handed on. */
   attemptSucceeded(attempt: Attempt, grpcStatus: number): void {
     this.attempt = undefined;
-    this.attempts.push(attempt.record(undefined, this.context.clock.nowMs));
-    this.cluster!.reportAttempt(attempt.endpoint, {
-      error: undefined,
-      progress: attempt.progress,
-      httpStatus: attempt.status,
-      grpcStatus: attempt.isTranslated ? -1 : grpcStatus,
-    });
+    this.report(attempt, undefined, attempt.progress);
     this.finish(undefined, grpcStatus);
   }
 
@@ -326,49 +413,38 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   onTimer(what: number, nowMs: number): void {
     if (this.done) return;
-    if (what === DEADLINE_TIMER) return this.abandon('deadline_exceeded');
-    const attempt = this.attempt;
-    const timeout = this.cluster!.port.policy.timeout;
-    let nextMs = this.ioPeriodMs();
-    if (attempt?.sending) {
-      const stalledSinceMs = attempt.stalledSinceMs;
-      if (stalledSinceMs >= 0) {
-        const leftMs = stalledSinceMs + timeout.sendMs - nowMs;
-        if (leftMs <= 0) return this.timeOut(attempt, 'send_timeout');
-        nextMs = Math.min(nextMs, leftMs);
-      } else if (this.waitsForRead()) {
-        const leftMs = this.lastReadMs + timeout.readMs - nowMs;
-        if (leftMs <= 0) return this.isTunnel ? this.abandon('idle_timeout') : this.timeOut(attempt, 'read_timeout');
-        nextMs = Math.min(nextMs, leftMs);
-      }
-      if (this.facts.headPassedOn) {
-        const leftMs = this.flushLeftMs(nowMs);
-        if (leftMs <= 0) return this.abandon('flush_timeout');
-        nextMs = Math.min(nextMs, leftMs);
-      }
-    } else if (attempt) {
-      // A connection that is opening has a timer of its own; behind busy ones only this one ends the wait.
-      const leftMs = attempt.startMs + timeout.connectMs - nowMs;
-      if (leftMs <= 0) return this.timeOut(attempt, 'connect_timeout');
-      nextMs = Math.min(nextMs, leftMs);
-    }
-    if (this.waitsForCaller()) {
-      const leftMs = this.lastRequestMs + this.context.limits.requestIdleMs - nowMs;
-      if (leftMs <= 0) return this.abandon('request_timeout');
-      nextMs = Math.min(nextMs, leftMs);
-    }
-    this.context.wheel.start(this.ioTimer, nextMs);
+    if (what === END_TIMER) return this.abandon(this.endKind);
+    if (what === RETRY_TIMER) return this.tryNext();
+    const { attempt } = this;
+    const { timeout, attempts } = this.cluster!.port.policy;
+    const sending = attempt?.sending ?? false;
+    const stalledSinceMs = sending ? attempt!.stalledSinceMs : -1;
+    const judgement = judgeWaits(
+      {
+        connectSinceMs: attempt && !sending ? attempt.startMs : -1,
+        sendSinceMs: stalledSinceMs,
+        readSinceMs: sending && stalledSinceMs < 0 && this.waitsForRead() ? this.lastReadMs : -1,
+        attemptSinceMs: attempt?.status === 0 ? attempt.startMs : -1,
+        requestSinceMs: this.waitsForCaller() ? this.lastRequestMs : -1,
+        // A gRPC caller may rest while its answer is coming.
+        flushSinceMs: sending && this.headPassedOn && !this.isGrpc ? this.sender.stalledSinceMs : -1,
+        silentSinceMs: Math.max(this.lastReadMs, this.lastRequestMs),
+      },
+      timeout,
+      attempts,
+      this.context.limits,
+      nowMs,
+    );
+    const { over } = judgement;
+    if (over === undefined) this.context.wheel.start(this.ioTimer, judgement.leftMs);
+    else if (this.isTunnel && over === 'read_timeout') this.abandon('idle_timeout');
+    else if (attempt && ENDS_ATTEMPT.has(over)) this.timeOut(attempt, over);
+    else this.abandon(over);
   }
 
   /** Whether silence is the caller's, who hasn't sent its body. Streams of gRPC may rest. */
   private waitsForCaller(): boolean {
-    return !this.requestComplete && !this.requestPaused && !this.isGrpc && !this.facts.headPassedOn;
-  }
-
-  /** Time for the caller to take something of what waits for it. A gRPC caller may rest while its answer is coming. */
-  private flushLeftMs(nowMs: number): number {
-    const sinceMs = this.isGrpc ? -1 : this.sender.stalledSinceMs;
-    return sinceMs < 0 ? Infinity : sinceMs + this.context.limits.flushMs - nowMs;
+    return !this.requestComplete && !this.requestPaused && !this.isGrpc && !this.headPassedOn;
   }
 
   /**
@@ -378,13 +454,12 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   private waitsForRead(): boolean {
     if (this.isGrpc && !this.cluster!.port.policy.timeout.readIsSet) return false;
     if (this.isTunnel) return !this.responsePaused && !this.requestPaused;
-    return (this.requestComplete || this.facts.headPassedOn) && !this.responsePaused;
+    return (this.requestComplete || this.headPassedOn) && !this.responsePaused;
   }
 
-  private ioPeriodMs(): number {
-    const timeout = this.cluster!.port.policy.timeout;
-    const { requestIdleMs, flushMs } = this.context.limits;
-    return Math.min(timeout.connectMs, timeout.sendMs, timeout.readMs, requestIdleMs, flushMs);
+  private shortestWaitMs(): number {
+    const { timeout, attempts } = this.cluster!.port.policy;
+    return shortestMs(timeout, attempts.perTryTimeoutMs, this.context.limits);
   }
 
   private timeOut(attempt: Attempt, kind: ErrorKind): void {
@@ -403,31 +478,41 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     const attempt = this.attempt;
     if (!attempt) return;
     this.attempt = undefined;
-    this.attempts.push(attempt.record(kind, this.context.clock.nowMs));
+    if (!attempt.isReported) this.attempts.push(attempt.record(kind, this.context.clock.nowMs));
     attempt.cancel();
   }
 
   /** Ends the request from our side: the attempt is given up and the caller is told. */
   private abandon(kind: ErrorKind): void {
     this.giveUp(kind);
-    if (this.facts.headPassedOn) {
+    if (this.headPassedOn) {
       this.sender.abort(kind);
       this.finish(kind);
     } else this.fail(kind, '');
   }
 
-  /** Reads grpc-timeout and starts the deadline; false where the request ended over it. */
-  private startDeadline(): boolean {
+  /** Reads grpc-timeout; false where the request ended over it. */
+  private readDeadline(): boolean {
     const deadline = CallDeadline.read(this.head.fields, this.startMs);
     if (deadline === 'malformed') {
       this.fail('bad_request', 'grpc-timeout is malformed');
       return false;
     }
-    if (!deadline) return true;
     this.deadline = deadline;
-    this.deadlineTimer = new Timer(this, DEADLINE_TIMER);
-    this.context.wheel.start(this.deadlineTimer, deadline.timeoutMs);
     return true;
+  }
+
+  /** Starts the timer that ends the call, if anything does. */
+  private startEndTimer(): void {
+    const { totalMs } = this.cluster!.port.policy.timeout;
+    const deadlineMs = this.deadline?.timeoutMs ?? Infinity;
+    if (totalMs === 0 && deadlineMs === Infinity) return;
+    const isTotal = totalMs > 0 && totalMs < deadlineMs;
+    const endMs = isTotal ? totalMs : deadlineMs;
+    if (isTotal) this.endKind = 'total_timeout';
+    this.retries.endAt(this.startMs + endMs);
+    this.endTimer = new Timer(this, END_TIMER);
+    this.context.wheel.start(this.endTimer, endMs);
   }
 
   /** The host that the endpoint is to see. */
@@ -449,9 +534,12 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   // --- the end -----------------------------------------------------------------------------------------------------
 
   /** Answers for the upstream. `grpcStatus`: what a gRPC caller gets instead of the kind's own; -1 for that. */
-  private fail(kind: ErrorKind, detail: string, grpcStatus = -1): void {
+  private fail(kind: ErrorKind, detail: string, grpcStatus = -1, retryAfterS = 0): void {
     const isHead = this.head.method === 'HEAD';
-    const sent = sendReply(this.sender, kind, detail, { isGrpc: this.isGrpc, isHead, grpcStatus });
+    const more: string[] = [];
+    if (retryAfterS > 0) more.push('retry-after', String(retryAfterS));
+    if (this.attempts.length > 0 && !this.isGrpc) more.push(UPSTREAM_STATUS_FIELD, upstreamStatuses(this.attempts));
+    const sent = sendReply(this.sender, kind, detail, { isGrpc: this.isGrpc, isHead, grpcStatus, more });
     this.status = sent.status;
     this.bytesSent = sent.bodyBytes;
     this.finish(kind, this.isGrpc ? grpcStatus : -1);
@@ -462,7 +550,9 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.done = true;
     const { wheel, clock } = this.context;
     wheel.stop(this.ioTimer);
-    if (this.deadlineTimer) wheel.stop(this.deadlineTimer);
+    if (this.endTimer) wheel.stop(this.endTimer);
+    if (this.retryTimer) wheel.stop(this.retryTimer);
+    this.dropParked();
     this.held = NOTHING_HELD;
     this.head.authority = this.authority;
     const cluster = this.cluster;
@@ -487,8 +577,14 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     });
   }
 
+  private dropParked(): void {
+    const { parked } = this;
+    this.parked = undefined;
+    parked?.attempt.dropParked();
+  }
+
   private dropHeld(): void {
-    this.facts.bodyKept = false;
+    this.retries.dropBody();
     this.held = NOTHING_HELD;
   }
 

@@ -19,7 +19,13 @@ export function sendReply(
   sender: ResponseSender,
   kind: ErrorKind,
   detail: string,
-  caller: { readonly isGrpc: boolean; readonly isHead: boolean; readonly grpcStatus?: number },
+  caller: {
+    readonly isGrpc: boolean;
+    readonly isHead: boolean;
+    readonly grpcStatus?: number;
+    /** Further fields, flat. */
+    readonly more?: Fields;
+  },
 ): SentReply {
   const entry = ERROR_TABLE[kind];
   const text = detail === '' ? entry.text : `${entry.text}: ${detail}`;
@@ -34,6 +40,7 @@ export function sendReply(
         encodeGrpcMessage(text),
         REASON_FIELD,
         kind,
+        ...(caller.more ?? []),
       ]),
       true,
     );
@@ -43,7 +50,15 @@ export function sendReply(
   sender.sendHead(
     head(
       entry.httpStatus,
-      ['content-type', 'text/plain; charset=utf-8', 'content-length', String(body.length), REASON_FIELD, kind],
+      [
+        'content-type',
+        'text/plain; charset=utf-8',
+        'content-length',
+        String(body.length),
+        REASON_FIELD,
+        kind,
+        ...(caller.more ?? []),
+      ],
       body.length,
     ),
     caller.isHead,

@@ -102,6 +102,44 @@ export const PORT_METRICS = [
   ['counter', 'outrigger_upstream_retries_total', 'Attempts after the first.', 'retries'],
   ['counter', 'outrigger_upstream_retries_refused_total', 'Attempts the retry budget refused.', 'retriesRefused'],
   ['gauge', 'outrigger_upstream_requests_in_flight', 'Requests in flight.', 'inFlight'],
+  ['gauge', 'outrigger_upstream_pending_requests', 'Attempts that wait for a connection.', 'pending'],
+  ['gauge', 'outrigger_upstream_port_connections', 'Connections open or opening.', 'connections'],
+  ['gauge', 'outrigger_upstream_retries_in_flight', 'Further attempts in flight.', 'retriesInFlight'],
+  ['counter', 'outrigger_upstream_overflow_requests_total', 'Requests that max_requests refused.', 'overflowRequests'],
+  [
+    'counter',
+    'outrigger_upstream_overflow_pending_total',
+    'Attempts that max_pending_requests refused.',
+    'overflowPending',
+  ],
+  ['counter', 'outrigger_upstream_overflow_retries_total', 'Retries that max_retries refused.', 'overflowRetries'],
+  [
+    'counter',
+    'outrigger_upstream_overflow_connections_total',
+    'Times that max_connections stood in the way of a connection.',
+    'overflowConnections',
+  ],
+  [
+    'counter',
+    'outrigger_upstream_overflow_endpoints_total',
+    'Requests for which every endpoint had max_requests_per_endpoint in flight.',
+    'overflowEndpoints',
+  ],
+  ['gauge', 'outrigger_upstream_endpoints_ejected', 'Endpoints ejected by outlier_detection.', 'ejected'],
+  ['counter', 'outrigger_upstream_ejections_total', 'Ejections.', 'ejections'],
+  [
+    'counter',
+    'outrigger_upstream_ejections_overflow_total',
+    'Detections that max_ejection_percent kept from ejecting.',
+    'ejectionsOverflow',
+  ],
+  [
+    'counter',
+    'outrigger_upstream_picks_without_health_total',
+    'Picks while checks and detection were ignored.',
+    'panicPicks',
+  ],
+  ['counter', 'outrigger_upstream_hash_fallbacks_total', 'Requests without a value to hash.', 'hashFallbacks'],
 ] as const;
 
 /** Metrics of an endpoint: type, metric, help, field of EndpointMetrics. Labels: upstream, port, endpoint. */
@@ -111,5 +149,7 @@ export const ENDPOINT_METRICS = [
   ['counter', 'outrigger_endpoint_failures_total', 'Attempts that failed.', 'failures'],
   ['gauge', 'outrigger_endpoint_attempts_in_flight', 'Attempts in flight.', 'inFlight'],
   ['gauge', 'outrigger_endpoint_connections', 'Connections open.', 'connections'],
+  ['gauge', 'outrigger_endpoint_ejected', 'Whether it is ejected (of "other": how many).', 'ejected'],
+  ['counter', 'outrigger_endpoint_ejections_total', 'Ejections.', 'ejections'],
   ['gauge', 'outrigger_endpoint_usable', 'Whether the balancer picks it (of "other": how many).', 'usable'],
 ] as const;

@@ -18,6 +18,8 @@ export interface EndpointMetrics {
   readonly attempts: number;
   readonly successes: number;
   readonly failures: number;
+  readonly ejected: boolean;
+  readonly ejections: number;
 }
 
 /** Numbers of a service port of an upstream. Counters since it appeared. */
@@ -31,6 +33,20 @@ export interface PortMetrics {
   readonly failures: number;
   readonly retries: number;
   readonly retriesRefused: number;
+  readonly pending: number;
+  readonly connections: number;
+  readonly retriesInFlight: number;
+  readonly overflowRequests: number;
+  readonly overflowPending: number;
+  readonly overflowRetries: number;
+  readonly overflowConnections: number;
+  readonly overflowEndpoints: number;
+  /** Endpoints ejected now. */
+  readonly ejected: number;
+  readonly ejections: number;
+  readonly ejectionsOverflow: number;
+  readonly panicPicks: number;
+  readonly hashFallbacks: number;
   /** Whether its endpoints' certificates are verified; undefined without TLS. */
   readonly tlsVerified: boolean | undefined;
   /** Undefined while the port had no traffic. */

@@ -1,42 +1,40 @@
-// A service port as it lives: its endpoints with their pools and numbers, who of them may be used, and the pick. Health
-// decides what is usable, balance/ chooses among it; neither knows the other.
-import { isDeepStrictEqual } from 'node:util';
+// A service port as it lives: its endpoints with their connections and numbers. Who of them may be used is decided by
+// health, ejections and warm-up (health/), the choice among those is the picker's, and how they are connected to is told by
+// port-connections.ts; here these meet, and nothing is decided.
 import { CERTIFICATE_VERDICTS, type ErrorKind } from '../base/error.ts';
-import type { TimerWheel } from '../base/timer-wheel.ts';
-import type { Balancer, LiveNumbers, PickHints } from '../balance/balancer.ts';
-import { createRoundRobin, seedCursor } from '../balance/round-robin.ts';
+import type { LiveNumbers } from '../balance/balancer.ts';
+import { recordApisixLatency, recordLatency, type LatencySample } from '../balance/latency.ts';
+import { seedCursor } from '../balance/round-robin.ts';
+import { keyHash as hashOfKey } from '../balance/crc32.ts';
 import type { TriedSlots } from '../balance/tried-slots.ts';
-import type { WireLimits } from '../codec/limits.ts';
-import { isUp } from '../health/machine.ts';
-import { EndpointCell, PortCell, type Cells } from '../model/cells.ts';
-import { ClientTls, type SessionSlot } from '../identity/client-tls.ts';
-import type { Credentials } from '../identity/credentials.ts';
-import { isGrpcScheme, isSecureScheme, type PortPolicy } from '../model/policy.ts';
+import type { RequestHead } from '../codec/exchange.ts';
+import { answerStatus } from '../codec/grpc/status.ts';
+import { createPassiveEvidence } from '../health/evidence.ts';
+import { DEFAULT_PASSIVE } from '../model/defaults.ts';
+import { PortCell, type Cells } from '../model/cells.ts';
+import { isSecureScheme } from '../model/policy.ts';
 import type { EndpointSpec, UpstreamPort } from '../model/snapshot.ts';
-import type { TlsConnector, TlsRefusal } from '../net/tls.ts';
-import type { Transport } from '../net/transport.ts';
+import type { TlsFacts, Transport } from '../net/transport.ts';
 import { attemptLimit, mayTryAgain } from '../policy/attempts.ts';
+import { createHashKey, type HashedRequest } from '../policy/hash-key.ts';
 import { RetryBudget } from '../policy/retry-budget.ts';
-import type { Counters } from '../telemetry/counters.ts';
+import { createRetryRules, type RetryRules } from '../policy/retry-rules.ts';
 import { LatencyHistogram } from '../telemetry/histogram.ts';
-import type { Channel, ChannelOwner } from './channel.ts';
+import type { ChannelOwner } from './channel.ts';
+import { CircuitBreaker } from './circuit-breaker.ts';
 import { endpointId, LiveEndpoint } from './endpoint.ts';
-import { createH1Channel } from './h1-channel.ts';
-import { createH2Channel } from './h2-channel.ts';
+import { PortEjections } from './ejections.ts';
 import { PortHealth, type AttemptOutcome, type HealthContext } from './health.ts';
-import { PoolSet } from './pool-set.ts';
-import { EndpointPool, type PoolOptions } from './pool.ts';
-
-/** Streams that a new HTTP/2 connection is expected to take; its SETTINGS say the truth later. */
-const EXPECTED_STREAMS = 100;
+import { Picker } from './picker.ts';
+import { PortConnections, type ConnectionContext, type ConnectionsOwner } from './port-connections.ts';
+import { PortWarmUp } from './port-warm-up.ts';
 
 /** What clusters need from outside; one for the process. */
-export interface ClusterContext extends Omit<HealthContext, 'probeChannels' | 'probeConnector'> {
-  readonly credentials: Credentials;
-  readonly wheel: TimerWheel;
-  readonly limits: WireLimits;
+export interface ClusterContext
+  extends ConnectionContext, Omit<HealthContext, 'probeChannels' | 'probeConnector' | 'onActiveSuccess'> {
   readonly portCells: Cells;
-  readonly counters: Counters;
+  /** Name of this machine: the variable `hostname` of hash keys. */
+  readonly hostname: string;
   readonly onEndpointChange: (
     change: 'added' | 'removed' | 'updated',
     cluster: Cluster,
@@ -44,28 +42,54 @@ export interface ClusterContext extends Omit<HealthContext, 'probeChannels' | 'p
   ) => void;
   /** A connection to an endpoint couldn't be had. */
   readonly onConnectFailed: (cluster: Cluster, endpointId: string, kind: ErrorKind, detail: string) => void;
+  /** What isn't carried out to the letter has changed; see {@link Picker.notes}. */
+  readonly onNotes: (cluster: Cluster, notes: readonly string[]) => void;
 }
 
+/** How an attempt ended, and how long it took. `failed` is filled in by {@link Cluster.reportAttempt}. */
+export interface AttemptReport extends AttemptOutcome, LatencySample {
+  failed: boolean;
+}
+
+/** Both ends of a caller's connection. */
+export type ConnectionAddresses = Pick<HashedRequest, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>;
+
+/** Why no endpoint can be had. */
+export interface NoEndpoint {
+  readonly kind: ErrorKind;
+  readonly detail: string;
+  /** Seconds after which asking again may help; 0: unknown. */
+  readonly retryAfterS: number;
+}
+
+/** Which failures are an endpoint's: the same that passive checks count. */
+const BLAME = createPassiveEvidence(DEFAULT_PASSIVE);
+
 /** A live upstream port. */
-export class Cluster {
+export class Cluster implements ConnectionsOwner {
   port: UpstreamPort;
   /** Row in the port cells. */
   readonly slot: number;
   private readonly generation: number;
   private readonly cells: Cells;
   readonly budget = new RetryBudget();
-  /** TLS towards the endpoints; undefined where neither calls nor probes speak it. */
-  tls: ClientTls | undefined;
+  readonly breaker: CircuitBreaker;
+  /** What is tried again, as the policy says. */
+  retryRules: RetryRules;
   /** Times of complete requests; undefined before the first. */
   latency: LatencyHistogram | undefined = undefined;
 
   private readonly context: ClusterContext;
   private readonly endpoints = new Map<string, LiveEndpoint>();
-  private usable: readonly LiveEndpoint[] = [];
-  private readonly balancer: Balancer = createRoundRobin();
-  private readonly live: LiveNumbers;
-  private readonly hints: PickHints = { nowMs: 0, keyHash: 0 };
+  /** The numbers of this port and of its endpoints. */
+  readonly live: LiveNumbers;
+  readonly picker: Picker;
+  private readonly connections: PortConnections;
   private readonly health: PortHealth;
+  private readonly ejections: PortEjections;
+  private readonly warmUp: PortWarmUp;
+  private hashKey: ((request: HashedRequest) => string | undefined) | undefined;
+  private recordSample: (cells: Cells, slot: number, sample: LatencySample, nowMs: number) => void = recordLatency;
 
   constructor(port: UpstreamPort, context: ClusterContext) {
     this.port = port;
@@ -75,16 +99,32 @@ export class Cluster {
     this.generation = context.portCells.generation(this.slot);
     this.live = { endpoints: context.endpointCells, ports: context.portCells, portSlot: this.slot };
     seedCursor(context.portCells, this.slot, context.rng);
-    this.tls = this.createTls();
+    const { circuitBreakers, attempts } = port.policy;
+    this.breaker = new CircuitBreaker(circuitBreakers, this.cells, this.slot, () => this.closeOneIdle());
+    this.retryRules = createRetryRules(attempts);
+    this.picker = new Picker(this.live, context.rng);
+    this.connections = new PortConnections(port, context, this);
     const probeChannels = {
-      createHttp1: (transport: Transport, owner: ChannelOwner) => this.createChannel(false, transport, owner),
-      createHttp2: (transport: Transport, owner: ChannelOwner) => this.createChannel(true, transport, owner),
+      createHttp1: (transport: Transport, owner: ChannelOwner) =>
+        this.connections.createChannel(false, transport, owner),
+      createHttp2: (transport: Transport, owner: ChannelOwner) =>
+        this.connections.createChannel(true, transport, owner),
     };
-    const probeConnector = (spec: EndpointSpec): TlsConnector | TlsRefusal | undefined => this.probeConnector(spec);
-    this.health = new PortHealth({ ...context, probeChannels, probeConnector }, (endpoint, useChanged) => {
-      if (useChanged) this.refreshUsable();
-      context.onEndpointChange('updated', this, endpoint);
-    });
+    this.warmUp = new PortWarmUp(context, () => this.picker.weightedLevels());
+    this.ejections = new PortEjections(context, this.live, (endpoint) => this.useChanged(endpoint));
+    this.health = new PortHealth(
+      {
+        ...context,
+        probeChannels,
+        probeConnector: (spec) => this.connections.probeConnector(spec),
+        onActiveSuccess: (endpoint) => this.ejections.onActiveSuccess(endpoint),
+      },
+      (endpoint, useChanged) => {
+        if (useChanged) this.useChanged(endpoint);
+        else context.onEndpointChange('updated', this, endpoint);
+      },
+    );
+    this.setPolicy();
     this.setEndpoints(undefined);
   }
 
@@ -101,6 +141,11 @@ export class Cluster {
   /** Reads a counter of this port, a word of PortCell. */
   total(word: number): number {
     return this.holdsRow ? this.cells.total(this.slot, word) : 0;
+  }
+
+  /** Reads a level of this port, a word of PortCell. */
+  level(word: number): number {
+    return this.holdsRow ? this.cells.get(this.slot, word) : 0;
   }
 
   /** Moves a counter of this port. */
@@ -129,10 +174,16 @@ export class Cluster {
     return this.cells.holds(this.slot, this.generation);
   }
 
+  /** TLS towards the endpoints; undefined where neither calls nor probes speak it. */
+  get tls(): PortConnections['tls'] {
+    return this.connections.tls;
+  }
+
   /** New policy or endpoints. Endpoints that stay keep their connections, numbers and health. */
   update(port: UpstreamPort): void {
     const before = this.port;
     this.port = port;
+    if (before.policy !== port.policy) this.setPolicy();
     this.setEndpoints(before);
   }
 
@@ -143,46 +194,81 @@ export class Cluster {
 
   /** The port is gone: nothing new starts; attempts in flight finish. */
   remove(): void {
-    this.health.stop();
+    this.stop();
     for (const endpoint of this.endpoints.values()) {
       this.context.onEndpointChange('removed', this, endpoint);
       endpoint.remove();
     }
     this.endpoints.clear();
-    this.usable = [];
-    this.tls?.stop();
+    this.picker.refresh([], this.port.policy);
     this.cells.release(this.slot); // requests still in flight no longer count
   }
 
   /** Closes every connection at once. */
   destroy(): void {
-    this.health.stop();
-    this.tls?.stop();
+    this.stop();
     for (const endpoint of this.endpoints.values()) endpoint.pools.destroy();
   }
 
-  /** The endpoint for the next attempt; undefined where none is left. */
-  pick(tried: TriedSlots, nowMs: number): LiveEndpoint | undefined {
-    const usable = this.usable;
-    if (usable.length === 0) return undefined;
-    // A single endpoint is used without any algorithm, and may be tried again (APISIX).
-    if (mayTryAgain(this.endpoints.size)) return usable[0];
-    this.hints.nowMs = nowMs;
-    const index = this.balancer.pick(this.live, tried, this.hints);
-    if (index < 0) return undefined;
-    const endpoint = usable[index]!;
-    this.context.endpointCells.count(endpoint.slot, EndpointCell.Picks);
-    return endpoint;
+  /** Hash of the key of a request that came over `connection`; 0 where the policy names no key. */
+  keyHash(head: RequestHead, connection: ConnectionAddresses): number {
+    const key = this.findHashKey(head, connection);
+    if (key === undefined && this.hashes) this.count(PortCell.HashFallbacks);
+    return this.hashes ? hashOfKey(key ?? connection.remoteAddress) : 0;
+  }
+
+  /** The key itself; undefined where there is none, and `remote_addr` is taken. */
+  findHashKey(head: RequestHead, connection: ConnectionAddresses): string | undefined {
+    const { remoteAddress, remotePort, localAddress, localPort } = connection;
+    const { hostname } = this.context;
+    return this.hashKey?.({
+      head,
+      remoteAddress,
+      remotePort,
+      localAddress,
+      localPort,
+      hostname,
+      consumer: undefined,
+    });
+  }
+
+  /** Whether requests are hashed. */
+  get hashes(): boolean {
+    return this.hashKey !== undefined;
+  }
+
+  /** The endpoint for the next attempt; undefined where none is left ({@link whyNone}). */
+  pick(tried: TriedSlots, nowMs: number, keyHash: number): LiveEndpoint | undefined {
+    return this.picker.pick(tried, nowMs, keyHash);
+  }
+
+  /** Why `pick` gave none; `count`: the call counts as refused. */
+  whyNone(count = true): NoEndpoint {
+    const { port, picker, context, endpoints } = this;
+    if (endpoints.size === 0) {
+      const names = port.names.map(({ name }) => name).join(', ');
+      return none('no_endpoints', names === '' ? port.key : `${port.key}: no address of ${names} is known`);
+    }
+    if (picker.failsFast) {
+      const { nowMs } = context.clock;
+      const backMs = Math.min(this.health.nextReturnMs(nowMs), this.ejections.nextReturnMs(nowMs));
+      const retryAfterS = Number.isFinite(backMs) ? Math.max(1, Math.ceil(backMs / 1000)) : 1;
+      return { kind: 'no_healthy_endpoint', detail: port.key, retryAfterS };
+    }
+    if (!picker.isFull) return none('no_endpoints', `${port.key}: every weight is 0`);
+    if (count) this.count(PortCell.OverflowEndpoints);
+    return none('overflow', `${port.key}: every endpoint has as many calls as it may`);
   }
 
   /** The host sent to an endpoint for a request that came with `authority` (APISIX `pass_host`). */
   hostFor(endpoint: LiveEndpoint, authority: string): string {
     const { host, scheme } = this.port.policy;
     if (host.passHost === 'rewrite') return host.upstreamHost;
-    if (host.passHost === 'pass') return authority === '' ? endpoint.id : authority;
-    const { address, port } = endpoint.spec;
-    if (port !== (isSecureScheme(scheme) ? 443 : 80)) return endpoint.id;
-    return address.includes(':') ? `[${address}]` : address;
+    if (host.passHost === 'pass' && authority !== '') return authority;
+    const { address, port, host: name } = endpoint.spec;
+    const node = name !== '' ? name : address.includes(':') ? `[${address}]` : address;
+    if (host.passHost === 'node' && port === (isSecureScheme(scheme) ? 443 : 80)) return node;
+    return `${node}:${port}`;
   }
 
   /** Attempts that a request may have. */
@@ -190,28 +276,68 @@ export class Cluster {
     return attemptLimit(this.port.policy.attempts, this.endpoints.size);
   }
 
+  /** Whether the port has a single endpoint, which is tried again itself. */
+  get hasOneEndpoint(): boolean {
+    return mayTryAgain(this.endpoints.size);
+  }
+
   /** Whether an endpoint is left for another attempt, after that at `failedSlot`. */
   hasUntried(tried: TriedSlots, failedSlot: number): boolean {
-    if (mayTryAgain(this.endpoints.size)) return true;
-    const weighted = this.usable.some(({ spec }) => spec.weight > 0); // weight 0 counts only where all have it
-    return this.usable.some(
-      ({ slot, spec }) => slot !== failedSlot && !tried.has(slot) && (spec.weight > 0 || !weighted),
-    );
+    return this.picker.hasUntried(tried, failedSlot);
   }
 
-  reportAttempt(endpoint: LiveEndpoint, outcome: AttemptOutcome): void {
+  /** An attempt at `endpoint` is over, however it went, and no longer in flight. */
+  attemptEnded(endpoint: LiveEndpoint): void {
+    this.picker.ended(endpoint.slot);
+  }
+
+  /** Each attempt once, when it ended at `endpoint`. */
+  reportAttempt(endpoint: LiveEndpoint, report: AttemptReport): void {
+    const { error, progress, httpStatus, grpcStatus, headMs, totalMs } = report;
     // What an endpoint shows under a name that the caller chose says nothing of it: else a caller could take it out.
-    if (outcome.error !== undefined && CERTIFICATE_VERDICTS.has(outcome.error) && this.isNamedByCaller) return;
-    this.health.reportAttempt(endpoint, outcome);
+    if (error !== undefined && CERTIFICATE_VERDICTS.has(error) && this.connections.isNamedByCaller) return;
+    if (this.endpoints.get(endpoint.id) !== endpoint) return;
+    const blamed = error !== undefined && BLAME.ofFailure(error, progress) !== undefined;
+    if (error === undefined || blamed) {
+      const status = error === undefined ? answerStatus(httpStatus, grpcStatus < 0 ? undefined : grpcStatus) : 0;
+      report.failed = blamed || status >= 500;
+      this.recordSample(this.context.endpointCells, endpoint.slot, report, this.context.clock.nowMs);
+      this.ejections.report(endpoint, status, blamed, (headMs < 0 ? totalMs : headMs) * 1000);
+    }
+    this.health.reportAttempt(endpoint, report);
   }
 
-  private get isNamedByCaller(): boolean {
-    return this.port.policy.host.passHost === 'pass' && this.tls?.policy.serverName === undefined;
+  // --- what the connections tell
+
+  onIdentityChanged(): void {
+    for (const endpoint of this.endpoints.values()) this.replacePools(endpoint);
+  }
+
+  onSecured(id: string, facts: TlsFacts): void {
+    const endpoint = this.endpoints.get(id);
+    if (!endpoint) return;
+    // A resumed session shows no certificate again.
+    endpoint.lastHandshake = { ...facts, certificate: facts.certificate ?? endpoint.lastHandshake?.certificate };
+  }
+
+  onConnectFailed(id: string, kind: ErrorKind, detail: string): void {
+    this.context.onConnectFailed(this, id, kind, detail);
+  }
+
+  // --- policy and endpoints
+
+  private setPolicy(): void {
+    const { attempts, balancer, circuitBreakers } = this.port.policy;
+    this.breaker.policy = circuitBreakers;
+    this.retryRules = createRetryRules(attempts);
+    this.hashKey = balancer.type === 'chash' ? createHashKey(balancer) : undefined;
+    const byApisix = balancer.type === 'ewma' && balancer.ewmaFormula === 'apisix';
+    this.recordSample = byApisix ? recordApisixLatency : recordLatency;
   }
 
   private setEndpoints(before: UpstreamPort | undefined): void {
     const { context, port } = this;
-    const identityChanged = before !== undefined && this.changeIdentity(before.policy);
+    const identityChanged = before !== undefined && this.connections.update(port);
     const wanted = new Map<string, EndpointSpec>();
     for (const spec of port.endpoints) wanted.set(endpointId(spec.address, spec.port), spec);
     for (const [id, endpoint] of this.endpoints) {
@@ -225,7 +351,8 @@ export class Cluster {
     for (const [id, spec] of wanted) {
       const endpoint = this.endpoints.get(id);
       if (!endpoint) {
-        const created = new LiveEndpoint(spec, this.createPools(spec), context.endpointCells, context.clock.wallMs());
+        const pools = this.connections.createPools(spec);
+        const created = new LiveEndpoint(spec, pools, context.endpointCells, context.clock.wallMs());
         this.endpoints.set(id, created);
         added.push(created);
         continue;
@@ -233,133 +360,55 @@ export class Cluster {
       if (endpoint.spec !== spec) changed.push(endpoint);
       endpoint.spec = spec;
       if (identityChanged) this.replacePools(endpoint);
-      else if (before && before.policy !== port.policy) this.updatePools(endpoint);
+      else if (before && before.policy !== port.policy) this.connections.updatePools(spec, endpoint.pools);
     }
-    this.health.update(port.policy.checks, port.policy.scheme, this.endpoints.values());
-    this.refreshUsable();
+    const { checks, scheme, outlierDetection, warmUp } = port.policy;
+    const all = [...this.endpoints.values()];
+    this.ejections.update(outlierDetection, all);
+    this.health.update(checks, scheme, all);
+    this.warmUp.update(warmUp, added);
+    this.refresh();
+    this.warmUp.step();
     for (const endpoint of added) context.onEndpointChange('added', this, endpoint);
     for (const endpoint of changed) context.onEndpointChange('updated', this, endpoint);
   }
 
-  /** Up and ready; if there is none, all that don't drain (APISIX: health is ignored then); if there is none, all. */
-  private refreshUsable(): void {
-    const cells = this.context.endpointCells;
-    const all = [...this.endpoints.values()];
-    const ready = all.filter((endpoint) => !endpoint.spec.draining);
-    const up = ready.filter((endpoint) => isUp(cells.get(endpoint.slot, EndpointCell.HealthState)));
-    this.usable = up.length > 0 ? up : ready.length > 0 ? ready : all;
-    for (const endpoint of all) endpoint.usable = false;
-    for (const endpoint of this.usable) endpoint.usable = true;
-    this.balancer.update(this.usable.map(({ slot, spec }) => ({ slot, weight: spec.weight })));
+  /** Health or detection took `endpoint` out or brought it back. */
+  private useChanged(endpoint: LiveEndpoint): void {
+    const before = endpoint.available;
+    this.refresh();
+    if (endpoint.available !== before) this.warmUp.onAvailable(endpoint, endpoint.available);
+    this.warmUp.step();
+    this.context.onEndpointChange('updated', this, endpoint);
   }
 
-  // --- connections
-
-  /** Takes the scheme and the TLS identity of a new policy; true where connections of the old one may not be used. */
-  private changeIdentity(before: PortPolicy): boolean {
-    const { scheme, tls } = this.port.policy;
-    const sameTls = isDeepStrictEqual(before.tls, tls);
-    if (before.scheme === scheme && sameTls) return false;
-    this.tls?.stop();
-    this.tls = this.createTls();
-    return true;
+  private refresh(): void {
+    const before = this.picker.notes;
+    this.picker.refresh([...this.endpoints.values()], this.port.policy);
+    const { notes } = this.picker;
+    if (notes.join() !== before.join()) this.context.onNotes(this, notes);
   }
 
-  private createTls(): ClientTls | undefined {
-    const { policy, upstream } = this.port;
-    if (!policy.tls) return undefined;
-    return new ClientTls(policy.tls, {
-      credentials: this.context.credentials,
-      clock: this.context.clock,
-      usedBy: `Upstream ${upstream}`,
-      alpn: isGrpcScheme(policy.scheme) ? ['h2'] : ['h2', 'http/1.1'],
-      onChange: () => {
-        for (const endpoint of this.endpoints.values()) this.replacePools(endpoint);
-      },
-    });
-  }
-
-  /** TLS for a probe; undefined: it goes over plaintext. */
-  private probeConnector({ address }: EndpointSpec): TlsConnector | TlsRefusal | undefined {
-    const { tls } = this;
-    const { scheme, checks } = this.port.policy;
-    const active = checks?.active;
-    if (!tls || !active || active.type === 'tcp') return undefined;
-    if (!isSecureScheme(scheme) && active.type !== 'https') return undefined;
-    // With `pass_host: pass` the name comes with each call, and a probe has none.
-    const named = active.host ?? (this.isNamedByCaller ? undefined : address);
-    const name = named === undefined ? undefined : tls.nameOf(named);
-    return tls.connector(name, { session: undefined }, active.verifyCertificate);
-  }
-
-  private createPools(spec: EndpointSpec): PoolSet {
-    const tls = isSecureScheme(this.port.policy.scheme) ? this.tls : undefined;
-    const byHost = tls !== undefined && tls.policy.serverName === undefined;
-    const create = (name: string, forUpgrades: boolean): EndpointPool => {
-      const slot: SessionSlot = { session: undefined };
-      const connect = tls && (() => tls.connector(tls.policy.serverName ?? name, slot));
-      const connector = connect && forUpgrades ? () => withoutHttp2(connect()) : connect;
-      const options = this.poolOptions(spec, connector, forUpgrades ? 1 : this.expectedCapacity);
-      return new EndpointPool(options, this.context, this.context.counters);
-    };
-    return new PoolSet(
-      byHost ? (host) => tls.nameOf(host) : undefined,
-      (name) => create(name, false),
-      this.port.policy.scheme === 'https' ? (name) => create(name, true) : undefined,
-    );
-  }
-
-  /** Connections of the old kind finish what they have. */
   private replacePools(endpoint: LiveEndpoint): void {
     endpoint.pools.drain();
-    endpoint.pools = this.createPools(endpoint.spec);
+    endpoint.pools = this.connections.createPools(endpoint.spec);
   }
 
-  private updatePools(endpoint: LiveEndpoint): void {
-    for (const pool of endpoint.pools.all()) {
-      pool.options = this.poolOptions(endpoint.spec, pool.options.connector, pool.options.expectedCapacity);
-    }
+  /** For `max_connections`: the endpoint that wants a connection has none idle, so it is another's. */
+  private closeOneIdle(): boolean {
+    for (const { pools } of this.endpoints.values())
+      for (const pool of pools.all()) if (pool.closeOneIdle()) return true;
+    return false;
   }
 
-  /** An endpoint that chooses its version is hoped to choose HTTP/2: one connection tells, and others follow if not. */
-  private get expectedCapacity(): number {
-    return this.port.policy.scheme === 'http' ? 1 : EXPECTED_STREAMS;
-  }
-
-  private poolOptions(spec: EndpointSpec, connector: PoolOptions['connector'], expectedCapacity: number): PoolOptions {
-    const { scheme, timeout, keepalivePool } = this.port.policy;
-    const id = endpointId(spec.address, spec.port);
-    return {
-      address: spec.address,
-      port: spec.port,
-      connectTimeoutMs: timeout.connectMs,
-      keepalive: keepalivePool,
-      createChannel: (transport, owner, pingPatience) =>
-        this.createChannel(isGrpcScheme(scheme) || transport.tls?.alpn === 'h2', transport, owner, pingPatience),
-      expectedCapacity,
-      connector,
-      onSecured: (facts) => {
-        const endpoint = this.endpoints.get(id);
-        if (!endpoint) return;
-        // A resumed session shows no certificate again.
-        const certificate = facts.certificate ?? endpoint.lastHandshake?.certificate;
-        endpoint.lastHandshake = { ...facts, certificate };
-      },
-      onConnectFailed: (kind, detail) => this.context.onConnectFailed(this, id, kind, detail),
-    };
-  }
-
-  private createChannel(http2: boolean, transport: Transport, owner: ChannelOwner, pingPatience = 1): Channel {
-    const { clock, wheel, logger, limits } = this.context;
-    const options = { clock, wheel, logger, limits, maxRequests: this.port.policy.keepalivePool.requests };
-    const pingAgainMs = limits.pingAgainMs * pingPatience;
-    return http2
-      ? createH2Channel(transport, owner, { ...options, pingAgainMs })
-      : createH1Channel(transport, owner, options);
+  private stop(): void {
+    this.health.stop();
+    this.ejections.stop();
+    this.warmUp.stop();
+    this.connections.stop();
   }
 }
 
-/** An upgrade needs a connection that speaks HTTP/1. */
-function withoutHttp2(connector: TlsConnector | TlsRefusal): TlsConnector | TlsRefusal {
-  return 'kind' in connector ? connector : { ...connector, alpn: ['http/1.1'] };
+function none(kind: ErrorKind, detail: string): NoEndpoint {
+  return { kind, detail, retryAfterS: 0 };
 }

@@ -1,3 +1,4 @@
+import type { OutReason } from '../health/availability.ts';
 import { EndpointCell, type Cells } from '../model/cells.ts';
 import type { EndpointSpec } from '../model/snapshot.ts';
 import type { TlsFacts } from '../net/transport.ts';
@@ -24,8 +25,16 @@ export class LiveEndpoint {
   cause = '';
   /** Wall time since when the health state holds, ms. */
   sinceWallMs: number;
-  /** Whether the balancer picks it now; upstream/cluster.ts keeps it. */
+  /** Whether the balancer picks it now; upstream/picker.ts keeps it. */
   usable = false;
+  /** Up, not on trial and not ejected; upstream/picker.ts keeps it. */
+  available = true;
+  /** Why the balancer doesn't pick it; empty where it does, or where nothing of the endpoint stands in the way. */
+  outReason: OutReason = '';
+  /** What it was ejected for last; empty where it never was. */
+  ejectionCause = '';
+  /** Until when it is ejected at least, ms since 1970. */
+  ejectedUntilWallMs = 0;
   /** What the last TLS handshake with it settled. */
   lastHandshake: TlsFacts | undefined = undefined;
 

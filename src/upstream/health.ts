@@ -13,10 +13,10 @@ import {
   type PassiveEvidence,
   type ProbeOutcome,
 } from '../health/evidence.ts';
-import { healthCount, isUp, report, resetHealth, startTrial } from '../health/machine.ts';
+import { HealthState, healthCount, holdDown, isUp, report, resetHealth, startTrial } from '../health/machine.ts';
 import { TimedReturn } from '../health/timed-return.ts';
 import { EndpointCell, type Cells } from '../model/cells.ts';
-import type { ChecksPolicy, Scheme } from '../model/policy.ts';
+import type { ActivePolicy, ChecksPolicy, Scheme } from '../model/policy.ts';
 import type { EndpointSpec } from '../model/snapshot.ts';
 import type { TlsConnector, TlsRefusal } from '../net/tls.ts';
 import type { NetContext } from '../net/transport.ts';
@@ -40,44 +40,76 @@ export interface HealthContext extends NetContext {
   readonly probeChannels: ProbeChannels;
   /** TLS for a probe, or why there can be none; undefined: the probe goes over plaintext. */
   readonly probeConnector: (spec: EndpointSpec) => TlsConnector | TlsRefusal | undefined;
+  /** A probe of it succeeded; its health has been told of that already. */
+  readonly onActiveSuccess?: (endpoint: LiveEndpoint) => void;
 }
+
+/** Shortest answer of {@link PortHealth.nextReturnMs}, and how long one answer stands. */
+const LEAST_RETURN_MS = 1000;
+const RETURN_KNOWN_FOR_MS = 100;
+/** Between two looks at the schedule, each of which goes through all endpoints. */
+const LEAST_PAUSE_MS = 10;
+
+const ANSWERED: Evidence = { kind: 'success', limit: 0 };
 
 /** Health of the endpoints of one port. */
 export class PortHealth {
   private readonly context: HealthContext;
-  /** `useChanged`: the endpoint went up or down, so the list of usable ones is stale. */
+  /**
+   * State, counters or cause of an endpoint changed. `useChanged`: it went up or down, or its trial ended, so who may be
+   * picked is to be found anew. Changes that `update` makes itself come with `false`: who calls that looks at all endpoints
+   * afterwards.
+   */
   private readonly onChange: (endpoint: LiveEndpoint, useChanged: boolean) => void;
+  private readonly ask: typeof probe;
   private checks: ChecksPolicy | undefined = undefined;
   private scheme: Scheme = 'http';
   private schedule: ProbeSchedule | undefined = undefined;
   private active: ActiveEvidence | undefined = undefined;
   private passive: PassiveEvidence | undefined = undefined;
   private readonly timedReturn = new TimedReturn();
-  private readonly endpoints = new Map<number, LiveEndpoint>();
+  private endpoints = new Map<number, LiveEndpoint>();
+  /** Those that a probe has ended of. */
+  private readonly probed = new WeakSet<LiveEndpoint>();
+  /** Those that began as unhealthy and have not been up since (`checks.active.start`). */
+  private readonly unproven = new WeakSet<LiveEndpoint>();
   private readonly probes = new Map<LiveEndpoint, Cancel>();
   private cancelTimer: Cancel | undefined = undefined;
+  /** When the timer is due. */
+  private wakeMs = Infinity;
+  private returnMs = Infinity;
+  private returnAskedMs = -Infinity;
 
-  constructor(context: HealthContext, onChange: (endpoint: LiveEndpoint, useChanged: boolean) => void) {
+  /** `ask` sends one probe. */
+  constructor(
+    context: HealthContext,
+    onChange: (endpoint: LiveEndpoint, useChanged: boolean) => void,
+    ask: typeof probe = probe,
+  ) {
     this.context = context;
     this.onChange = onChange;
+    this.ask = ask;
   }
 
-  /** Sets checks and endpoints. Probing starts at once; endpoints that stay keep their state and their schedule. */
+  /**
+   * Sets checks and endpoints. Probing starts at once; endpoints that stay keep their state and their schedule, whatever
+   * changed. States hold when it returns: one that begins as unhealthy is down before anybody can pick it.
+   */
   update(checks: ChecksPolicy | undefined, scheme: Scheme, endpoints: Iterable<LiveEndpoint>): void {
     const { endpointCells, clock, rng } = this.context;
     this.scheme = scheme;
-    const changed = checks !== this.checks;
-    if (changed) {
+    this.returnAskedMs = -Infinity;
+    if (checks !== this.checks) {
       this.checks = checks;
       this.active = checks?.active && createActiveEvidence(checks.active);
       this.passive = checks?.passive && createPassiveEvidence(checks.passive);
-      this.timedReturn.clear();
     }
-    this.endpoints.clear();
+    if (!checks?.passive || checks.active) this.timedReturn.clear();
+    const known = this.endpoints;
+    this.endpoints = new Map();
     for (const endpoint of endpoints) {
       this.endpoints.set(endpoint.slot, endpoint);
-      if (!checks) this.forget(endpoint);
-      else if (changed && !checks.active) this.awaitReturn(endpoint);
+      if (this.settle(endpoint) && known.get(endpoint.slot) === endpoint) this.onChange(endpoint, false);
     }
     for (const [endpoint, cancel] of this.probes) {
       if (this.endpoints.get(endpoint.slot) === endpoint && checks?.active) continue;
@@ -98,9 +130,10 @@ export class PortHealth {
     if (!passive || this.endpoints.get(endpoint.slot) !== endpoint) return;
     if (outcome.error === undefined) {
       const status = answerStatus(outcome.httpStatus, outcome.grpcStatus < 0 ? undefined : outcome.grpcStatus);
-      const evidence = passive.ofStatus(status);
+      const evidence = passive.ofStatus(status) ?? (status < 500 ? this.onTrial(endpoint) : undefined);
       if (!evidence) return;
       const text = outcome.grpcStatus < 0 ? `status ${status}` : `grpc-status ${outcome.grpcStatus}`;
+      if (evidence.kind === 'success' && this.unproven.has(endpoint)) return; // only probes bring that one up
       this.take(endpoint, evidence, 'passive', text);
     } else {
       const evidence = passive.ofFailure(outcome.error, outcome.progress);
@@ -108,10 +141,22 @@ export class PortHealth {
     }
   }
 
+  /**
+   * Milliseconds until something may bring an endpoint back: the next probe of one that is down, the next timed return,
+   * or the end of a trial. At least 1,000; Infinity where nothing will. For the Retry-After of an answer that no endpoint
+   * could give.
+   */
+  nextReturnMs(nowMs: number): number {
+    if (nowMs - this.returnAskedMs >= RETURN_KNOWN_FOR_MS) {
+      this.returnAskedMs = nowMs;
+      this.returnMs = this.findReturnMs();
+    }
+    return Math.max(LEAST_RETURN_MS, this.returnMs - nowMs);
+  }
+
   /** Stops all probes. */
   stop(): void {
-    this.cancelTimer?.();
-    this.cancelTimer = undefined;
+    this.stopTimer();
     for (const cancel of this.probes.values()) cancel();
     this.probes.clear();
     this.endpoints.clear();
@@ -119,22 +164,60 @@ export class PortHealth {
     this.passive = undefined;
   }
 
-  private forget(endpoint: LiveEndpoint): void {
-    resetHealth(this.context.endpointCells, endpoint.slot);
+  /** Puts an endpoint into the state that the policy gives it; true where that changed anything. */
+  private settle(endpoint: LiveEndpoint): boolean {
+    const { endpointCells: cells, clock } = this.context;
+    const { slot } = endpoint;
+    const active = this.checks?.active;
+    const isUnproven = this.unproven.has(endpoint);
+    if (!this.checks) return this.reset(endpoint);
+    if (active?.start === 'unhealthy') {
+      if (isUnproven || this.probed.has(endpoint)) return false;
+      this.unproven.add(endpoint);
+      holdDown(cells, slot);
+      endpoint.cause = notProbed(active);
+      endpoint.sinceWallMs = clock.wallMs();
+      return true;
+    }
+    // Nothing but the setting that is gone ever said that it is down.
+    if (isUnproven && !this.probed.has(endpoint)) return this.reset(endpoint);
+    if (active || isUp(cells.get(slot, EndpointCell.HealthState))) return false;
+    // No probe will bring it back any more.
+    this.unproven.delete(endpoint);
+    if (!this.timedReturn.has(cells, slot)) this.timedReturn.add(cells, slot, clock.nowMs);
+    return false;
+  }
+
+  /** As if nothing had been heard of it. */
+  private reset(endpoint: LiveEndpoint): boolean {
+    const { endpointCells: cells, clock } = this.context;
+    const { slot } = endpoint;
+    this.unproven.delete(endpoint);
+    const wasHealthy = cells.get(slot, EndpointCell.HealthState) === HealthState.Healthy;
+    if (wasHealthy && cells.get(slot, EndpointCell.HealthCounters) === 0 && endpoint.cause === '') return false;
+    resetHealth(cells, slot);
     endpoint.cause = '';
+    if (!wasHealthy) endpoint.sinceWallMs = clock.wallMs();
+    return true;
   }
 
-  /** An endpoint that active checks took out and that they will no longer bring back. */
-  private awaitReturn(endpoint: LiveEndpoint): void {
-    const { endpointCells, clock } = this.context;
-    if (isUp(endpointCells.get(endpoint.slot, EndpointCell.HealthState))) return;
-    this.timedReturn.add(endpointCells, endpoint.slot, clock.nowMs);
+  private findReturnMs(): number {
+    const { endpointCells: cells, clock } = this.context;
+    const passive = this.checks?.passive;
+    const { schedule } = this;
+    let next = schedule || !passive ? Infinity : this.timedReturn.nextMs(passive);
+    for (const { slot, spec } of this.endpoints.values()) {
+      if (spec.draining) continue;
+      const state = cells.get(slot, EndpointCell.HealthState);
+      if (state === HealthState.Trial) return clock.nowMs;
+      if (schedule && !isUp(state)) next = Math.min(next, schedule.nextProbeMs(cells, slot));
+    }
+    return next;
   }
 
+  /** Starts what is due, and sets the timer for what is due next. */
   private run(): void {
     const { clock, endpointCells } = this.context;
-    this.cancelTimer?.();
-    this.cancelTimer = undefined;
     const active = this.checks?.active;
     let nextMs = Infinity;
     if (this.schedule && active) {
@@ -144,34 +227,75 @@ export class PortHealth {
       }
       nextMs = this.schedule.nextMs(endpointCells);
     } else if (this.checks?.passive) {
-      const { returnAfterMs } = this.checks.passive;
-      for (const slot of this.timedReturn.takeDue(endpointCells, returnAfterMs, clock.nowMs)) this.letReturn(slot);
-      nextMs = this.timedReturn.nextMs(returnAfterMs);
+      const { passive } = this.checks;
+      for (const slot of this.timedReturn.takeDue(endpointCells, passive, clock.nowMs)) this.letReturn(slot);
+      nextMs = this.timedReturn.nextMs(passive);
     }
-    if (nextMs === Infinity) return;
-    this.cancelTimer = clock.after(Math.max(1, nextMs - clock.nowMs), () => this.run());
+    this.stopTimer();
+    this.wakeAt(nextMs);
+  }
+
+  /** Runs at that time, if nothing does before. What falls due close together is done in one go. */
+  private wakeAt(dueMs: number): void {
+    if (dueMs >= this.wakeMs) return;
+    this.stopTimer();
+    this.wakeMs = dueMs;
+    const { clock } = this.context;
+    this.cancelTimer = clock.after(Math.max(LEAST_PAUSE_MS, dueMs - clock.nowMs), () => {
+      this.wakeMs = Infinity;
+      this.run();
+    });
+  }
+
+  private stopTimer(): void {
+    this.cancelTimer?.();
+    this.cancelTimer = undefined;
+    this.wakeMs = Infinity;
   }
 
   private startProbe(endpoint: LiveEndpoint): void {
-    const active = this.checks?.active;
-    if (!active) return;
+    const policy = this.checks?.active;
+    const judge = this.active;
+    if (!policy || !judge) return;
     const { generation, slot, spec } = endpoint;
     const connector = this.context.probeConnector(spec);
     if (connector && 'kind' in connector) {
       // Nothing of the endpoint's doing: it keeps its state, and is asked again when it is due.
       this.schedule?.finish(slot, generation);
+      if (!this.probed.has(endpoint)) this.explain(endpoint, `${notProbed(policy)}: ${connector.detail}`);
       return;
     }
-    const target = { address: spec.address, port: spec.port, scheme: this.scheme, connector };
-    const cancel = probe(target, active, this.context.probeChannels, this.context, (outcome) => {
+    const { address, port, host } = spec;
+    const target = { address, port, host, scheme: this.scheme, connector };
+    const cancel = this.ask(target, policy, this.context.probeChannels, this.context, (outcome) => {
       this.probes.delete(endpoint);
-      this.schedule?.finish(slot, generation);
-      const evidence = this.active?.ofProbe(outcome);
-      const detail = outcome.kind === 'failed' ? outcome.detail : undefined;
-      if (evidence) this.take(endpoint, evidence, `active ${active.type}`, describe(outcome), detail);
-      this.run();
+      const othersWaited = this.schedule?.finish(slot, generation);
+      this.probed.add(endpoint);
+      const evidence = judge.ofProbe(outcome);
+      const side = `active ${policy.type}`;
+      if (!evidence) this.explain(endpoint, `${side}: ${describe(outcome)}, which counts for nothing`);
+      else {
+        this.take(endpoint, evidence, side, describe(outcome), outcome.kind === 'failed' ? outcome.detail : undefined);
+        if (evidence.kind === 'success') this.context.onActiveSuccess?.(endpoint);
+      }
+      if (othersWaited) this.run();
+      else if (this.schedule) this.wakeAt(this.schedule.nextProbeMs(this.context.endpointCells, slot));
     });
     this.probes.set(endpoint, cancel);
+  }
+
+  /** Why an endpoint that began as unhealthy still is, where no evidence can say it. */
+  private explain(endpoint: LiveEndpoint, cause: string): void {
+    const counters = this.context.endpointCells.get(endpoint.slot, EndpointCell.HealthCounters);
+    if (!this.unproven.has(endpoint) || counters !== 0 || endpoint.cause === cause) return;
+    endpoint.cause = cause;
+    this.onChange(endpoint, false);
+  }
+
+  /** A complete answer ends a trial well, also one whose status neither list has: else it would stay on trial for ever. */
+  private onTrial({ slot }: LiveEndpoint): Evidence | undefined {
+    const state = this.context.endpointCells.get(slot, EndpointCell.HealthState);
+    return state === HealthState.Trial ? ANSWERED : undefined;
   }
 
   private letReturn(slot: number): void {
@@ -183,22 +307,31 @@ export class PortHealth {
   }
 
   private take(endpoint: LiveEndpoint, evidence: Evidence, side: string, what: string, detail?: string): void {
-    const cells = this.context.endpointCells;
+    const { endpointCells: cells, clock } = this.context;
     const { slot } = endpoint;
     const stateBefore = cells.get(slot, EndpointCell.HealthState);
     const countersBefore = cells.get(slot, EndpointCell.HealthCounters);
     const change = report(cells, slot, evidence.kind, evidence.limit);
-    const stateChanged = cells.get(slot, EndpointCell.HealthState) !== stateBefore;
+    const state = cells.get(slot, EndpointCell.HealthState);
+    const stateChanged = state !== stateBefore;
     if (!stateChanged && cells.get(slot, EndpointCell.HealthCounters) === countersBefore) return;
-    endpoint.cause = `${side}: ${what} (${healthCount(cells, slot, evidence.kind)} of ${evidence.limit})`;
+    const onTrial = stateBefore === HealthState.Trial;
+    const count = onTrial ? 'on trial' : `${healthCount(cells, slot, evidence.kind)} of ${evidence.limit}`;
+    endpoint.cause = `${side}: ${what} (${count})`;
     if (detail !== undefined) endpoint.cause += `: ${detail}`;
-    if (stateChanged) endpoint.sinceWallMs = this.context.clock.wallMs();
-    if (change === 'down' && !this.checks?.active) {
-      this.timedReturn.add(cells, slot, this.context.clock.nowMs);
-      this.run();
-    }
-    this.onChange(endpoint, change !== 'none');
+    if (stateChanged) endpoint.sinceWallMs = clock.wallMs();
+    this.returnAskedMs = -Infinity;
+    if (isUp(state)) {
+      this.unproven.delete(endpoint);
+      if (state === HealthState.Healthy) this.timedReturn.forget(slot);
+    } else if (change === 'down' && !this.checks?.active) this.timedReturn.add(cells, slot, clock.nowMs, onTrial);
+    if (change !== 'none') this.run(); // it is due at another pace now
+    this.onChange(endpoint, change !== 'none' || (onTrial && stateChanged));
   }
+}
+
+function notProbed({ type }: ActivePolicy): string {
+  return `active ${type}: not probed yet`;
 }
 
 function describe(outcome: ProbeOutcome): string {

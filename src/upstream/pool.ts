@@ -7,6 +7,7 @@ import type { TlsConnector, TlsRefusal } from '../net/tls.ts';
 import type { NetContext, TlsFacts, Transport } from '../net/transport.ts';
 import { CounterCell, type Counters } from '../telemetry/counters.ts';
 import type { Channel, ChannelFactory, ChannelOwner } from './channel.ts';
+import type { CircuitBreaker } from './circuit-breaker.ts';
 
 /** Who waits for a channel. Exactly one of the two is called, unless the lease is cancelled first. */
 export interface LeaseWaiter {
@@ -30,6 +31,8 @@ export interface PoolOptions {
   readonly connector?: (() => TlsConnector | TlsRefusal) | undefined;
   /** A handshake was done. */
   readonly onSecured?: ((tls: TlsFacts) => void) | undefined;
+  /** Limits of the upstream port; undefined: none, as for probes. */
+  readonly breaker?: CircuitBreaker | undefined;
   /** A connect failed. */
   readonly onConnectFailed?: ((kind: ErrorKind, detail: string) => void) | undefined;
 }
@@ -93,14 +96,21 @@ export class EndpointPool implements ChannelOwner {
       return waiter.onLease(channel);
     }
     if (this.destroyed) return waiter.onLeaseFailed('connect_failure', CLOSING);
+    const { breaker } = this.options;
+    if (breaker && !breaker.admitsPending()) {
+      return waiter.onLeaseFailed('overflow', `max_pending_requests is ${breaker.policy.maxPendingRequests}`);
+    }
     this.waiting.push(waiter);
+    breaker?.movePending(1);
     this.openForWaiting();
   }
 
   /** Forgets a waiter that hasn't been answered. A connection that was opened for it stays, for others. */
   cancel(waiter: LeaseWaiter): void {
     const index = this.waiting.indexOf(waiter);
-    if (index >= 0) this.waiting.splice(index, 1);
+    if (index < 0) return;
+    this.waiting.splice(index, 1);
+    this.options.breaker?.movePending(-1);
   }
 
   /** Closes what has been idle for too long. Called about once a second. */
@@ -108,6 +118,13 @@ export class EndpointPool implements ChannelOwner {
     for (const channel of this.open.slice()) {
       if (channel.active === 0 && nowMs - channel.idleSinceMs >= this.options.keepalive.idleTimeoutMs) channel.drain();
     }
+  }
+
+  /** Closes the connection that has been idle for the longest; false where none is idle. */
+  closeOneIdle(): boolean {
+    const oldest = this.open.find(({ active, draining }) => active === 0 && !draining);
+    oldest?.drain();
+    return oldest !== undefined;
   }
 
   /** The endpoint is gone: idle connections close, streams in flight finish. */
@@ -121,14 +138,16 @@ export class EndpointPool implements ChannelOwner {
     this.drained = true;
     this.destroyed = true; // a waiter or a stream that fails here may ask again at once
     for (const attempt of this.opening) attempt.cancel();
+    this.options.breaker?.moveConnections(-this.opening.size);
     this.opening.clear();
+    this.options.breaker?.movePending(-this.waiting.length);
     for (const waiter of this.waiting.splice(0)) waiter.onLeaseFailed('connect_failure', CLOSING);
     for (const channel of [...this.open, ...this.leaving]) channel.destroy();
   }
 
   onAvailable(channel: Channel): void {
     while (channel.capacity > 0) {
-      const waiter = this.waiting.shift();
+      const waiter = this.nextWaiter();
       if (!waiter) break;
       waiter.onLease(channel);
     }
@@ -137,7 +156,9 @@ export class EndpointPool implements ChannelOwner {
       if (this.waiting.length > 0) this.openForWaiting();
     }
     if (channel.active > 0 || channel.draining) return;
-    if (this.drained || this.options.keepalive.idleTimeoutMs === 0 || this.idleCount() > this.options.keepalive.size) {
+    const { keepalive, breaker } = this.options;
+    const isSurplus = keepalive.idleTimeoutMs === 0 || this.idleCount() > keepalive.size;
+    if (this.drained || isSurplus || breaker?.isWantedByOthers(this) === true) {
       channel.drain();
       return;
     }
@@ -164,6 +185,7 @@ export class EndpointPool implements ChannelOwner {
     const index = this.open.indexOf(channel);
     if (index >= 0) this.open.splice(index, 1);
     this.leaving.delete(channel);
+    this.options.breaker?.moveConnections(-1);
     this.counters.count(CounterCell.UpstreamClosed);
     if (alert !== undefined) {
       this.counters.count(CounterCell.UpstreamHandshakesFailed);
@@ -189,10 +211,12 @@ export class EndpointPool implements ChannelOwner {
     return idle;
   }
 
-  private openForWaiting(): void {
+  /** Opens what the waiters need and can't expect of connections that are opening. */
+  openForWaiting(): void {
     // A peer that stands no stream at present won't on another connection either: its callers wait.
     if (this.open.length > 0 && this.open.every(({ streamLimit }) => streamLimit === 0)) return;
-    while (this.expectedLeases() < this.waiting.length) this.openOne();
+    const { breaker } = this.options;
+    while (this.expectedLeases() < this.waiting.length && (breaker?.admitsConnection(this) ?? true)) this.openOne();
   }
 
   /** Waiters that can be expected to get a connection of those that are opening, or that don't know their limit yet. */
@@ -221,6 +245,7 @@ export class EndpointPool implements ChannelOwner {
         },
         onConnectError: (kind, detail) => {
           this.opening.delete(attempt);
+          this.options.breaker?.moveConnections(-1);
           this.onConnectError(kind, detail);
         },
         onRead: () => undefined,
@@ -232,6 +257,7 @@ export class EndpointPool implements ChannelOwner {
       connector,
     );
     this.opening.add(attempt);
+    this.options.breaker?.moveConnections(1);
   }
 
   private onConnected(transport: Transport): void {
@@ -259,6 +285,12 @@ export class EndpointPool implements ChannelOwner {
   /** Fails the waiters that no other connection is being opened for: the oldest ones. */
   private failSurplus(kind: ErrorKind, detail: string): void {
     let surplus = this.waiting.length - this.expectedLeases();
-    while (surplus-- > 0) this.waiting.shift()?.onLeaseFailed(kind, detail);
+    while (surplus-- > 0) this.nextWaiter()?.onLeaseFailed(kind, detail);
+  }
+
+  private nextWaiter(): LeaseWaiter | undefined {
+    const waiter = this.waiting.shift();
+    if (waiter) this.options.breaker?.movePending(-1);
+    return waiter;
   }
 }

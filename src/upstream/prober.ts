@@ -2,7 +2,7 @@
 // callers see. Each probe opens a connection of its own and closes it (APISIX: `Connection: close`).
 import type { Cancel } from '../base/clock.ts';
 import type { ErrorKind } from '../base/error.ts';
-import type { Fields, RequestHead, ResponseReceiver } from '../codec/exchange.ts';
+import type { RequestHead, ResponseReceiver } from '../codec/exchange.ts';
 import { findField } from '../codec/fields.ts';
 import { parseGrpcStatus } from '../codec/grpc/status.ts';
 import type { ProbeOutcome } from '../health/evidence.ts';
@@ -11,13 +11,12 @@ import { connect } from '../net/connect.ts';
 import type { TlsConnector } from '../net/tls.ts';
 import type { NetContext, Transport } from '../net/transport.ts';
 import type { Channel, ChannelOwner } from './channel.ts';
-import { endpointId } from './endpoint.ts';
 import { probeHttps } from './https-probe.ts';
+import { probeHttp2 } from './probe-clients.ts';
+import { probeAuthority, probedPort, probeRequest, type ProbedEndpoint } from './probe-request.ts';
 
 /** What is probed. */
-export interface ProbeTarget {
-  readonly address: string;
-  readonly port: number;
+export interface ProbeTarget extends ProbedEndpoint {
   readonly scheme: Scheme;
   /** Undefined: plaintext. */
   readonly connector: TlsConnector | undefined;
@@ -43,10 +42,13 @@ export function probe(
   net: NetContext,
   done: (outcome: ProbeOutcome) => void,
 ): Cancel {
-  const { connector } = target;
-  if (connector && (policy.type === 'http' || policy.type === 'https')) {
-    return probeHttps(target, policy, connector, net, done);
-  }
+  const isHttp = policy.type === 'http' || policy.type === 'https';
+  const http2 = policy.type === 'grpc' || isGrpcScheme(target.scheme);
+  if (target.connector && isHttp) return probeHttps(target, policy, target.connector, net, done);
+  // The codec has no CONNECT over HTTP/2, since no call is one.
+  if (isHttp && http2 && policy.httpMethod === 'CONNECT') return probeHttp2(target, policy, net, done);
+  // gRPC is HTTP/2, whatever else the calls of this port may speak.
+  const connector = target.connector && { ...target.connector, alpn: ['h2'] };
   let over = false;
   let close: () => void = () => undefined;
   const finish = (outcome: ProbeOutcome): void => {
@@ -59,13 +61,12 @@ export function probe(
   const stopTimer = net.clock.after(policy.timeoutMs, () => finish({ kind: 'timeout' }));
   const opening = connect(
     target.address,
-    policy.port ?? target.port,
+    probedPort(target, policy),
     policy.timeoutMs,
     {
       onConnect: (transport) => {
         close = () => transport.destroy();
         if (policy.type === 'tcp') return finish({ kind: 'connected' });
-        const http2 = policy.type === 'grpc' || isGrpcScheme(target.scheme);
         const channel = http2 ? channels.createHttp2(transport, NO_OWNER) : channels.createHttp1(transport, NO_OWNER);
         close = () => channel.destroy();
         if (policy.type === 'grpc') askHealth(channel, target, policy, finish);
@@ -98,14 +99,14 @@ function askHttp(
   policy: ActivePolicy,
   finish: (outcome: ProbeOutcome) => void,
 ): void {
-  const fields: Fields = [...policy.requestFields];
-  if (findField(fields, 'user-agent') === undefined) fields.push('user-agent', 'outrigger-health-check');
-  const authority = policy.host ?? endpointId(target.address, policy.port ?? target.port);
-  channel.start(head(target, policy.httpMethod, policy.httpPath, authority, fields), true, {
+  const { method, target: path, authority, fields, body } = probeRequest(target, policy);
+  const asked = { ...head(target, method, path, authority, fields), contentLength: body?.length ?? -1 };
+  const sender = channel.start(asked, body === undefined, {
     ...IGNORE,
     onHead: ({ status }) => finish({ kind: 'answered', status }),
     onAbort: (kind, _progress, detail) => finish(outcomeOfAbort(kind, detail)),
   });
+  if (body) sender.sendData(body, true);
 }
 
 function askHealth(
@@ -114,8 +115,8 @@ function askHealth(
   policy: ActivePolicy,
   finish: (outcome: ProbeOutcome) => void,
 ): void {
-  const authority = policy.host ?? endpointId(target.address, policy.port ?? target.port);
-  const fields: Fields = ['content-type', 'application/grpc', 'te', 'trailers', 'user-agent', 'outrigger-health-check'];
+  const authority = probeAuthority(target, policy);
+  const fields = ['content-type', 'application/grpc', 'te', 'trailers', 'user-agent', 'outrigger-health-check'];
   let body = Buffer.alloc(0);
   const judge = (status: string | undefined): void => {
     const ok = status !== undefined && parseGrpcStatus(status) === 0;
@@ -177,7 +178,7 @@ function head(
   method: string,
   path: string,
   authority: string,
-  fields: Fields,
+  fields: string[],
 ): RequestHead {
   return {
     method,

@@ -15,6 +15,7 @@ import { nginxPeer } from './peers/nginx.ts';
 import { nodeHttpPeer } from './peers/node-http.ts';
 import { outriggerPeer, OWN_PROGRAM } from './peers/outrigger.ts';
 import type { Peer } from './peers/peer.ts';
+import { measurePicks } from './pick.ts';
 import { formatResult } from './report.ts';
 import { parseBenchResult } from './result.ts';
 import type { BenchResult, ScenarioResult } from './result.ts';
@@ -46,6 +47,9 @@ async function main(args: readonly string[]): Promise<number> {
       return 0;
     case 'compare':
       process.stdout.write(formatComparison(load(command.before), load(command.after)));
+      return 0;
+    case 'pick':
+      process.stdout.write(measurePicks());
       return 0;
     case 'run':
       return run(command, scenarios, peers);

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { DEFAULT_SCENARIOS, SCENARIOS } from './scenario.ts';
 
 /** What the command line asks for. */
-export type Command = RunCommand | CompareCommand | { readonly kind: 'help' };
+export type Command = RunCommand | CompareCommand | { readonly kind: 'pick' } | { readonly kind: 'help' };
 
 /** `bench [SCENARIO…]` */
 export interface RunCommand {
@@ -30,6 +30,7 @@ export interface CompareCommand {
 /** The text of `--help`. */
 export const USAGE = `usage: npm run bench -- [SCENARIO…] [options]
        npm run bench -- compare BEFORE.json AFTER.json
+       npm run bench -- pick                  what choosing an endpoint costs, each balancer
 
 Measures proxies side by side on this machine: CPU per request, requests a second, memory.
 
@@ -67,6 +68,10 @@ export function parseOptions(args: readonly string[]): Command {
       throw new RangeError('compare takes two files');
     }
     return { kind: 'compare', before, after };
+  }
+  if (positionals[0] === 'pick') {
+    if (positionals.length > 1) throw new RangeError('pick takes no further names');
+    return { kind: 'pick' };
   }
   return {
     kind: 'run',

@@ -52,6 +52,7 @@ describe('G-006 answers of the sidecar itself', () => {
       policy: testPolicy({ scheme: 'grpc' }),
       provenance: new Map(),
       endpoints: [],
+      names: [],
     });
     const ports = new Map(['test/a', 'test/b'].map((name) => [portKey(name, 80), portOf(name)]));
     const targets = [...ports.keys()].map((key, i) => ({ port: key, authorities: [`name-${i}`] }));

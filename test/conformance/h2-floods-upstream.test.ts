@@ -43,6 +43,7 @@ async function addPort(plane: TestDataPlane, endpoint: number): Promise<number> 
     policy,
     provenance: new Map(),
     endpoints: [endpointAt(endpoint)],
+    names: [],
   };
   await plane.config.apply({
     ...snapshot,

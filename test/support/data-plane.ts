@@ -12,8 +12,20 @@ import { DEFAULT_LIMITS, type WireLimits } from '../../src/codec/limits.ts';
 import { ConnectionQuota } from '../../src/downstream/connection-quota.ts';
 import { Listener } from '../../src/downstream/listener.ts';
 import { Cells } from '../../src/model/cells.ts';
-import { DEFAULT_KEEPALIVE, DEFAULT_TIMEOUT } from '../../src/model/defaults.ts';
-import type { PortPolicy } from '../../src/model/policy.ts';
+import {
+  DEFAULT_ATTEMPTS,
+  DEFAULT_BALANCER,
+  DEFAULT_CIRCUIT_BREAKERS,
+  DEFAULT_KEEPALIVE,
+  DEFAULT_TIMEOUT,
+} from '../../src/model/defaults.ts';
+import type {
+  AttemptsPolicy,
+  BalancerPolicy,
+  CircuitBreakerPolicy,
+  TimeoutPolicy,
+  PortPolicy,
+} from '../../src/model/policy.ts';
 import { portKey, type EndpointSpec, type ListenerSpec, type Snapshot } from '../../src/model/snapshot.ts';
 import { describeBindError } from '../../src/net/listen.ts';
 import { createRequestHandler } from '../../src/proxy/handle.ts';
@@ -37,26 +49,54 @@ export interface TestDataPlane {
   readonly counters: Counters;
   readonly quota: ConnectionQuota;
   /** New endpoints or policy for the same upstream port. */
-  update(endpoints: readonly number[], policy?: Partial<PortPolicy>): Promise<void>;
+  update(endpoints: readonly number[], policy?: TestPolicy): Promise<void>;
   close(): void;
 }
 
-export function testPolicy(overrides: Partial<PortPolicy> = {}): PortPolicy {
+/** What a test says of a policy; the rest is the default. */
+export type TestPolicy = Partial<Omit<PortPolicy, 'attempts' | 'timeout' | 'balancer' | 'circuitBreakers'>> & {
+  readonly attempts?: Partial<AttemptsPolicy>;
+  readonly timeout?: Partial<TimeoutPolicy>;
+  readonly balancer?: Partial<BalancerPolicy>;
+  readonly circuitBreakers?: Partial<CircuitBreakerPolicy>;
+};
+
+export function testPolicy({
+  attempts,
+  timeout,
+  balancer,
+  circuitBreakers,
+  ...overrides
+}: TestPolicy = {}): PortPolicy {
   return {
     scheme: 'http',
-    balancer: 'roundrobin',
-    attempts: { maxAttempts: undefined },
-    timeout: DEFAULT_TIMEOUT,
+    balancer: { ...DEFAULT_BALANCER, ...balancer },
+    attempts: { ...DEFAULT_ATTEMPTS, ...attempts },
+    timeout: { ...DEFAULT_TIMEOUT, ...timeout },
     keepalivePool: DEFAULT_KEEPALIVE,
     host: { passHost: 'pass', upstreamHost: '' },
     tls: undefined,
     checks: undefined,
+    outlierDetection: undefined,
+    circuitBreakers: { ...DEFAULT_CIRCUIT_BREAKERS, ...circuitBreakers },
+    warmUp: undefined,
+    allUnhealthy: 'use-all',
+    panicThreshold: 0,
     ...overrides,
   };
 }
 
 export function endpointAt(port: number, overrides: Partial<EndpointSpec> = {}): EndpointSpec {
-  return { address: '127.0.0.1', port, weight: 1, priority: 0, draining: false, labels: new Map(), ...overrides };
+  return {
+    address: '127.0.0.1',
+    port,
+    weight: 1,
+    priority: 0,
+    draining: false,
+    labels: new Map(),
+    host: '',
+    ...overrides,
+  };
 }
 
 /** What is seldom said. */
@@ -72,7 +112,7 @@ export interface TestDataPlaneOptions {
 /** Starts one; `endpoints` are ports of loopback. */
 export async function startDataPlane(
   endpoints: readonly (number | EndpointSpec)[],
-  policy: Partial<PortPolicy> = {},
+  policy: TestPolicy = {},
   listenerTls?: ListenerTlsSpec,
   { protocols = 'auto', limits = {}, descriptors = 20_000, clock = systemClock() }: TestDataPlaneOptions = {},
 ): Promise<TestDataPlane> {
@@ -102,6 +142,8 @@ export async function startDataPlane(
         ...shared,
         ...cells,
         credentials,
+        hostname: 'test',
+        onNotes: () => undefined,
         onEndpointChange: () => undefined,
         onConnectFailed: () => undefined,
       }),
@@ -148,6 +190,7 @@ export async function startDataPlane(
       policy: effective,
       provenance: new Map(),
       endpoints: list,
+      names: [],
     };
     const snapshot: Snapshot = { number: ++number, listeners, ports: new Map([[key, port]]), secrets: new Map() };
     await config.apply(snapshot);

@@ -5,6 +5,8 @@ import type {
   ControlView,
   EndpointChange,
   EndpointView,
+  ExplainQuery,
+  Explanation,
   ListenerView,
   PortView,
   Readiness,
@@ -34,6 +36,13 @@ export function endpointView(over: Partial<EndpointView> = {}): EndpointView {
     connections: 0,
     labels: new Map(),
     tls: undefined,
+    host: '',
+    outReason: '',
+    ejection: undefined,
+    ejected: false,
+    ejections: 0,
+    warmPercent: 100,
+    latencyMs: 0,
     ...over,
   };
 }
@@ -69,6 +78,23 @@ export function portView(over: Partial<PortView> = {}, endpoints: readonly Endpo
     failures: 0,
     retries: 0,
     retriesRefused: 0,
+    pending: 0,
+    connections: 0,
+    retriesInFlight: 0,
+    overflowRequests: 0,
+    overflowPending: 0,
+    overflowRetries: 0,
+    overflowConnections: 0,
+    overflowEndpoints: 0,
+    ejected: 0,
+    ejections: 0,
+    ejectionsOverflow: 0,
+    panicPicks: 0,
+    hashFallbacks: 0,
+    notes: [],
+    ignoresHealth: false,
+    policy: () => [],
+    names: () => [],
     tlsVerified: undefined,
     latency: undefined,
     endpoints: () => endpoints,
@@ -104,6 +130,8 @@ export class FakeSidecarView implements SidecarView {
   certificateList: CertificateView[] = [];
   readiness: Readiness = { ready: true, reason: 'ready' };
   isLive = true;
+  explanation: Explanation | undefined = undefined;
+  readonly queries: ExplainQuery[] = [];
   level: LogLevel = 'info';
   readonly endpointWatchers = new Set<(change: EndpointChange, port: PortView, endpoint: EndpointView) => void>();
   readonly readyWatchers = new Set<() => void>();
@@ -154,6 +182,11 @@ export class FakeSidecarView implements SidecarView {
   /** Tells the watchers. */
   emit(change: EndpointChange, port: PortView, endpoint: EndpointView): void {
     for (const changed of this.endpointWatchers) changed(change, port, endpoint);
+  }
+
+  explain(query: ExplainQuery): Explanation | undefined {
+    this.queries.push(query);
+    return this.explanation;
   }
 
   ready(): Readiness {

@@ -2,9 +2,8 @@
 // the next call gets its own answer.
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
-import type { PortPolicy } from '../../src/model/policy.ts';
 import { issueAuthority, issueCertificate } from './certificates.ts';
-import { startDataPlane, type TestDataPlane, type TestDataPlaneOptions } from './data-plane.ts';
+import { startDataPlane, type TestDataPlane, type TestDataPlaneOptions, type TestPolicy } from './data-plane.ts';
 import {
   callFields,
   connectGrpc,
@@ -53,7 +52,7 @@ export class GrpcScene {
   /** The data plane in front of `endpoints`. */
   async plane(
     endpoints: readonly { readonly port: number }[],
-    policy: Partial<PortPolicy> = {},
+    policy: TestPolicy = {},
     options: TestDataPlaneOptions = {},
   ): Promise<TestDataPlane> {
     const ports = endpoints.map(({ port }) => port);

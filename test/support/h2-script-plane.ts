@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { PortPolicy } from '../../src/model/policy.ts';
-import { startDataPlane, type TestDataPlane, type TestDataPlaneOptions } from './data-plane.ts';
+import { startDataPlane, type TestDataPlane, type TestDataPlaneOptions, type TestPolicy } from './data-plane.ts';
 import { data, headers, request, settings, valueOf } from './h2-peer.ts';
 import { connectClient, startScriptUpstream, type ScriptUpstream } from './h2-script-peer.ts';
 import { startRawServer } from './raw-server.ts';
@@ -24,7 +23,7 @@ export function closesLater<T extends { close(): void }>(thing: T): T {
 /** A plaintext data plane in front of `ports`. */
 export async function planeTo(
   ports: readonly number[],
-  policy: Partial<PortPolicy> = {},
+  policy: TestPolicy = {},
   options: TestDataPlaneOptions = {},
 ): Promise<TestDataPlane> {
   return closesLater(await startDataPlane(ports, policy, undefined, options));

@@ -15,6 +15,7 @@ export class MemoryTransport extends MemorySink implements Transport {
   readonly remoteAddress = '192.0.2.1';
   readonly remotePort = 40000;
   readonly tls = undefined;
+  readonly localAddress = '192.0.2.2';
   readonly localPort = 8080;
   isClosed = false;
   /** Counts the takes, and the feeds: what answers what was written must have seen it. */

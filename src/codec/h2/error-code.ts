@@ -65,6 +65,7 @@ export const RESET_CODES: Readonly<Record<ErrorKind, number>> = {
   tls_handshake_failure: CANCEL,
   client_certificate_refused: CANCEL,
   no_endpoints: REFUSED_STREAM,
+  no_healthy_endpoint: REFUSED_STREAM,
   draining: CANCEL,
   overflow: REFUSED_STREAM,
   internal: INTERNAL_ERROR,
@@ -77,6 +78,7 @@ export const RESET_CODES: Readonly<Record<ErrorKind, number>> = {
   upstream_certificate_name_mismatch: REFUSED_STREAM,
   send_timeout: CANCEL,
   read_timeout: CANCEL,
+  per_try_timeout: CANCEL,
   upstream_reset: INTERNAL_ERROR,
   upstream_refused: REFUSED_STREAM,
   upstream_protocol_error: INTERNAL_ERROR,
@@ -84,5 +86,6 @@ export const RESET_CODES: Readonly<Record<ErrorKind, number>> = {
   upstream_truncated: INTERNAL_ERROR,
   idle_timeout: CANCEL,
   deadline_exceeded: CANCEL,
+  total_timeout: CANCEL,
   downstream_reset: CANCEL,
 };

@@ -1,12 +1,17 @@
 import type { ActiveCheck, Checks, PassiveCheck } from '../../gen/outrigger/config/v1/upstream.ts';
+import { DEFAULT_PASSIVE } from '../../model/defaults.ts';
 import { entry, member, type ProblemList, quote } from '../problem-list.ts';
-import { checkLeast, checkPort, checkRange, checkSeconds, checkStatuses, checkWord, refuse } from './values.ts';
+import { checkLeast, checkPort, checkRange, checkSeconds, checkStatuses, checkWord } from './values.ts';
 
 const ACTIVE_TYPES = ['http', 'https', 'tcp', 'grpc'];
 const PASSIVE_TYPES = ['http', 'https', 'tcp'];
-/** APISIX `http_method`. CONNECT would open a tunnel, which is no probe here. */
-const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS', 'TRACE', 'PURGE'];
-const PLANNED_METHODS = ['CONNECT'];
+const STARTS = ['healthy', 'unhealthy'];
+/** APISIX `http_method`. */
+const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS', 'CONNECT', 'TRACE', 'PURGE'];
+/** Those whose requests have no content (RFC 9110 sections 9.3.6 and 9.3.8). */
+const BODILESS_METHODS = ['CONNECT', 'TRACE'];
+/** Longest `http_req_body`, bytes. */
+const MAX_BODY_BYTES = 64 * 1024;
 
 /** RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -47,8 +52,9 @@ function checkActive(active: ActiveCheck, problems: ProblemList, path: string): 
       `${quote(active.httpPath)} must start with '/' and have no blanks, '#' or characters beyond ASCII`,
     );
   }
-  checkWord(problems, at('http_method'), active.httpMethod, METHODS, PLANNED_METHODS);
-  refuse(problems, at('http_req_body'), active.httpReqBody !== undefined && active.httpReqBody !== '');
+  checkWord(problems, at('http_method'), active.httpMethod, METHODS);
+  checkBody(active, problems, at('http_req_body'));
+  checkWord(problems, at('start'), active.start, STARTS);
   for (const [i, line] of active.reqHeaders.entries()) {
     const reason = fieldLineProblem(line);
     if (reason !== undefined) problems.add(entry(at('req_headers'), i), reason);
@@ -69,6 +75,14 @@ function checkActive(active: ActiveCheck, problems: ProblemList, path: string): 
   }
 }
 
+function checkBody({ httpMethod = 'GET', httpReqBody = '' }: ActiveCheck, problems: ProblemList, path: string): void {
+  const size = Buffer.byteLength(httpReqBody);
+  if (size > MAX_BODY_BYTES) problems.add(path, `must have at most ${MAX_BODY_BYTES} bytes, not ${size}`);
+  if (size > 0 && BODILESS_METHODS.includes(httpMethod)) {
+    problems.add(path, `not with http_method ${httpMethod}, whose requests have no body`);
+  }
+}
+
 function checkPassive(passive: PassiveCheck, problems: ProblemList, path: string): void {
   checkWord(problems, member(path, 'type'), passive.type, PASSIVE_TYPES);
   const healthy = member(path, 'healthy');
@@ -83,7 +97,13 @@ function checkPassive(passive: PassiveCheck, problems: ProblemList, path: string
   ] as const) {
     checkRange(problems, member(unhealthy, name), value, 0, 254);
   }
-  checkSeconds(problems, member(unhealthy, 'return_after'), passive.unhealthy?.returnAfter, { above: 0 });
+  const { returnAfter, maxReturnAfter } = passive.unhealthy ?? {};
+  checkSeconds(problems, member(unhealthy, 'return_after'), returnAfter, { above: 0 });
+  checkSeconds(problems, member(unhealthy, 'max_return_after'), maxReturnAfter, { above: 0 });
+  const least = returnAfter ?? DEFAULT_PASSIVE.returnAfterMs / 1000;
+  if (maxReturnAfter !== undefined && maxReturnAfter > 0 && maxReturnAfter < least) {
+    problems.add(member(unhealthy, 'max_return_after'), `must be return_after (${least}) or more`);
+  }
 }
 
 /** Splits a line `Name: value` into a lower-case name and its value; undefined without a colon. */

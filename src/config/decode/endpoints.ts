@@ -1,7 +1,7 @@
-import { MAX_WEIGHT } from '../../model/defaults.ts';
 import type { Endpoint, Endpoints } from '../../gen/outrigger/config/v1/endpoints.ts';
-import { entry, member, type ProblemList } from '../problem-list.ts';
-import { checkIp, checkLabels, checkPort, checkRange, checkWord, refuse } from './values.ts';
+import { canonicalDnsName } from '../dns-name.ts';
+import { entry, member, type ProblemList, quote } from '../problem-list.ts';
+import { checkIp, checkLabels, checkPort, checkWord } from './values.ts';
 
 const STATES = ['ready', 'draining'];
 
@@ -14,11 +14,12 @@ export function checkEndpoints(message: Endpoints, problems: ProblemList, name: 
   for (const [i, endpoint] of message.endpoints.entries()) checkEndpoint(endpoint, problems, entry('endpoints', i));
 }
 
+/** Weight and priority are bounded by their types. */
 function checkEndpoint(endpoint: Endpoint, problems: ProblemList, path: string): void {
-  checkIp(problems, member(path, 'address'), endpoint.address);
+  const at = member(path, 'address');
+  if (canonicalDnsName(endpoint.address) === undefined) checkIp(problems, at, endpoint.address);
+  else problems.add(at, `${quote(endpoint.address)} is a DNS name: it goes into nodes of the Upstream, with its port`);
   checkPort(problems, member(path, 'port'), endpoint.port);
-  checkRange(problems, member(path, 'weight'), endpoint.weight, 0, MAX_WEIGHT);
-  refuse(problems, member(path, 'priority'), (endpoint.priority ?? 0) !== 0);
   checkWord(problems, member(path, 'state'), endpoint.state, STATES);
   checkLabels(problems, member(path, 'labels'), endpoint.labels);
 }

@@ -59,15 +59,12 @@ export function checkWord(
   }
 }
 
-/** Reason with which fields are refused that this version knows and doesn't act on. */
-export const NOT_SUPPORTED = 'not supported yet';
-
-/** Refuses a field that is `present` with anything but its default. */
+/** Refuses a field that this version knows and doesn't act on, where it is `present` with anything but its default. */
 export function refuse(problems: ProblemList, path: string, present: boolean): void {
-  if (present) problems.add(path, NOT_SUPPORTED);
+  if (present) problems.add(path, 'not supported yet');
 }
 
-/** An IP address without brackets. `what` names its use where a DNS name is refused. */
+/** An IP address without brackets. */
 export function checkIp(problems: ProblemList, path: string, value: string): void {
   const reason = ipProblem(value);
   if (reason !== undefined) problems.add(path, reason);
@@ -84,7 +81,7 @@ export function ipProblem(value: string): string | undefined {
     return `${quote(value)}: an IPv6 address with a zone is not supported; give one without`;
   }
   if (/^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(value) && /[A-Za-z]/.test(value)) {
-    return `${quote(value)} is a DNS name, and DNS is not supported yet: give an IP address`;
+    return `${quote(value)} is a DNS name: give an IP address`;
   }
   return `${quote(value)} is no IP address`;
 }

@@ -1,12 +1,19 @@
 // ApisixUpstream (v1, v2beta3 and v2) → our Upstream. What the document doesn't say stays absent, so that a port
 // inherits it; what this door means by silence (two attempts) is written out.
-import { Upstream, PortLevelSettings } from '../../gen/outrigger/config/v1/upstream.ts';
-import type { Node } from '../../gen/outrigger/config/v1/upstream.ts';
+import { PortLevelSettings, Upstream } from '../../gen/outrigger/config/v1/upstream.ts';
 import type { Origin } from '../finding.ts';
 import type { ApisixUpstreamObject } from '../source.ts';
-import { POLICY_FIELDS, type PolicyValues, readPolicy } from './policy.ts';
+import { readExternalNodes } from './external-nodes.ts';
+import { reportNativeProblems } from './native-problems.ts';
 import type { ObjectHeader } from './object.ts';
+import { POLICY_FIELDS, type PolicyValues, readPolicy } from './policy.ts';
 import { readTlsAnnotations, withAnnotations, type TlsAnnotations } from './tls-annotations.ts';
+import {
+  readUpstreamAnnotation,
+  type UpstreamAnnotation,
+  withBalancerAnnotation,
+  withUpstreamAnnotation,
+} from './upstream-annotation.ts';
 import type { Value } from './value.ts';
 
 const SPEC_FIELDS = ['ingressClassName', 'externalNodes', 'portLevelSettings', ...POLICY_FIELDS] as const;
@@ -15,31 +22,45 @@ const PORT_FIELDS = ['port', ...POLICY_FIELDS] as const;
 /** Attempts where `retries` is left out: the ApisixUpstream document says that by default the retry count is 1. */
 const DEFAULT_MAX_ATTEMPTS = 2;
 
-/** Weight of an external node that states none (APISIX's ingress controller). */
-const EXTERNAL_NODE_WEIGHT = 100;
+/** What the annotations of an object say. */
+interface Annotations {
+  readonly tls: TlsAnnotations;
+  readonly upstream: UpstreamAnnotation;
+}
 
 /** Reads the spec. Whether it may be used is told by the report. */
 export function readApisixUpstream(header: ObjectHeader): ApisixUpstreamObject {
   const { namespace, name, origin, spec } = header;
   const members = spec === undefined || spec.isEmpty ? undefined : spec.members(SPEC_FIELDS);
-  const annotations = readTlsAnnotations(header.members.get('metadata'));
+  const metadata = header.members.get('metadata');
+  const annotations = { tls: readTlsAnnotations(metadata), upstream: readUpstreamAnnotation(metadata) };
   const written = readPolicy(members ?? new Map(), { hasOuterActive: false });
-  const policy = { ...written, tls: withAnnotations(written.tls, annotations, true) };
+  const policy = {
+    ...withUpstreamAnnotation(written, annotations.upstream),
+    tls: withAnnotations(written.tls, annotations.tls, true),
+  };
   const ports = readPorts(members?.get('portLevelSettings'), policy.checks?.active !== undefined, annotations);
   members?.get('ingressClassName')?.note('is not looked at: every ApisixUpstream that is read here is in force');
   const upstream = Upstream.fromPartial({
     ...policy,
     name: `${namespace}/${name}`,
+    desc: annotations.upstream.desc,
     labels: sortedLabels(header.labels),
-    nodes: readExternalNodes(members?.get('externalNodes')),
     portLevelSettings: ports.map(({ settings }) => settings),
     maxAttempts: policy.maxAttempts ?? DEFAULT_MAX_ATTEMPTS,
   });
+  const externalNodes = readExternalNodes(members?.get('externalNodes'));
+  if (externalNodes.length > 0) refuseDiscovery(members?.get('discovery'), ports);
+  if (!header.object.report.failed) {
+    const paths = new Map(ports.map(({ settings, path }) => [settings.port, path]));
+    reportNativeProblems(header, upstream, annotations.upstream, paths);
+  }
   const portOrigins = new Map(ports.map(({ settings, origin: place }) => [settings.port, place]));
+  const { caSecret } = annotations.tls;
   const tlsSecrets = [
     tlsSecret(members?.get('tlsSecret'), policy),
     ...ports.map((port) => port.tlsSecret),
-    annotations.caSecret && reference(annotations.caSecret.name, 'ca', annotations.caSecret.value),
+    caSecret && reference(caSecret.name, 'ca', caSecret.value),
   ];
   return {
     kind: 'ApisixUpstream',
@@ -47,9 +68,16 @@ export function readApisixUpstream(header: ObjectHeader): ApisixUpstreamObject {
     name,
     origin,
     upstream,
+    externalNodes,
     portOrigins,
     tlsSecrets: tlsSecrets.filter((one) => one !== undefined),
   };
+}
+
+function refuseDiscovery(outer: Value | undefined, ports: readonly ReadPort[]): void {
+  for (const value of [outer, ...ports.map(({ discovery }) => discovery)]) {
+    value?.keyFinding('error', 'not together with externalNodes', 'remove one of the two');
+  }
 }
 
 type TlsSecret = ApisixUpstreamObject['tlsSecrets'][number];
@@ -66,10 +94,12 @@ function reference(name: string, part: TlsSecret['part'], { path, origin }: Valu
 interface ReadPort {
   readonly settings: PortLevelSettings;
   readonly origin: Origin;
+  readonly path: string;
   readonly tlsSecret: TlsSecret | undefined;
+  readonly discovery: Value | undefined;
 }
 
-function readPorts(list: Value | undefined, hasOuterActive: boolean, annotations: TlsAnnotations): ReadPort[] {
+function readPorts(list: Value | undefined, hasOuterActive: boolean, annotations: Annotations): ReadPort[] {
   const read = new Map<number, ReadPort>();
   for (const item of list?.list() ?? []) {
     const members = item.members(PORT_FIELDS);
@@ -79,31 +109,22 @@ function readPorts(list: Value | undefined, hasOuterActive: boolean, annotations
     const port = value?.integer(1, 65_535);
     const written = readPolicy(members, { hasOuterActive });
     // A port with TLS of its own is a group of its own, which the annotations are for as well.
-    const policy = { ...written, tls: withAnnotations(written.tls, annotations, false) };
+    const policy = {
+      ...withBalancerAnnotation(written, annotations.upstream),
+      tls: withAnnotations(written.tls, annotations.tls, false),
+    };
     if (port === undefined) continue;
     if (read.has(port)) value?.error(`port ${port} stands here twice`, 'put its settings into one entry');
     const settings = PortLevelSettings.fromPartial({ ...policy, port });
-    read.set(port, { settings, origin: item.origin, tlsSecret: tlsSecret(members.get('tlsSecret'), policy) });
+    read.set(port, {
+      settings,
+      origin: item.origin,
+      path: item.path,
+      tlsSecret: tlsSecret(members.get('tlsSecret'), policy),
+      discovery: members.get('discovery'),
+    });
   }
   return [...read.values()].sort((a, b) => a.settings.port - b.settings.port);
-}
-
-function readExternalNodes(list: Value | undefined): Node[] {
-  const nodes: Node[] = [];
-  for (const item of list?.list() ?? []) {
-    const members = item.members(['type', 'name', 'port', 'weight']);
-    if (members === undefined) continue;
-    const type = members.get('type')?.word(['Domain', 'Service']);
-    const host = members.get('name')?.text();
-    const port = members.get('port')?.integer(1, 65_535);
-    const weight = members.get('weight')?.integer(0, 1_000_000) ?? EXTERNAL_NODE_WEIGHT;
-    if (!members.has('type')) item.error('type is missing', 'write `type: Domain`');
-    if (!members.has('name')) item.error('name is missing', 'write the name or address of the node');
-    if (type === 'Service')
-      members.get('type')?.error('Service is not supported yet', 'name the host with `type: Domain`');
-    if (type === 'Domain' && host !== undefined) nodes.push({ host, port, weight, priority: undefined });
-  }
-  return nodes;
 }
 
 /** Sorted, so that their order in the file makes no new version; an empty label says nothing and APISIX refuses it. */

@@ -4,7 +4,7 @@
 import type { Value } from './value.ts';
 
 /** Integers from here on are nanoseconds: no timeout is 11 days long, and none is shorter than a millisecond. */
-const FIRST_NANOSECONDS = 1_000_000;
+export const FIRST_NANOSECONDS = 1_000_000;
 
 const NANOSECONDS: Readonly<Record<string, number>> = {
   ns: 1,

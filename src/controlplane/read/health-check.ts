@@ -7,8 +7,8 @@ import type {
   Checks,
   PassiveCheck,
 } from '../../gen/outrigger/config/v1/upstream.ts';
-import { parseDurationS, readDurationS } from './duration.ts';
-import type { Value } from './value.ts';
+import { FIRST_NANOSECONDS, parseDurationS, readDurationS } from './duration.ts';
+import type { Members, Value } from './value.ts';
 
 const ACTIVE_FIELDS = [
   'type',
@@ -23,15 +23,10 @@ const ACTIVE_FIELDS = [
   'unhealthy',
 ] as const;
 
-/** Thresholds of active checks. */
-const ACTIVE_COUNT = { min: 1, max: 254 };
-/** Thresholds of passive checks; 0 switches the counter off. */
-const PASSIVE_COUNT = { min: 0, max: 254 };
+const UNHEALTHY_FIELDS = ['httpCodes', 'httpFailures', 'tcpFailures', 'timeout', 'timeouts'] as const;
 
-interface Bounds {
-  readonly min: number;
-  readonly max: number;
-}
+/** Highest threshold of any counter. */
+const MAX_COUNT = 254;
 
 /** Reads `healthCheck`. `hasOuterActive`: active checks stand at the outer level, so passive ones may stand alone. */
 export function readHealthCheck(value: Value | undefined, hasOuterActive: boolean): Checks | undefined {
@@ -65,10 +60,10 @@ function readActive(value: Value | undefined): ActiveCheck | undefined {
   const headers = members.get('requestHeaders')?.list() ?? [];
   return {
     type: members.get('type')?.word(['http', 'https', 'tcp', 'grpc'] as const),
-    timeout: readProbeTimeout(members.get('timeout')),
-    concurrency: members.get('concurrency')?.integer(1, 1_000_000),
+    timeout: readProbeTimeout(unlessZero(members.get('timeout'), '1s')),
+    concurrency: unlessZero(members.get('concurrency'), '10')?.integer(1, 1_000_000),
     host: members.get('host')?.text(),
-    port: members.get('port')?.integer(1, 65_535),
+    port: unlessZero(members.get('port'), "the endpoint's own")?.integer(1, 65_535),
     httpPath: path,
     httpMethod: undefined,
     httpReqBody: undefined,
@@ -78,6 +73,7 @@ function readActive(value: Value | undefined): ActiveCheck | undefined {
     healthy: readActiveHealthy(members.get('healthy')),
     unhealthy: readActiveUnhealthy(members.get('unhealthy')),
     off: undefined,
+    start: undefined,
   };
 }
 
@@ -107,19 +103,19 @@ function readActiveHealthy(value: Value | undefined): ActiveHealthy | undefined 
   return {
     interval: readDurationS(members.get('interval'), 'from 1'),
     httpStatuses: readStatuses(members.get('httpCodes')),
-    successes: readCount(members.get('successes'), ACTIVE_COUNT),
+    successes: activeCount(members.get('successes'), 2),
   };
 }
 
 function readActiveUnhealthy(value: Value | undefined): ActiveUnhealthy | undefined {
-  const members = value?.members(['interval', 'httpCodes', 'httpFailures', 'tcpFailures', 'timeout']);
-  if (members === undefined) return undefined;
+  const members = value?.members(['interval', ...UNHEALTHY_FIELDS]);
+  if (value === undefined || members === undefined) return undefined;
   return {
     interval: readDurationS(members.get('interval'), 'from 1'),
     httpStatuses: readStatuses(members.get('httpCodes')),
-    httpFailures: readCount(members.get('httpFailures'), ACTIVE_COUNT),
-    tcpFailures: readCount(members.get('tcpFailures'), ACTIVE_COUNT),
-    timeouts: readTimeoutCount(members.get('timeout'), ACTIVE_COUNT),
+    httpFailures: activeCount(members.get('httpFailures'), 5),
+    tcpFailures: activeCount(members.get('tcpFailures'), 2),
+    timeouts: readTimeoutCount(unlessZero(timeoutCountOf(value, members), '3'), 1),
   };
 }
 
@@ -127,42 +123,69 @@ function readPassive(value: Value | undefined): PassiveCheck | undefined {
   const members = value?.members(['type', 'healthy', 'unhealthy']);
   if (members === undefined) return undefined;
   const healthy = members.get('healthy')?.members(['httpCodes', 'successes']);
-  const unhealthy = members.get('unhealthy')?.members(['httpCodes', 'httpFailures', 'tcpFailures', 'timeout']);
+  const unhealthyValue = members.get('unhealthy');
+  const unhealthy = unhealthyValue?.members(UNHEALTHY_FIELDS);
   return {
     type: members.get('type')?.word(['http', 'https', 'tcp'] as const),
     healthy: healthy && {
       httpStatuses: readStatuses(healthy.get('httpCodes')),
-      successes: readCount(healthy.get('successes'), PASSIVE_COUNT),
+      successes: passiveCount(healthy.get('successes')),
     },
     unhealthy: unhealthy && {
       httpStatuses: readStatuses(unhealthy.get('httpCodes')),
-      httpFailures: readCount(unhealthy.get('httpFailures'), PASSIVE_COUNT),
-      tcpFailures: readCount(unhealthy.get('tcpFailures'), PASSIVE_COUNT),
-      timeouts: readTimeoutCount(unhealthy.get('timeout'), PASSIVE_COUNT),
+      httpFailures: passiveCount(unhealthy.get('httpFailures')),
+      tcpFailures: passiveCount(unhealthy.get('tcpFailures')),
+      timeouts: readTimeoutCount(timeoutCountOf(unhealthyValue, unhealthy), 0),
       returnAfter: undefined,
+      maxReturnAfter: undefined,
     },
     off: undefined,
   };
 }
 
-function readCount(value: Value | undefined, bounds: Bounds): number | undefined {
-  return value?.integer(bounds.min, bounds.max);
+/** 0 switches a passive counter off. */
+function passiveCount(value: Value | undefined): number | undefined {
+  return value?.integer(0, MAX_COUNT);
 }
 
-/** A count of timeouts; the document's own example writes `5s` and means 5. */
-function readTimeoutCount(value: Value | undefined, bounds: Bounds): number | undefined {
+function activeCount(value: Value | undefined, byDefault: number): number | undefined {
+  return unlessZero(value, String(byDefault))?.integer(1, MAX_COUNT);
+}
+
+/** The v2 schema lets a 0 through that can't be; APISIX's controller drops it, so that the default counts. */
+function unlessZero(value: Value | undefined, byDefault: string): Value | undefined {
+  if (value?.scalar() !== 0) return value;
+  value.warn(`0 is not possible here: the default counts (${byDefault})`, 'remove it, or write another number');
+  return undefined;
+}
+
+/** The schemas of v1 and v2beta3 call the count `timeouts` in places; everything else calls it `timeout`. */
+function timeoutCountOf(
+  unhealthy: Value | undefined,
+  members: Members<(typeof UNHEALTHY_FIELDS)[number]>,
+): Value | undefined {
+  if (members.has('timeout') && members.has('timeouts')) {
+    unhealthy?.error('timeout and timeouts are the same count', 'remove one of the two');
+  }
+  return members.get('timeout') ?? members.get('timeouts');
+}
+
+/** A count of timeouts; the document's own example writes `5s` and means 5, as seconds or in nanoseconds. */
+function readTimeoutCount(value: Value | undefined, min: number): number | undefined {
   const written = value?.scalar();
-  if (value === undefined || typeof written !== 'string' || /^\d+$/.test(written)) return readCount(value, bounds);
+  const isDuration =
+    typeof written === 'number'
+      ? written >= FIRST_NANOSECONDS
+      : typeof written === 'string' && !/^\d{1,6}$/.test(written);
+  if (value === undefined || !isDuration) return value?.integer(min, MAX_COUNT);
   const count = parseDurationS(written);
-  if (count === undefined || !/^\d+s$/.test(written) || count < bounds.min || count > bounds.max) {
-    const message = `must be a count of timeouts from ${bounds.min} to ${bounds.max}, not ${value.shape()}`;
+  if (count === undefined || !Number.isInteger(count) || count < min || count > MAX_COUNT) {
+    const message = `must be a count of timeouts from ${min} to ${MAX_COUNT}, not ${value.shape()}`;
     value.error(message, 'write for example `timeout: 3`');
     return undefined;
   }
-  value.warn(
-    `'${written}' looks like a duration, but this is a count of timeouts and is read as ${count}`,
-    `write ${count}`,
-  );
+  const message = `'${written}' looks like a duration, but this is a count of timeouts and is read as ${count}`;
+  value.warn(message, `write ${count}`);
   return count;
 }
 

@@ -12,6 +12,8 @@ export interface ObjectHeader {
   readonly origin: Origin;
   readonly spec: Value | undefined;
   /** The object itself. */
+  readonly object: Value;
+  /** Its members. */
   readonly members: ReadonlyMap<string, Value>;
 }
 
@@ -143,7 +145,7 @@ export function readHeader(object: Value, members: ReadonlyMap<string, Value>, k
   if (name === undefined || namespace === undefined) return undefined;
   object.report.object = `${kind} ${namespace}/${name}`;
   const labels = readLabels(parts?.get('labels'));
-  return { namespace, name, labels, origin: object.origin, spec: members.get('spec'), members };
+  return { namespace, name, labels, origin: object.origin, spec: members.get('spec'), object, members };
 }
 
 /** A name may not break the resource names that are made of it. */

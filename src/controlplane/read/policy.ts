@@ -1,8 +1,10 @@
 // The policy fields that an ApisixUpstream has twice: for the whole Service and for one port.
 import { UpstreamTls } from '../../gen/outrigger/config/v1/tls.ts';
 import type { PortLevelSettings, Timeout } from '../../gen/outrigger/config/v1/upstream.ts';
+import { readDiscovery } from './discovery.ts';
 import { readDurationS } from './duration.ts';
 import { readHealthCheck } from './health-check.ts';
+import { STREAM_SCHEMES } from './stream-scheme.ts';
 import type { Members, Value } from './value.ts';
 
 export const POLICY_FIELDS = [
@@ -22,7 +24,7 @@ type PolicyField = (typeof POLICY_FIELDS)[number];
 /** What both levels share. Only what was written is present. */
 export type PolicyValues = Partial<Omit<PortLevelSettings, 'port'>>;
 
-const SCHEMES = ['http', 'https', 'grpc', 'grpcs', 'tcp', 'tls', 'udp'] as const;
+const SCHEMES = ['http', 'https', 'grpc', 'grpcs', ...STREAM_SCHEMES] as const;
 const TYPES = ['roundrobin', 'chash', 'ewma', 'least_conn'] as const;
 const HASH_ON = ['vars', 'header', 'cookie', 'consumer', 'vars_combinations'] as const;
 
@@ -31,10 +33,10 @@ export function readPolicy(members: Members<PolicyField>, level: { readonly hasO
   const retries = members.get('retries')?.integer(0, 1_000_000);
   members
     .get('subsets')
-    ?.warn('is not supported yet and has no effect', 'remove it, or make a Service of its own for each subset');
+    ?.warn('is not supported by this version and has no effect', 'remove it, or make a Service for each subset');
   return present({
     ...readLoadBalancer(members.get('loadbalancer')),
-    scheme: members.get('scheme')?.word(SCHEMES),
+    scheme: readScheme(members.get('scheme')),
     maxAttempts: retries === undefined ? undefined : maxAttempts(retries),
     timeout: readTimeout(members.get('timeout')),
     checks: readHealthCheck(members.get('healthCheck'), level.hasOuterActive),
@@ -49,6 +51,17 @@ function maxAttempts(retries: number): number {
   return retries === 0 ? 1 : Math.max(2, retries);
 }
 
+function readScheme(value: Value | undefined): PolicyValues['scheme'] {
+  const scheme = value?.word(SCHEMES);
+  if (STREAM_SCHEMES.some((word) => word === scheme)) {
+    value?.warn(
+      `${scheme} is not supported by this version: ports with it get no listener`,
+      'write http, https, grpc or grpcs',
+    );
+  }
+  return scheme;
+}
+
 function readLoadBalancer(value: Value | undefined): PolicyValues {
   const members = value?.members(['type', 'hashOn', 'key']);
   if (value === undefined || members === undefined) return {};
@@ -57,8 +70,8 @@ function readLoadBalancer(value: Value | undefined): PolicyValues {
   const key = members.get('key')?.text();
   if (!members.has('type')) value.error('type is missing', 'write `type: roundrobin` (or chash, ewma, least_conn)');
   if (type === 'chash') {
-    if (!members.has('key') && hashOn !== 'consumer')
-      value.error('chash needs a key', 'write, say, `key: remote_addr`');
+    if (hashOn === 'consumer') members.get('key')?.warn('has no effect with hashOn consumer', 'remove it');
+    else if (!members.has('key')) value.error('chash needs a key', 'write, say, `key: remote_addr`');
   } else if (type !== undefined) {
     members.get('hashOn')?.warn(`has no effect with type ${type}`, 'remove it, or write `type: chash`');
     members.get('key')?.warn(`has no effect with type ${type}`, 'remove it, or write `type: chash`');
@@ -82,6 +95,9 @@ function readHost(passHost: Value | undefined, upstreamHost: Value | undefined):
   if (mode === 'rewrite' && upstreamHost === undefined) {
     passHost?.error('rewrite needs upstreamHost', 'write the name to send in upstreamHost');
   }
+  if (passHost === undefined || (mode !== undefined && mode !== 'rewrite')) {
+    upstreamHost?.warn('has no effect without passHost: rewrite beside it', 'write `passHost: rewrite`, or remove it');
+  }
   return { passHost: mode, upstreamHost: host };
 }
 
@@ -93,21 +109,6 @@ function readTlsSecret(value: Value | undefined): PolicyValues['tls'] {
   if (!members.has('name') || !members.has('namespace')) value.error('needs name and namespace of the Secret');
   if (name === undefined || namespace === undefined) return undefined;
   return UpstreamTls.fromPartial({ clientCertId: `${namespace}/${name}` });
-}
-
-function readDiscovery(value: Value | undefined): PolicyValues {
-  const members = value?.members(['serviceName', 'type', 'args']);
-  if (value === undefined || members === undefined) return {};
-  const serviceName = members.get('serviceName')?.text();
-  const discoveryType = members.get('type')?.text();
-  if (!members.has('serviceName') || !members.has('type')) value.error('needs serviceName and type');
-  const args: [string, string][] = [];
-  for (const [key, argument] of members.get('args')?.anyMembers() ?? []) {
-    const text = argument.text();
-    if (text !== undefined) args.push([key, text]);
-  }
-  args.sort(([a], [b]) => (a < b ? -1 : 1));
-  return { serviceName, discoveryType, discoveryArgs: Object.fromEntries(args) };
 }
 
 /** Without the members that are undefined. */

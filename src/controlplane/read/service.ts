@@ -1,6 +1,7 @@
 // A Kubernetes Service: its TCP ports and the protocol that each speaks. Everything else in it is for Kubernetes.
 import type { Origin } from '../finding.ts';
 import type { ServiceObject, ServicePort } from '../source.ts';
+import { readHost } from './host.ts';
 import type { ObjectHeader } from './object.ts';
 import { didYouMean, type Value } from './value.ts';
 
@@ -10,13 +11,9 @@ const PROTOCOLS = ['TCP', 'UDP', 'SCTP'] as const;
 export function readService(header: ObjectHeader): ServiceObject {
   const { namespace, name, origin, spec } = header;
   const members = spec === undefined || spec.isEmpty ? new Map<string, Value>() : (spec.anyMembers() ?? new Map());
-  const type = filled(members.get('type'))?.scalar();
-  const external = type === 'ExternalName';
-  if (external) {
-    members
-      .get('type')
-      ?.note('a Service of type ExternalName gets no listener', 'name its host as a node of a native Upstream');
-  }
+  const type = filled(members.get('type'));
+  const external = type?.scalar() === 'ExternalName';
+  const externalName = external ? readExternalName(type, filled(members.get('externalName'))) : undefined;
   const clusterIp = filled(members.get('clusterIP'));
   if (clusterIp?.scalar() === 'None') {
     clusterIp.note(
@@ -29,7 +26,16 @@ export function readService(header: ObjectHeader): ServiceObject {
   } else if (spec === undefined) {
     reportMissingSpec(header);
   }
-  return { kind: 'Service', namespace, name, origin, ports, external, family: preferredFamily(members) };
+  return { kind: 'Service', namespace, name, origin, ports, externalName, family: preferredFamily(members) };
+}
+
+/** Kubernetes answers the Service's name with a CNAME record to this one. */
+function readExternalName(type: Value | undefined, value: Value | undefined): string | undefined {
+  if (value === undefined) {
+    type?.error('a Service of type ExternalName needs externalName', 'write the name that it stands for');
+    return undefined;
+  }
+  return readHost(value);
 }
 
 function reportMissingSpec(header: ObjectHeader): void {

@@ -2,12 +2,13 @@
 // cluster with the CRD installed would drop unknown fields.
 import { UpstreamTls } from '../../gen/outrigger/config/v1/tls.ts';
 import { suggest } from '../../config/suggest.ts';
+import { UPSTREAM_ANNOTATION } from './upstream-annotation.ts';
 import type { Value } from './value.ts';
 
 const PREFIX = 'outrigger.config/';
 const CA_SECRET = `${PREFIX}tls-ca-secret`;
 const VERIFY = `${PREFIX}tls-verify`;
-const KNOWN = [CA_SECRET, VERIFY];
+const KNOWN = [CA_SECRET, VERIFY, UPSTREAM_ANNOTATION];
 
 /** TLS as the annotations of an object say. */
 export interface TlsAnnotations {

@@ -1,49 +1,20 @@
 // All objects of all sources → resources. What was made of one Service is kept until one of its objects changes, so the
 // work of a change follows the change.
-import type { Endpoints } from '../../gen/outrigger/config/v1/endpoints.ts';
 import type { Finding, Origin } from '../finding.ts';
-import type {
-  ApisixUpstreamObject,
-  ConfigObject,
-  EndpointSliceObject,
-  NativeObject,
-  ServiceObject,
-} from '../source.ts';
-import { versioned, type VersionedResource, versionedFromBytes } from '../versioned-resource.ts';
+import type { ConfigObject, EndpointSliceObject, NativeObject } from '../source.ts';
+import { type VersionedResource, versionedFromBytes } from '../versioned-resource.ts';
 import type { SecretReference } from '../../config/secret-references.ts';
 import { referenceProblem, referencesOf } from '../references.ts';
-import { joinEndpoints } from './endpoints.ts';
-import { makeUpstream } from './upstream.ts';
-
-/** What was made of one Service. */
-export interface DerivedService {
-  /** `namespace/name`. */
-  readonly name: string;
-  readonly origin: Origin;
-  /** Service port numbers; each gets a listener. */
-  readonly ports: readonly number[];
-  /** Its Upstream, and Endpoints per port. */
-  readonly resources: readonly VersionedResource[];
-  /** Addresses of all Pods behind it, ready or not. */
-  readonly backers: ReadonlySet<string>;
-  readonly findings: readonly Finding[];
-}
+import { derive, type DerivedService, type Inputs } from './service.ts';
 
 /** What all objects mean together. */
 export interface Translation {
   /** Sorted by name. */
   readonly services: readonly DerivedService[];
-  /** Native resources, served as they are, and Upstreams of ApisixUpstreams without a Service. */
+  /** Native resources, served as they are, and Upstreams of ApisixUpstreams without a Service and endpoints. */
   readonly others: readonly VersionedResource[];
   /** What was found across objects. */
   readonly findings: readonly Finding[];
-}
-
-/** Everything that one Service is made of. */
-interface Inputs {
-  service: ServiceObject | undefined;
-  decoration: ApisixUpstreamObject | undefined;
-  slices: EndpointSliceObject[];
 }
 
 /** Translates, and remembers. */
@@ -64,8 +35,8 @@ export class Translator {
       if (derived === undefined) continue;
       kept.set(name, { inputs, derived });
       findings.push(...derived.findings);
-      if (inputs.service === undefined) others.push(...derived.resources);
-      else if (!inputs.service.external) services.push(derived);
+      if (inputs.service === undefined && derived.ports.length === 0) others.push(...derived.resources);
+      else services.push(derived);
     }
     this.services = kept;
     const natives = this.nativeResources(standing);
@@ -154,20 +125,30 @@ function describe(object: ConfigObject): string {
 }
 
 function gather(objects: readonly ConfigObject[]): Map<string, Inputs> {
-  const services = new Map<string, Inputs>();
-  const at = (name: string): Inputs => {
-    const inputs = services.get(name) ?? { service: undefined, decoration: undefined, slices: [] };
-    services.set(name, inputs);
+  const found = new Map<string, { -readonly [K in keyof Inputs]: Inputs[K] }>();
+  const slices = new Map<string, EndpointSliceObject[]>();
+  const at = (name: string) => {
+    const inputs = found.get(name) ?? { service: undefined, decoration: undefined, slices: [], named: new Map() };
+    found.set(name, inputs);
     return inputs;
   };
   for (const object of objects) {
     if (object.kind === 'Service') at(`${object.namespace}/${object.name}`).service = object;
     else if (object.kind === 'ApisixUpstream') at(`${object.namespace}/${object.name}`).decoration = object;
     else if (object.kind === 'EndpointSlice' && object.service !== undefined) {
-      at(`${object.namespace}/${object.service}`).slices.push(object);
+      const name = `${object.namespace}/${object.service}`;
+      const list = slices.get(name) ?? [];
+      list.push(object);
+      slices.set(name, list);
+      at(name).slices = list;
     }
   }
-  return services;
+  for (const inputs of found.values()) {
+    const { namespace, externalNodes } = inputs.decoration ?? { namespace: '', externalNodes: [] };
+    const names = externalNodes.filter(({ type }) => type === 'Service').map(({ name }) => name);
+    inputs.named = new Map(names.map((name) => [name, found.get(`${namespace}/${name}`)?.service]));
+  }
+  return found;
 }
 
 function sameInputs(a: Inputs, b: Inputs): boolean {
@@ -175,53 +156,8 @@ function sameInputs(a: Inputs, b: Inputs): boolean {
     a.service === b.service &&
     a.decoration === b.decoration &&
     a.slices.length === b.slices.length &&
-    a.slices.every((slice, i) => slice === b.slices[i])
+    a.slices.every((slice, i) => slice === b.slices[i]) &&
+    // The names are those of the same decoration.
+    [...a.named].every(([name, service]) => service === b.named.get(name))
   );
-}
-
-function derive(name: string, { service, decoration, slices }: Inputs): DerivedService | undefined {
-  const findings: Finding[] = [];
-  if (service === undefined) {
-    if (decoration === undefined) return sliceWithoutService(name, slices);
-    const message = 'no Service of this name and namespace is there: no listener is made';
-    const fix = 'add the Service, or correct name and namespace';
-    const object = `ApisixUpstream ${name}`;
-    findings.push({ severity: 'warning', ...decoration.origin, object, path: '', message, fix });
-    const resources = [versioned('Upstream', decoration.upstream, decoration.origin, undefined)];
-    return { name, origin: decoration.origin, ports: [], resources, backers: new Set(), findings };
-  }
-  const object = `Service ${name}`;
-  const upstream = makeUpstream(service, decoration, (finding) => findings.push(finding));
-  const resources = [versioned('Upstream', upstream, (decoration ?? service).origin, name)];
-  const noSlice = 'no EndpointSlice names this Service: its calls are answered with no_endpoints';
-  if (slices.length === 0 && !service.external) {
-    findings.push({ severity: 'note', ...service.origin, object, path: '', message: noSlice });
-  }
-  for (const port of service.ports) {
-    const { endpoints, otherPortNames } = joinEndpoints(service, port, slices);
-    const message: Endpoints = { name: `${name}/${port.port}`, endpoints };
-    resources.push(versioned('Endpoints', message, slices[0]?.origin ?? service.origin, name));
-    if (otherPortNames === undefined) continue;
-    const names = otherPortNames.map((other) => `'${other}'`).join(', ');
-    findings.push({
-      severity: 'warning',
-      ...port.origin,
-      object,
-      path: 'spec.ports',
-      message: `no EndpointSlice has a port named '${port.name}' (they have ${names}): port ${port.port} has no endpoints`,
-      fix: 'give the port the same name in the Service and in its EndpointSlices',
-    });
-  }
-  const backers = new Set(slices.flatMap((slice) => slice.endpoints.flatMap((endpoint) => endpoint.addresses)));
-  const ports = service.ports.map((port) => port.port).sort((a, b) => a - b);
-  return { name, origin: service.origin, ports, resources, backers, findings };
-}
-
-function sliceWithoutService(name: string, slices: readonly EndpointSliceObject[]): DerivedService | undefined {
-  const [first] = slices;
-  if (first === undefined) return undefined;
-  const object = `EndpointSlice ${first.namespace}/${first.name}`;
-  const message = `no Service ${name} is there`;
-  const finding: Finding = { severity: 'note', ...first.origin, object, path: '', message };
-  return { name, origin: first.origin, ports: [], resources: [], backers: new Set(), findings: [finding] };
 }

@@ -1,16 +1,18 @@
-// A Service and the ApisixUpstream of the same name → the Upstream.
+// A Service and the ApisixUpstream of the same name, or one of the two → the policy of the Upstream.
 import { PortLevelSettings, Upstream } from '../../gen/outrigger/config/v1/upstream.ts';
 import type { Finding } from '../finding.ts';
 import { schemeOfAppProtocol, suggestAppProtocol } from '../read/service.ts';
 import type { ApisixUpstreamObject, ServiceObject, ServicePort } from '../source.ts';
 
-/** The policy of a Service. Scheme of a port: ApisixUpstream (port, then outer), else `appProtocol`, else http. */
+/** The policy of a name. Scheme of a port: ApisixUpstream (port, then outer), else `appProtocol`, else http. */
 export function makeUpstream(
-  service: ServiceObject,
+  name: string,
+  service: ServiceObject | undefined,
   decoration: ApisixUpstreamObject | undefined,
   report: (finding: Finding) => void,
 ): Upstream {
-  const policy = decoration?.upstream ?? Upstream.fromPartial({ name: `${service.namespace}/${service.name}` });
+  const policy = decoration?.upstream ?? Upstream.fromPartial({ name });
+  if (service === undefined) return policy;
   const settings = new Map(policy.portLevelSettings.map((port) => [port.port, port]));
   for (const port of service.ports) {
     const written = settings.get(port.port);
@@ -19,19 +21,28 @@ export function makeUpstream(
     if (scheme === undefined) continue;
     settings.set(port.port, { ...(written ?? PortLevelSettings.fromPartial({ port: port.port })), scheme });
   }
-  for (const [port, origin] of decoration?.portOrigins ?? []) {
-    if (service.ports.some((known) => known.port === port)) continue;
-    const known = service.ports.map((one) => one.port).join(', ');
+  return { ...policy, portLevelSettings: [...settings.values()].sort((a, b) => a.port - b.port) };
+}
+
+/** Reports port level settings that no port of the service has. */
+export function reportUnknownPorts(
+  name: string,
+  { portOrigins }: ApisixUpstreamObject,
+  ports: readonly ServicePort[],
+  report: (finding: Finding) => void,
+): void {
+  for (const [port, origin] of portOrigins) {
+    if (ports.some((known) => known.port === port)) continue;
+    const known = ports.map((one) => one.port).join(', ');
     report({
       severity: 'warning',
       ...origin,
-      object: `ApisixUpstream ${service.namespace}/${service.name}`,
+      object: `ApisixUpstream ${name}`,
       path: 'spec.portLevelSettings',
       message: `port ${port} is no TCP port of the Service (it has ${known === '' ? 'none' : known})`,
       fix: 'write the number of the Service port, not the targetPort',
     });
   }
-  return { ...policy, portLevelSettings: [...settings.values()].sort((a, b) => a.port - b.port) };
 }
 
 function schemeOf(service: ServiceObject, port: ServicePort, report: (finding: Finding) => void): string | undefined {

@@ -89,12 +89,15 @@ for (const flavour of ['delta', 'sotw'] as const) {
     it('a bad resource is shown as NACKED with its reason and changes nothing', async () => {
       const nonce = push(
         'Upstream',
-        upstream({ scheme: 'grcp', port_level_settings: [{ port: 7000, outlier_detection: {} }] }),
+        upstream({
+          scheme: 'grcp',
+          port_level_settings: [{ port: 7000, discovery_type: 'nacos', service_name: 'foo' }],
+        }),
       );
       const { error } = await stream.expectNack('Upstream', nonce);
       assert.match(error, /Upstream default\/foo/);
       assert.match(error, /scheme: .*grcp/);
-      assert.match(error, /port_level_settings\[0\].outlier_detection: not supported yet/);
+      assert.match(error, /port_level_settings\[0\].discovery_type: .*not supported yet/);
       const shown = await state('Upstream', UPSTREAM);
       assert.equal(shown?.state, 'RESOURCE_STATE_NACKED');
       assert.match(shown?.error ?? '', /grcp/);

@@ -30,6 +30,8 @@ const POLICY: ActivePolicy = {
   httpMethod: 'GET',
   requestFields: [],
   grpcService: '',
+  httpBody: '',
+  start: 'healthy',
   healthy: { intervalMs: 1000, statuses: [200], successes: 1 },
   unhealthy: { intervalMs: 1000, statuses: [500], httpFailures: 1, tcpFailures: 1, timeouts: 1 },
 };
@@ -86,7 +88,7 @@ async function probeOnce(
   const outcomes: ProbeOutcome[] = [];
   await new Promise<void>((resolve) => {
     probeHttps(
-      { address: host, port },
+      { address: host, port, host: '' },
       { ...POLICY, ...options.policy },
       options.connector ?? connectorWith({}),
       { clock, logger: silentLogger },
@@ -220,6 +222,56 @@ describe('a probe over TLS', () => {
       ]);
     });
 
+    it(`sends a body over HTTP/${version}, with its length, whatever the method`, async () => {
+      const seen: unknown[] = [];
+      const receive: ReturnType<typeof answer> = (request, response) => {
+        const chunks: Buffer[] = [];
+        request.on('data', (chunk: Buffer) => chunks.push(chunk));
+        request.on('end', () => {
+          const { 'content-length': length, 'transfer-encoding': coding } = request.headers;
+          seen.push([request.method, length, coding, Buffer.concat(chunks).toString()]);
+          response.statusCode = 204;
+          response.end();
+        });
+      };
+      for (const httpMethod of ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS', 'PURGE']) {
+        const server =
+          version === '2.0' ? http2.createSecureServer(identity(), receive) : https.createServer(identity(), receive);
+        assert.deepEqual(await probeOnce(server, { policy: { httpMethod, httpBody: 'é=1' } }), ANSWERED);
+        assert.deepEqual(seen.pop(), [httpMethod, '4', undefined, 'é=1']);
+      }
+      const big = 'x'.repeat(65_536);
+      const server =
+        version === '2.0' ? http2.createSecureServer(identity(), receive) : https.createServer(identity(), receive);
+      assert.deepEqual(await probeOnce(server, { policy: { httpMethod: 'POST', httpBody: big } }), ANSWERED);
+      assert.deepEqual(seen.pop(), ['POST', '65536', undefined, big]);
+      const traced = make(answer(({ method, headers }) => seen.push([method, headers['content-length']])));
+      assert.deepEqual(await probeOnce(traced, { policy: { httpMethod: 'TRACE', httpBody: 'x' } }), ANSWERED);
+      assert.deepEqual(seen.pop(), ['TRACE', undefined]);
+    });
+
+    it(`asks over HTTP/${version} by CONNECT for a tunnel, and takes the status of the answer`, async () => {
+      for (const status of [200, 503]) {
+        const seen: unknown[] = [];
+        const server =
+          version === '2.0'
+            ? http2.createSecureServer(identity()).on('stream', (stream, headers) => {
+                const { ':authority': at, ':path': path, ':scheme': scheme, 'content-length': length } = headers;
+                seen.push(headers[':method'], at, path, scheme, length);
+                stream.respond({ ':status': status });
+                stream.on('error', () => undefined);
+              })
+            : https.createServer(identity()).on('connect', ({ method, url, headers }, socket) => {
+                seen.push(method, url, headers.host === url ? undefined : headers.host, undefined);
+                seen.push(headers['content-length']);
+                socket.write(`HTTP/1.1 ${status} Whatever\r\n\r\n`);
+              });
+        const policy = { httpMethod: 'CONNECT', httpBody: 'none', host: 'web.example:8443' };
+        assert.deepEqual(await probeOnce(server, { policy }), { kind: 'answered', status });
+        assert.deepEqual(seen, ['CONNECT', 'web.example:8443', undefined, undefined, undefined]);
+      }
+    });
+
     it(`asks over HTTP/${version} at an IPv6 address`, async () => {
       const hosts: unknown[] = [];
       const note: Seen = ({ headers, socket }) => {
@@ -237,7 +289,7 @@ describe('a probe over TLS', () => {
     const port = await listen(server);
     const outcome = await new Promise<ProbeOutcome>((resolve) => {
       const context = { clock: new FakeClock(), logger: silentLogger };
-      probeHttps({ address: '127.0.0.1', port: 1 }, { ...POLICY, port }, connectorWith({}), context, resolve);
+      probeHttps({ address: '127.0.0.1', port: 1, host: '' }, { ...POLICY, port }, connectorWith({}), context, resolve);
     });
     assert.deepEqual(outcome, ANSWERED);
     server.close();
@@ -305,7 +357,7 @@ describe('a probe over TLS that gets no answer', () => {
     await once(ends, 'close');
     const outcome = await new Promise<ProbeOutcome>((resolve) => {
       const context = { clock: new FakeClock(), logger: silentLogger };
-      probeHttps({ address: '127.0.0.1', port }, POLICY, connectorWith({}), context, resolve);
+      probeHttps({ address: '127.0.0.1', port, host: '' }, POLICY, connectorWith({}), context, resolve);
     });
     assert.deepEqual(outcome, FAILED);
   });
@@ -375,7 +427,7 @@ describe('a probe over TLS that gets no answer', () => {
           server = made;
           void listen(made).then((port) => {
             const context = { clock, logger: silentLogger };
-            const target = { address: '127.0.0.1', port };
+            const target = { address: '127.0.0.1', port, host: '' };
             cancel = probeHttps(target, POLICY, connectorWith({}), context, (outcome) => outcomes.push(outcome));
           });
         });
@@ -405,7 +457,7 @@ describe('a probe over TLS that gets no answer', () => {
     const clock = new FakeClock();
     const never = (): void => assert.fail('it was cancelled');
     const context = { clock, logger: silentLogger };
-    probeHttps({ address: '127.0.0.1', port }, POLICY, connectorWith({}), context, never)();
+    probeHttps({ address: '127.0.0.1', port, host: '' }, POLICY, connectorWith({}), context, never)();
     assert.equal(clock.waiting, 0);
     await import('http2-wrapper'); // what the probe waited for, too
     // Connections are accepted in the order they were made.

@@ -4,7 +4,8 @@ import * as fc from 'fast-check';
 import { seededRng } from '../../../src/base/rng.ts';
 import { createRoundRobin, seedCursor } from '../../../src/balance/round-robin.ts';
 import { TriedSlots } from '../../../src/balance/tried-slots.ts';
-import { Cells, PortCell } from '../../../src/model/cells.ts';
+import { Cells, EndpointCell, PortCell } from '../../../src/model/cells.ts';
+import { BalancedPort } from '../../support/balanced-port.ts';
 
 const HINTS = { nowMs: 0, keyHash: 0 };
 const NONE_TRIED = new TriedSlots();
@@ -13,7 +14,8 @@ function setUp(weights: number[]) {
   const endpoints = new Cells();
   const ports = new Cells();
   const live = { endpoints, ports, portSlot: ports.allocate() };
-  const rows = weights.map((weight) => ({ slot: endpoints.allocate() + 100, weight }));
+  endpoints.allocate(); // so that a slot is never an index
+  const rows = weights.map((weight, index) => ({ slot: endpoints.allocate(), id: `10.0.0.${index}:80`, weight }));
   const balancer = createRoundRobin();
   balancer.update(rows);
   const pick = (tried = NONE_TRIED): number => balancer.pick(live, tried, HINTS);
@@ -25,10 +27,27 @@ function counts(picks: number[], endpoints: number): number[] {
   return Array.from({ length: endpoints }, (_, index) => picks.filter((pick) => pick === index).length);
 }
 
+test('APISIX row 2: 1, 1, 1 give 4, 4, 4 of twelve', () => {
+  assert.deepEqual(counts(setUp([1, 1, 1]).picks(12), 3), [4, 4, 4]);
+});
+
+test('APISIX row 3: 3, 2, 1 give 6, 4, 2 of twelve', () => {
+  assert.deepEqual(counts(setUp([3, 2, 1]).picks(12), 3), [6, 4, 2]);
+});
+
+test('APISIX row 5: new weights rule from the next pick on, and nothing changes before', () => {
+  const port = new BalancedPort(createRoundRobin(), { a: 1, b: 1, c: 1 });
+  assert.deepEqual(port.counts(12), { a: 4, b: 4, c: 4 });
+  port.update({ a: 1, b: 0 });
+  assert.deepEqual(port.counts(12), { a: 12 });
+});
+
+test('APISIX row 6: one node gets everything', () => {
+  assert.deepEqual(counts(setUp([3]).picks(12), 1), [12]);
+});
+
 test('the totals of APISIX in twelve picks', () => {
   assert.deepEqual(counts(setUp([1, 1]).picks(12), 2), [6, 6]);
-  assert.deepEqual(counts(setUp([1, 1, 1]).picks(12), 3), [4, 4, 4]);
-  assert.deepEqual(counts(setUp([3, 2, 1]).picks(12), 3), [6, 4, 2]);
   assert.deepEqual(counts(setUp([3, 0, 1]).picks(12), 3), [9, 0, 3]);
   assert.deepEqual(counts(setUp([1, 0]).picks(12), 2), [12, 0]);
   assert.deepEqual(counts(setUp([0, 0, 0]).picks(12), 3), [4, 4, 4]);
@@ -38,7 +57,7 @@ test('the totals of APISIX in twelve picks', () => {
 test('no endpoints, no pick', () => {
   const { pick, balancer, rows } = setUp([]);
   assert.equal(pick(), -1);
-  balancer.update([{ slot: 1, weight: 1 }]);
+  balancer.update([{ slot: 1, id: '10.0.0.9:80', weight: 1 }]);
   assert.equal(pick(), 0);
   balancer.update(rows);
   assert.equal(pick(), -1);
@@ -78,7 +97,7 @@ test('the same cursor gives the same picks; the seed spreads sidecars', () => {
 test('goes on where it was when endpoints change', () => {
   const { live, pick, picks, balancer, rows } = setUp([1, 1, 1]);
   picks(4);
-  balancer.update([...rows, { slot: 200, weight: 1 }]);
+  balancer.update([...rows, { slot: 60, id: '10.0.0.9:80', weight: 1 }]);
   assert.equal(live.ports.get(live.portSlot, PortCell.Cursor), 4);
   assert.deepEqual(picks(4), [0, 1, 2, 3]); // 4 modulo 4
   balancer.update(rows.slice(0, 2));
@@ -170,4 +189,114 @@ test('hundreds of dead endpoints are all tried once', () => {
     tried.add(rows[next]!.slot);
   }
   assert.equal(seen.size, 300);
+});
+
+test('an endpoint that is full gives its turn away, by weight, and the totals of the others hold', () => {
+  const port = new BalancedPort(createRoundRobin(), { a: 3, b: 2, c: 1 });
+  port.set('a', EndpointCell.Cap, 4);
+  port.set('a', EndpointCell.InFlight, 4);
+  const { a, b, c } = port.counts(6_000);
+  assert.equal(a, undefined);
+  assert.ok(Math.abs(b! - 4_000) < 150, `${b} ${c}`);
+  assert.equal(port.live.ports.get(port.live.portSlot, PortCell.Cursor), 6_000);
+  port.set('a', EndpointCell.InFlight, 3);
+  assert.deepEqual(port.counts(6), { a: 3, b: 2, c: 1 });
+  for (const id of ['a', 'b', 'c']) port.setOut(id, true);
+  assert.equal(port.pick(), undefined);
+  port.setOut('c', false);
+  assert.equal(port.pick(), 'c');
+  assert.equal(port.pick('', ['c']), undefined);
+  assert.equal(port.pick('', ['a']), 'c');
+});
+
+test('the calls of a broken connection, retried at one cursor, are spread over the others', () => {
+  const port = new BalancedPort(createRoundRobin(), { dead: 3, a: 1, b: 2, c: 1 });
+  const cursor = port.live.ports.get(port.live.portSlot, PortCell.Cursor);
+  const heirs: Record<string, number> = { a: 0, b: 0, c: 0 };
+  for (let i = 0; i < 1_000; i++) heirs[port.pick('', ['dead'])!]!++;
+  assert.equal(port.live.ports.get(port.live.portSlot, PortCell.Cursor), cursor);
+  const { a, b, c } = heirs;
+  assert.ok(Math.abs(a! - 250) < 40 && Math.abs(b! - 500) < 50 && Math.abs(c! - 250) < 40, `${a} ${b} ${c}`);
+});
+
+test('slow start: an endpoint gets its share of its weight, the others theirs exactly', () => {
+  for (const share of [0.1, 0.25, 0.5, 0.9]) {
+    const port = new BalancedPort(createRoundRobin(), { a: 2, b: 1, cold: 3 });
+    port.setShare('cold', share);
+    const { a, b, cold } = port.counts(12_000);
+    assert.ok(Math.abs(a! - 2 * b!) <= 2, `${a} ${b}`);
+    const expected = (12_000 * 3 * share) / (3 + 3 * share);
+    assert.ok(Math.abs(cold! - expected) < 0.03 * expected + 60, `${share}: ${cold} for ${expected}`);
+  }
+});
+
+test('slow start of all: everybody gets calls, by weight times share', () => {
+  const port = new BalancedPort(createRoundRobin(), { a: 1, b: 1 });
+  port.setShare('a', 0.1);
+  port.setShare('b', 0.3);
+  const { a, b } = port.counts(8_000);
+  assert.ok(Math.abs(b! / a! - 3) < 0.3, `${a} ${b}`);
+});
+
+test('slow start: used when nobody else is left, and one who is full has no share', () => {
+  const port = new BalancedPort(createRoundRobin(), { a: 1, cold: 1 });
+  port.setShare('cold', 0.000_1);
+  const { a } = port.counts(1_000);
+  assert.ok(a! >= 995, `${a}`);
+  assert.equal(port.pick('', ['a']), 'cold');
+  port.setOut('a', true);
+  assert.deepEqual(port.counts(100), { cold: 100 });
+  port.setOut('a', false);
+  port.setOut('cold', true);
+  assert.deepEqual(port.counts(100), { a: 100 });
+});
+
+test('slow start counts in retries too', () => {
+  const port = new BalancedPort(createRoundRobin(), { dead: 1, a: 1, cold: 1 });
+  port.setShare('cold', 0.25);
+  const heirs: Record<string, number> = {};
+  for (let i = 0; i < 4_000; i++) {
+    if (port.pick() !== 'dead') continue;
+    const heir = port.pick('', ['dead'])!;
+    heirs[heir] = (heirs[heir] ?? 0) + 1;
+  }
+  assert.ok(Math.abs(heirs['a']! / heirs['cold']! - 4) < 0.8, JSON.stringify(heirs));
+});
+
+test('what is scaled is said, with figures', () => {
+  const port = new BalancedPort(createRoundRobin(), { '10.0.0.1:80': 1_000_000, '10.0.0.2:80': 1 });
+  assert.equal(
+    port.note,
+    'weights ask for 1,000,001 picks in a cycle; 65,536 are used, so shares differ by up to 1,430 %: ' +
+      '10.0.0.2:80 has 0.00153 % instead of 0.0001 %',
+  );
+  const renamed = port.endpoints.map((endpoint) => ({ ...endpoint, id: endpoint.id.replace('10.', '11.') }));
+  assert.match(port.balancer.update(renamed), /11\.0\.0\.2:80 has/);
+  port.update({ '10.0.0.1:80': 1_000_000, '10.0.0.2:80': 500_000 });
+  assert.equal(port.note, '');
+});
+
+test('more than 65,536 endpoints: one place each, which is said if weights ask for something else', () => {
+  const nodes = (weight: (index: number) => number): Record<string, number> =>
+    Object.fromEntries(
+      Array.from({ length: 66_000 }, (_, index) => [`10.${index >> 8}.${index & 255}.1:80`, weight(index)]),
+    );
+  const port = new BalancedPort(
+    createRoundRobin(),
+    nodes(() => 7),
+  );
+  assert.equal(port.note, '');
+  port.update(nodes((index) => (index === 0 ? 2 : 1)));
+  assert.match(
+    port.note,
+    /^weights ask for 66,001 picks in a cycle; 66,000 are used, so shares differ by up to 50 %: 10\.0\.0\.1:80 has/,
+  );
+});
+
+test('describe tells the share, and slow start', () => {
+  const port = new BalancedPort(createRoundRobin(), { a: 30, b: 20, c: 10, d: 0 });
+  assert.equal(port.describe('a'), 'share 3 of 6');
+  assert.equal(port.describe('d'), 'share 0 of 6');
+  port.setShare('a', 0.25);
+  assert.equal(port.describe('a'), 'share 3 of 6, 25.0 % of it in slow start');
 });

@@ -59,8 +59,8 @@ test('21:11 never gives more than two in a row', () => {
 
 test('too long a cycle is scaled, and who has a weight keeps a place', () => {
   const one = cycleShares([1_000_000, 1]);
-  assert.deepEqual(one, [MAX_SCHEDULE_LENGTH - 1, 1]);
-  const many = cycleShares([1_000_000, 999_999, 0, ...Array.from({ length: 100 }, () => 1)]);
+  assert.deepEqual(one, { shares: [MAX_SCHEDULE_LENGTH - 1, 1], asked: 1_000_001 });
+  const { shares: many } = cycleShares([1_000_000, 999_999, 0, ...Array.from({ length: 100 }, () => 1)]);
   assert.equal(
     many.reduce((sum, share) => sum + share, 0),
     MAX_SCHEDULE_LENGTH,
@@ -71,11 +71,11 @@ test('too long a cycle is scaled, and who has a weight keeps a place', () => {
 });
 
 test('scaled shares are near the weights', () => {
-  const weight = fc.integer({ min: 0, max: 1_000_000 });
+  const weight = fc.oneof(fc.integer({ min: 0, max: 1_000_000 }), fc.integer({ min: 0, max: 0xffff_ffff }));
   fc.assert(
     fc.property(fc.array(weight, { minLength: 2, maxLength: 30 }), (weights) => {
       fc.pre(weights.some((each) => each > 0));
-      const shares = cycleShares(weights);
+      const { shares } = cycleShares(weights);
       const total = shares.reduce((sum, share) => sum + share, 0);
       assert.ok(total <= MAX_SCHEDULE_LENGTH);
       const sum = weights.reduce((a, b) => a + b, 0);
@@ -90,8 +90,27 @@ test('scaled shares are near the weights', () => {
 });
 
 test('more endpoints than entries: one place each', () => {
-  const { order, shares } = buildSchedule(Array.from({ length: 70_000 }, (_, index) => 1 + (index % 2)));
+  const { order, shares, asked } = buildSchedule(Array.from({ length: 70_000 }, (_, index) => 1 + (index % 2)));
   assert.equal(order.length, 70_000);
+  assert.equal(asked, 105_000);
   assert.ok(shares.every((share) => share === 1));
   assert.equal(order[69_999], 69_999);
+});
+
+test('weights up to 2^32 - 1 stay exact', () => {
+  assert.equal(letters([1e9, 2e9, 1e9]), 'B A C B');
+  assert.equal(letters([0xffff_ffff, 0, 0xffff_ffff]), 'A C');
+  assert.deepEqual(cycleShares([0xffff_ffff, 0xffff_fffe]), { shares: [32_768, 32_768], asked: 0x1_ffff_fffd });
+  assert.deepEqual(cycleShares([3 * 0x5555_5555, 0x5555_5555]), { shares: [3, 1], asked: 4 });
+});
+
+test('the longest cycle with the most different weights equals the definition', () => {
+  const weights = Array.from({ length: 361 }, (_, index) => 1 + index);
+  const { order, shares } = buildSchedule(weights);
+  assert.deepEqual(shares, weights);
+  assert.equal(order.length, 65_341);
+  const counts = new Uint32Array(361);
+  for (const index of order) counts[index]!++;
+  assert.deepEqual([...counts], weights);
+  assert.deepEqual([...order.subarray(0, 2_000)], smooth(weights, 2_000));
 });

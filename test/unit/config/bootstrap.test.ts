@@ -33,7 +33,7 @@ test('an empty file, and one that states everything', () => {
       listeners: [
         {
           listen: '8080',
-          to: ['10.0.0.5:80', 'localhost:81'],
+          to: ['10.0.0.5:80', 'localhost:81', 'web.example:82'],
           scheme: 'grpcs',
           tls: {
             certificates: [{ certificate_file: '/etc/tls/web.pem', key_file: '/etc/tls/web-key.pem' }],
@@ -53,8 +53,10 @@ test('an empty file, and one that states everything', () => {
   });
   assert.ok(result.ok);
   assert.equal(result.bootstrap.drainTimeout, 0);
-  assert.deepEqual(result.bootstrap.listeners[0]?.to, ['10.0.0.5:80', 'localhost:81']);
+  assert.deepEqual(result.bootstrap.listeners[0]?.to, ['10.0.0.5:80', 'localhost:81', 'web.example:82']);
 });
+
+const TO = 'spec.listeners[0].to[0]';
 
 test('each value is checked, with its place', () => {
   const cases: readonly (readonly [spec: unknown, problem: string])[] = [
@@ -63,10 +65,7 @@ test('each value is checked, with its place', () => {
     [{ control: 'a:1' }, 'spec.control: must be a list, not a string'],
     [{ xds: 'deltas' }, "spec.xds: 'deltas' is none of delta, sotw: did you mean 'delta'?"],
     [{ admin: 15000 }, 'spec.admin: must be a string, not a number; put it in quotes'],
-    [
-      { admin: 'admin.example:1' },
-      "spec.admin: 'admin.example' is a DNS name, and DNS is not supported yet: give an IP address",
-    ],
+    [{ admin: 'admin.example:1' }, "spec.admin: 'admin.example' is a DNS name: give an IP address"],
     [{ health: '70000' }, "spec.health: port '70000' must be between 0 and 65535"],
     [{ state_dir: '' }, 'spec.state_dir: must be a directory; leave it out to keep nothing'],
     [{ bind: '1.2.3' }, "spec.bind: '1.2.3' is no IP address"],
@@ -75,14 +74,20 @@ test('each value is checked, with its place', () => {
     [{ drain_timeout: Infinity }, 'spec.drain_timeout: must be at most 1000000000 seconds'],
     [{ access_log: 'jsno' }, "spec.access_log: 'jsno' is none of off, json, text: did you mean 'json'?"],
     [{ log_level: 'warning' }, "spec.log_level: 'warning' is none of trace, debug, info, warn, error, fatal"],
-    [{ pod_ip: 'x' }, "spec.pod_ip: 'x' is a DNS name, and DNS is not supported yet: give an IP address"],
+    [{ pod_ip: 'x' }, "spec.pod_ip: 'x' is a DNS name: give an IP address"],
     [{ services: ['cart'] }, "spec.services[0]: 'cart' must be namespace/name"],
     [{ listeners: [{ to: ['10.0.0.1:1'] }] }, 'spec.listeners[0].listen: required: [HOST:]PORT'],
     [{ listeners: [{ listen: '1' }] }, 'spec.listeners[0].to: required: at least one HOST:PORT'],
     [
-      { listeners: [{ listen: '1', to: ['a.example:80'] }] },
-      "spec.listeners[0].to[0]: 'a.example' is a DNS name, and DNS is not supported yet: give an IP address",
+      { listeners: [{ listen: 'web.example:1', to: ['10.0.0.1:1'] }] },
+      "spec.listeners[0].listen: 'web.example' is a DNS name: give an IP address",
     ],
+    [{ listeners: [{ listen: '1', to: ['10.0.0.256:80'] }] }, `${TO}: '10.0.0.256' is no IP address and no DNS name`],
+    [
+      { listeners: [{ listen: '1', to: ['a..example:80'] }] },
+      `${TO}: 'a..example' is no DNS name: its labels have 1 to 63 letters, digits, - and _, the whole at most 253 characters`,
+    ],
+    [{ listeners: [{ listen: '1', to: ['a.example'] }] }, `${TO}: 'a.example' has no port: it must be HOST:PORT`],
     [
       { listeners: [{ listen: '1', to: ['10.0.0.1:1'], scheme: 'htps' }] },
       "spec.listeners[0].scheme: 'htps' is none of http, https, grpc, grpcs: did you mean 'https'?",

@@ -56,10 +56,11 @@ test('a whole tree', () => {
   );
   const cart = snapshot.ports.get('shop/cart/80');
   assert.equal(cart?.policy.scheme, 'grpc');
-  assert.equal(cart.provenance.get('scheme'), 'port_level_settings[0]');
+  assert.equal(cart.provenance.get('scheme'), 'port 80');
   assert.deepEqual(cart.endpoints, [
-    { address: '10.0.0.1', port: 8080, weight: 1, priority: 0, draining: false, labels: new Map() },
+    { address: '10.0.0.1', port: 8080, weight: 1, priority: 0, draining: false, labels: new Map(), host: '' },
   ]);
+  assert.deepEqual(cart.names, []);
   assert.deepEqual([...snapshot.ports.keys()], ['shop/cart/80', 'blog/blog/80']);
 });
 
@@ -147,6 +148,126 @@ test('inline nodes without a port have the one of the scheme of their service po
       ?.endpoints.map(({ port }) => port);
   assert.deepEqual(ports('shop/cart/80'), [81, 80]);
   assert.deepEqual(ports('shop/cart/81'), [81, 443]);
+});
+
+test('APISIX row 69: a node without a port has 443 with https, 80 with http, also where it is a DNS name', () => {
+  const store = shop();
+  const nodes = [{ host: '10.9.9.9' }, { host: 'web.example' }, { host: 'web.example', port: 81 }];
+  const ports = (scheme: string): unknown => {
+    store.set(resource('Upstream', 'shop/cart', { scheme, nodes }));
+    const made = build(store).ports.get('shop/cart/80');
+    return [made?.endpoints.map(({ port }) => port), made?.names.map(({ port, portIsSet }) => [port, portIsSet])];
+  };
+  for (const scheme of ['https', 'grpcs']) {
+    assert.deepEqual(ports(scheme), [
+      [443],
+      [
+        [81, true],
+        [443, false],
+      ],
+    ]);
+  }
+  for (const scheme of ['http', 'grpc']) {
+    assert.deepEqual(ports(scheme), [
+      [80],
+      [
+        [80, false],
+        [81, true],
+      ],
+    ]);
+  }
+});
+
+test('nodes: addresses are endpoints, DNS names are names in one spelling, and the last of two equal ones stands', () => {
+  const store = shop();
+  const metadata = { zone: 'a' };
+  store.set(
+    resource('Upstream', 'shop/cart', {
+      nodes: [
+        { host: 'Web.Example.', port: 80, weight: 1 },
+        { host: '10.0.0.1', port: 80, weight: 2 ** 32 - 1, priority: -1, metadata },
+        { host: 'web.example', port: 80, weight: 0, priority: 7, metadata },
+        { host: 'a_b-c', port: 80 },
+        { host: '2001:DB8::1', port: 80 },
+      ],
+    }),
+  );
+  const first = build(store);
+  const made = first.ports.get('shop/cart/80');
+  const labels = new Map([['zone', 'a']]);
+  const name = { kind: 'addresses', port: 80, portIsSet: true };
+  assert.deepEqual(made?.names, [
+    { ...name, name: 'a_b-c', weight: 1, priority: 0, labels: new Map() },
+    { ...name, name: 'web.example', weight: 0, priority: 7, labels },
+  ]);
+  const address = { port: 80, draining: false, host: '' };
+  assert.deepEqual(made.endpoints, [
+    { ...address, address: '10.0.0.1', weight: 2 ** 32 - 1, priority: -1, labels },
+    { ...address, address: '2001:db8::1', weight: 1, priority: 0, labels: new Map() },
+  ]);
+});
+
+test('APISIX row 72: a bare IPv6 address is an endpoint like any other, and when it comes again nothing changes', () => {
+  const store = shop();
+  const nodes = [{ host: '::1', port: 80 }];
+  store.set(resource('Upstream', 'shop/cart', { nodes }));
+  const first = build(store);
+  assert.equal(first.ports.get('shop/cart/80')?.endpoints[0]?.address, '::1');
+  for (const host of ['[::1]', '0:0::1', '::1']) {
+    store.set(resource('Upstream', 'shop/cart', { nodes: [{ host, port: 80 }] }));
+    assert.equal(build(store, first), first);
+  }
+});
+
+test('APISIX row 74: nodes in another order are the same; other nodes, priorities or metadata are not', () => {
+  const store = shop();
+  const [a, b] = [
+    { host: '10.0.0.1', port: 80 },
+    { host: 'web.example', port: 80 },
+  ];
+  const set = (...nodes: object[]): void => store.set(resource('Upstream', 'shop/cart', { nodes }));
+  set(a, b, { ...b, port: 81 });
+  const first = build(store);
+  set({ ...b, port: 81 }, b, a);
+  assert.equal(build(store, first), first);
+  for (const change of [{ priority: 1 }, { weight: 2 }, { metadata: { zone: 'a' } }, { port: 82 }]) {
+    set({ ...a, ...change }, b, { ...b, port: 81 });
+    const address = build(store, first).ports.get('shop/cart/80');
+    assert.notEqual(address?.endpoints, first.ports.get('shop/cart/80')?.endpoints);
+    assert.equal(address?.names, first.ports.get('shop/cart/80')?.names);
+    set(a, { ...b, ...change }, { ...b, port: 81 });
+    const named = build(store, first).ports.get('shop/cart/80');
+    assert.notEqual(named?.names, first.ports.get('shop/cart/80')?.names);
+    assert.equal(named?.endpoints, first.ports.get('shop/cart/80')?.endpoints);
+  }
+});
+
+test('a service that DNS knows: the port stated, else that of the scheme; for one port alone too', () => {
+  const store = shop();
+  const cart81 = { ...CART, servicePort: 81, authorities: ['secure.cart'] };
+  store.set(resource('Listener', 'outbound/80', { port: 80, targets: [CART, cart81] }));
+  const of = (key: string): unknown => {
+    const { names = [], endpoints = [] } = build(store).ports.get(key) ?? {};
+    return [...names.map(({ kind, name, port, portIsSet }) => [kind, name, port, portIsSet]), endpoints.length];
+  };
+  const registry = { serviceName: 'Web.Example.', discoveryType: 'dns' };
+  const endpoints = [80, 81].map((port) =>
+    resource('Endpoints', `shop/cart/${port}`, { endpoints: [{ address: '10.0.0.1', port }] }),
+  );
+  store.set(
+    ...endpoints,
+    resource('Upstream', 'shop/cart', { ...registry, portLevelSettings: [{ port: 81, scheme: 'grpcs' }] }),
+  );
+  // The Endpoints that are here all the same aren't looked at.
+  assert.deepEqual(of('shop/cart/80'), [['service', 'web.example', 80, false], 0]);
+  assert.deepEqual(of('shop/cart/81'), [['service', 'web.example', 443, false], 0]);
+  const other = { port: 81, serviceName: 'other.example:8080', discoveryType: 'dns' };
+  store.set(resource('Upstream', 'shop/cart', { ...registry, portLevelSettings: [other] }));
+  assert.deepEqual(of('shop/cart/80'), [['service', 'web.example', 80, false], 0]);
+  assert.deepEqual(of('shop/cart/81'), [['service', 'other.example', 8080, true], 0]);
+  store.set(resource('Upstream', 'shop/cart', { portLevelSettings: [other] }));
+  assert.deepEqual(of('shop/cart/80'), [1]);
+  assert.deepEqual(of('shop/cart/81'), [['service', 'other.example', 8080, true], 0]);
 });
 
 const authority = await issueAuthority();

@@ -3,10 +3,12 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
+import { DEFAULT_BALANCER } from '../../../src/model/defaults.ts';
 import { EMPTY_SNAPSHOT } from '../../../src/model/snapshot.ts';
 import { readBootstrap } from '../../../src/config/bootstrap.ts';
 import { buildSnapshot } from '../../../src/config/builder.ts';
-import { effectivePolicy } from '../../../src/config/effective-policy.ts';
+import { describePolicy } from '../../../src/config/describe-policy.ts';
+import { type EffectivePolicy, effectivePolicy } from '../../../src/config/effective-policy.ts';
 import { nodesOf } from '../../../src/config/endpoint-specs.ts';
 import { readNative } from '../../../src/config/native.ts';
 import { describeProblems, type Resource } from '../../../src/config/resource.ts';
@@ -74,7 +76,7 @@ function load(): Resource[] {
 test('the page has one example of each kind, and each loads', () => {
   const kinds = new Set(blocks.map((block) => parse(block).kind));
   assert.deepEqual(kinds, new Set(['Sidecar', 'Listener', 'Upstream', 'Endpoints', 'Secret', 'Bootstrap']));
-  assert.equal(load().length, 9);
+  assert.equal(load().length, 11);
 });
 
 test('the bootstrap file loads', () => {
@@ -89,7 +91,10 @@ test('the resources fit together', () => {
   const store = new ResourceStore(...load(), resource('Upstream', 'blog/web', {}));
   const snapshot = buildSnapshot('any', store, EMPTY_SNAPSHOT);
   assert.deepEqual([...snapshot.listeners.keys()], ['outbound/80', 'outbound/7000']);
-  assert.equal(snapshot.ports.get('shop/cart/80')?.endpoints.length, 2);
+  assert.deepEqual(
+    snapshot.ports.get('shop/cart/80')?.endpoints.map(({ priority }) => priority),
+    [0, 0, -1],
+  );
   assert.deepEqual([...snapshot.secrets.keys()], ['shop/cart-tls']);
 });
 
@@ -120,6 +125,53 @@ test('what the comments of the payment example say is true', () => {
   assert.equal(nodesOf(payment, 'https')[0]?.port, 443);
 });
 
+/** The policies of two ports of an example. */
+function policies(name: string, ...ports: readonly [number, number]): readonly [EffectivePolicy, EffectivePolicy] {
+  const found = load().find((one): one is Resource<'Upstream'> => one.kind === 'Upstream' && one.name === name);
+  assert.ok(found);
+  return [effectivePolicy(found, ports[0]), effectivePolicy(found, ports[1])];
+}
+
+test('what the comments of the catalog example say is true', () => {
+  const [all, nine] = policies('shop/catalog', 80, 9000);
+  assert.equal(all.policy.attempts.maxAttempts, 3);
+  assert.deepEqual(all.policy.attempts.backoff, { initialMs: 25, maxMs: 250 });
+  assert.deepEqual(all.policy.balancer, {
+    type: 'chash',
+    hashOn: 'header',
+    key: 'x-user-id',
+    hashBalanceFactor: 150,
+    ewmaFormula: 'peak',
+  });
+  assert.deepEqual(nine.policy.balancer, { ...DEFAULT_BALANCER, type: 'ewma' });
+  assert.deepEqual(nine.policy.attempts.retryOn, ['unavailable', 'resource-exhausted']);
+  assert.deepEqual(nine.policy.attempts.backoff, { initialMs: 25, maxMs: 100 });
+  assert.deepEqual([all.policy.outlierDetection?.maxEjectionPercent, nine.policy.outlierDetection], [30, undefined]);
+  assert.deepEqual([nine.policy.allUnhealthy, nine.policy.warmUp?.windowMs], ['fail-fast', 30_000]);
+});
+
+test('what the page says of the stock example is true', () => {
+  const [all, nine] = policies('shop/stock', 80, 9000);
+  assert.deepEqual(all.service, { name: 'stock.service.example.org', port: 0 });
+  assert.deepEqual(nine.service, { name: 'stock-grpc.service.example.org', port: 9000 });
+});
+
+test('the page names every policy field', () => {
+  for (const { name } of messageFields('outrigger.config.v1.PortLevelSettings')) {
+    assert.match(page, new RegExp(`\\b${name}\\b`), name);
+  }
+});
+
+test('the sources that the page shows are true', () => {
+  const store = new ResourceStore(...load(), resource('Upstream', 'blog/web', {}));
+  const cart = buildSnapshot('any', store, EMPTY_SNAPSHOT).ports.get('shop/cart/7000');
+  assert.ok(cart);
+  const lines = describePolicy(cart);
+  assert.ok(lines.includes('scheme: grpc (port 7000)') && lines.includes('timeout.total: 0s (default)'));
+  const other = buildSnapshot('any', store, EMPTY_SNAPSHOT).ports.get('shop/cart/80');
+  assert.ok(other && describePolicy(other).includes('retries: 2 (upstream)'));
+});
+
 test('the table of the inheritance example is true', () => {
   const cart = load().find((one): one is Resource<'Upstream'> => one.name === 'shop/cart');
   assert.ok(cart);
@@ -138,5 +190,5 @@ test('the table of the inheritance example is true', () => {
   };
   assert.deepEqual(row(80), ['http', 3, 5000, 1000, 'http', 2000, 3, 'upstream']);
   assert.deepEqual(row(7000), ['grpc', 2, 30_000, 1000, 'grpc', 1000, 3, 'upstream']);
-  assert.deepEqual(row(7001), ['http', 3, 5000, 1000, undefined, undefined, undefined, 'port_level_settings[1]']);
+  assert.deepEqual(row(7001), ['http', 3, 5000, 1000, undefined, undefined, undefined, 'port 7001']);
 });

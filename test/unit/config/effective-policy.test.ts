@@ -4,7 +4,11 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import {
   DEFAULT_ACTIVE,
+  DEFAULT_ATTEMPTS,
+  DEFAULT_BALANCER,
+  DEFAULT_CIRCUIT_BREAKERS,
   DEFAULT_KEEPALIVE,
+  DEFAULT_OUTLIER,
   DEFAULT_PASSIVE,
   DEFAULT_TIMEOUT,
   TRANSPORT_ONLY_PASSIVE,
@@ -18,7 +22,7 @@ import { type DeepPartial, resource } from '../../support/resources.ts';
 type Partial = DeepPartial<Messages['Upstream']>;
 
 const PORT = 7000;
-const AT_PORT = 'port_level_settings[1]';
+const AT_PORT = 'port 7000';
 
 /** The policy of PORT, whose settings stand second in the list. */
 function effective(
@@ -38,13 +42,18 @@ test('defaults', () => {
   const { policy, from } = effective({});
   assert.deepEqual(policy, {
     scheme: 'http',
-    balancer: 'roundrobin',
-    attempts: { maxAttempts: undefined },
+    balancer: DEFAULT_BALANCER,
+    attempts: DEFAULT_ATTEMPTS,
     timeout: DEFAULT_TIMEOUT,
     keepalivePool: DEFAULT_KEEPALIVE,
     host: { passHost: 'pass', upstreamHost: '' },
     tls: undefined,
     checks: undefined,
+    outlierDetection: undefined,
+    circuitBreakers: DEFAULT_CIRCUIT_BREAKERS,
+    warmUp: undefined,
+    allUnhealthy: 'use-all',
+    panicThreshold: 0,
   });
   for (const path of [
     'type',
@@ -132,7 +141,7 @@ for (const [path, [upstream, port], of, [atUpstream, atPort, byDefault]] of SING
 
 test('members of timeout inherit one by one', () => {
   const { policy, from } = effective({ timeout: { connect: 1, send: 2 } }, { timeout: { send: 3 } });
-  assert.deepEqual(policy.timeout, { connectMs: 1000, sendMs: 3000, readMs: 60_000, readIsSet: false });
+  assert.deepEqual(policy.timeout, { ...DEFAULT_TIMEOUT, connectMs: 1000, sendMs: 3000 });
   assert.deepEqual(
     ['connect', 'send', 'read'].map((name) => from(`timeout.${name}`)),
     ['upstream', AT_PORT, 'default'],
@@ -147,7 +156,13 @@ test('a read timeout that is set to the default is set', () => {
 
 test('times are whole milliseconds, never rounded to none and never more than a timer takes', () => {
   const { policy } = effective({ timeout: { connect: 1e-9, send: 1.1, read: 1e9 } });
-  assert.deepEqual(policy.timeout, { connectMs: 1, sendMs: 1100, readMs: 2_147_483_647, readIsSet: true });
+  assert.deepEqual(policy.timeout, {
+    ...DEFAULT_TIMEOUT,
+    connectMs: 1,
+    sendMs: 1100,
+    readMs: 2_147_483_647,
+    readIsSet: true,
+  });
 });
 
 test('a level that sets retries or max_attempts replaces both', () => {
@@ -160,6 +175,11 @@ test('a level that sets retries or max_attempts replaces both', () => {
 });
 
 test('the balancer group comes from one level', () => {
+  const chash = { type: 'chash', hashOn: 'header', key: 'x-user', hashBalanceFactor: 150 };
+  assert.deepEqual(effective(chash).policy.balancer, { ...DEFAULT_BALANCER, ...chash });
+  const ewma = effective(chash, { type: 'ewma', ewmaFormula: 'apisix' });
+  assert.deepEqual(ewma.policy.balancer, { ...DEFAULT_BALANCER, type: 'ewma', ewmaFormula: 'apisix' });
+  assert.deepEqual(['type', 'key', 'ewma_formula'].map(ewma.from), [AT_PORT, 'default', AT_PORT]);
   assert.equal(effective({ type: 'roundrobin' }).from('type'), 'upstream');
   assert.equal(effective({ type: 'roundrobin' }, { type: 'roundrobin' }).from('type'), AT_PORT);
   // The port sets the group by hash_on; the type that it leaves out is the default, not the upstream's.
@@ -194,8 +214,10 @@ test('checks.active: every member reaches the policy', () => {
         port: 8080,
         httpPath: '/x',
         httpMethod: 'HEAD',
+        httpReqBody: 'ping',
         reqHeaders: ['User-Agent:  probe ', 'X-A: b: c'],
         grpcService: 's',
+        start: 'unhealthy',
         httpsVerifyCertificate: false,
         healthy: { interval: 2, httpStatuses: [201], successes: 3 },
         unhealthy: { interval: 4, httpStatuses: [500], httpFailures: 6, tcpFailures: 7, timeouts: 8 },
@@ -213,6 +235,8 @@ test('checks.active: every member reaches the policy', () => {
     httpMethod: 'HEAD',
     requestFields: ['user-agent', 'probe', 'x-a', 'b: c'],
     grpcService: 's',
+    httpBody: 'ping',
+    start: 'unhealthy',
     healthy: { intervalMs: 2000, statuses: [201], successes: 3 },
     unhealthy: { intervalMs: 4000, statuses: [500], httpFailures: 6, tcpFailures: 7, timeouts: 8 },
   });
@@ -384,6 +408,99 @@ test('passive alone is allowed, and is one group', () => {
   assert.equal(from('checks.passive'), AT_PORT);
   assert.equal(from('checks.passive.unhealthy.timeouts'), AT_PORT);
   assert.equal(from('checks.passive.unhealthy.http_failures'), 'default');
+});
+
+test('the longest time until a trial is 300 s, and never less than the first', () => {
+  const longest = (unhealthy: object): unknown =>
+    effective({ checks: { passive: { unhealthy } } }).policy.checks?.passive?.maxReturnAfterMs;
+  assert.equal(longest({}), 300_000);
+  assert.equal(longest({ returnAfter: 10 }), 300_000);
+  assert.equal(longest({ returnAfter: 400 }), 400_000);
+  assert.equal(longest({ returnAfter: 10, maxReturnAfter: 20 }), 20_000);
+});
+
+test('outlier_detection is one group; max_ejection_time is 300 s, and never less than base_ejection_time', () => {
+  assert.equal(effective({}).policy.outlierDetection, undefined);
+  assert.deepEqual(effective({ outlierDetection: {} }).policy.outlierDetection, DEFAULT_OUTLIER);
+  const upstream = { outlierDetection: { consecutive5xx: 3, baseEjectionTime: 400 } };
+  const inherited = effective(upstream);
+  assert.equal(inherited.policy.outlierDetection?.maxEjectionMs, 400_000);
+  assert.equal(inherited.from('outlier_detection.consecutive_5xx'), 'upstream');
+  const port = effective(upstream, { outlierDetection: { latencyFactor: 3 } });
+  assert.deepEqual(port.policy.outlierDetection, { ...DEFAULT_OUTLIER, latencyFactor: 3 });
+  assert.equal(port.from('outlier_detection'), AT_PORT);
+  assert.equal(port.from('outlier_detection.consecutive_5xx'), 'default');
+  const off = effective(upstream, { outlierDetection: { off: true, consecutive5xx: 9 } });
+  assert.equal(off.policy.outlierDetection, undefined);
+  assert.equal(off.from('outlier_detection'), AT_PORT);
+  assert.equal(off.from('outlier_detection.consecutive_5xx'), undefined);
+  const on = effective({ outlierDetection: { off: true } }, { outlierDetection: { off: false } });
+  assert.deepEqual(on.policy.outlierDetection, DEFAULT_OUTLIER);
+});
+
+test('warm_up_conf is one group', () => {
+  const upstream = { warmUpConf: { slowStartTimeSeconds: 60, aggression: 2, minWeightPercent: 50 } };
+  assert.deepEqual(effective(upstream).policy.warmUp, {
+    windowMs: 60_000,
+    minShare: 0.5,
+    intervalMs: 1000,
+    aggression: 2,
+    graceMs: 0,
+  });
+  const port = effective(upstream, { warmUpConf: { slowStartTimeSeconds: 10, interval: 2 } });
+  const tenSeconds = { windowMs: 10_000, minShare: 0.1, intervalMs: 2000, aggression: 1, graceMs: 0 };
+  assert.deepEqual(port.policy.warmUp, tenSeconds);
+  assert.equal(effective(upstream, { warmUpConf: { off: true } }).policy.warmUp, undefined);
+});
+
+test('keepalive_pool.off keeps no connection, and false at a port keeps them again', () => {
+  const off = effective({ keepalivePool: { off: true, size: 5 } });
+  assert.deepEqual(off.policy.keepalivePool, { ...DEFAULT_KEEPALIVE, size: 0 });
+  assert.deepEqual([off.from('keepalive_pool.off'), off.from('keepalive_pool.size')], ['upstream', 'upstream']);
+  const again = effective({ keepalivePool: { off: true, size: 5 } }, { keepalivePool: { off: false } });
+  assert.equal(again.policy.keepalivePool.size, 5);
+  assert.deepEqual([again.from('keepalive_pool.off'), again.from('keepalive_pool.size')], [AT_PORT, 'upstream']);
+  const atPort = effective({ keepalivePool: { size: 5 } }, { keepalivePool: { off: true } });
+  assert.deepEqual([atPort.policy.keepalivePool.size, atPort.from('keepalive_pool.size')], [0, AT_PORT]);
+});
+
+test('the longest wait between attempts is ten times the first, whichever level said that', () => {
+  const backoff = (...levels: Parameters<typeof effective>): unknown => effective(...levels).policy.attempts.backoff;
+  assert.deepEqual(backoff({}), { initialMs: 0, maxMs: 0 });
+  assert.deepEqual(backoff({ retryBackoff: { initial: 0.025 } }), { initialMs: 25, maxMs: 250 });
+  assert.deepEqual(backoff({ retryBackoff: { max: 2 } }, { retryBackoff: { initial: 1 } }), {
+    initialMs: 1000,
+    maxMs: 2000,
+  });
+  assert.deepEqual(backoff({ retryBackoff: { initial: 3 } }, { retryBackoff: { max: 4 } }), {
+    initialMs: 3000,
+    maxMs: 4000,
+  });
+});
+
+test('a list replaces a list, and an empty one is left out', () => {
+  const upstream = { retryOn: ['5xx'], retryMethods: ['GET'] };
+  assert.deepEqual(effective(upstream, { retryOn: ['503', 'reset'] }).policy.attempts.retryOn, ['503', 'reset']);
+  const empty = effective(upstream, { retryOn: [], retryMethods: [] });
+  assert.deepEqual(empty.policy.attempts.retryOn, ['5xx']);
+  assert.deepEqual(empty.policy.attempts.retryMethods, ['GET']);
+  assert.equal(empty.from('retry_on'), 'upstream');
+});
+
+test('{service_name, discovery_type} is one group', () => {
+  const dns = { serviceName: 'web.example', discoveryType: 'dns' };
+  const made = resource('Upstream', 'shop/cart', {
+    ...dns,
+    portLevelSettings: [
+      { port: 1, serviceName: 'other.example:8080', discoveryType: 'dns' },
+      { port: 2, serviceName: '', discoveryType: '' },
+    ],
+  });
+  assert.deepEqual(effectivePolicy(made, 1).service, { name: 'other.example', port: 8080 });
+  // An empty text says nothing.
+  for (const port of [2, 3]) assert.deepEqual(effectivePolicy(made, port).service, { name: 'web.example', port: 0 });
+  assert.equal(effectivePolicy(made, 1).provenance.get('service_name'), 'port 1');
+  assert.equal(effectivePolicy(made, 2).provenance.get('discovery_type'), 'upstream');
 });
 
 test('active and passive inherit each for itself', () => {

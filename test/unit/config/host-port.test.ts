@@ -34,6 +34,8 @@ test('to connect: host and port are there', () => {
   assert.equal(connect('a:http'), "port 'http' must be between 1 and 65535");
   assert.equal(connect('a:'), "port '' must be between 1 and 65535");
   assert.equal(connect('::1'), 'an IPv6 address stands in brackets: [::1]');
+  assert.equal(connect('::1:1980'), 'an IPv6 address stands in brackets: [::1]:1980, or [::1:1980]');
+  assert.equal(connect('1:2:3:4:5:6:7:8:80'), 'an IPv6 address stands in brackets: [1:2:3:4:5:6:7:8]:80');
   assert.equal(connect('a:1:2'), "'a:1:2' is not HOST:PORT");
   assert.equal(connect('[1.2.3.4]:80'), "'[1.2.3.4]:80' has no IPv6 address in its brackets");
   assert.equal(connect('http://a:80'), "'http://a:80' is not HOST:PORT");

@@ -65,6 +65,15 @@ describe('readListenFlags', () => {
     assert.deepEqual(read('--admin', '0', '--control', 'a:1'), []);
   });
 
+  it('endpoints may be DNS names; localhost is 127.0.0.1', () => {
+    assert.deepEqual(read('--listen', '80', '--to', 'web.example:1,localhost:2,[::1]:3,Web:4')[0]?.to, [
+      host('web.example', 1),
+      host('127.0.0.1', 2),
+      host('::1', 3),
+      host('Web', 4),
+    ]);
+  });
+
   it('several listeners, each with TLS of its own', () => {
     const listeners = read(
       ...[
@@ -148,7 +157,9 @@ describe('readListenFlags', () => {
       [['--listen', 'web:80', '--to', '10.0.0.1:1'], /^--listen: 'web' is a DNS name/],
       [['--listen', '80', '--to', '10.0.0.1'], /^--to: '10.0.0.1' has no port/],
       [['--listen', '80', '--to', '10.0.0.1:0'], /^--to: port '0' must be between 1 and 65535/],
-      [['--listen', '80', '--to', 'web:80'], /^--to: 'web' is a DNS name/],
+      [['--listen', '80', '--to', '1.2.3:80'], /^--to: '1\.2\.3' is no IP address and no DNS name$/],
+      [['--listen', '80', '--to', 'a..b:80'], /^--to: 'a\.\.b' is no DNS name: its labels/],
+      [['--listen', '80', '--to', '::1:1980'], '--to: an IPv6 address stands in brackets: [::1]:1980, or [::1:1980]'],
       [[...ONE, '--scheme', 'grcp'], "--scheme: 'grcp' is none of http, https, grpc, grpcs: did you mean 'grpc'?"],
       [[...ONE, '--tls-cert', '/c'], '--tls-cert /c needs --tls-key FILE after it'],
       [[...ONE, '--tls-cert', '/a', ...CERTIFICATE], '--tls-cert /a needs --tls-key FILE after it'],

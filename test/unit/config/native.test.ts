@@ -130,7 +130,9 @@ test('unknown keys, with the nearest known one', () => {
       "spec.retires: unknown key: did you mean 'retries'?",
       `spec.port_level_settings[0].zzzz: unknown key; known are ${
         'port, type, hash_on, key, scheme, retries, max_attempts, retry_timeout, timeout, keepalive_pool, pass_host, ' +
-        'upstream_host, checks, outlier_detection, tls, service_name, discovery_type, discovery_args'
+        'upstream_host, checks, outlier_detection, tls, service_name, discovery_type, discovery_args, ewma_formula, ' +
+        'hash_balance_factor, retry_on, retry_methods, per_try_timeout, retry_backoff, circuit_breakers, warm_up_conf, ' +
+        'all_unhealthy, panic_threshold'
       }`,
       "spec.timeout.raed: unknown key: did you mean 'read'?",
     ],
@@ -259,29 +261,72 @@ test('no problem of an Upstream shows a key, whatever is wrong around it', () =>
 });
 
 test('nodes as a map', () => {
-  const made = read(upstream({ nodes: { '10.0.0.1:8080': 1, '[::1]:81': 0, '10.0.0.2': 5 } }));
+  const made = read(
+    upstream({ nodes: { '10.0.0.1:8080': 1, '[::1]:81': 0, '10.0.0.2': 5, 'foo.example:80': 2 ** 32 - 1 } }),
+  );
   const expected = encode('Upstream', {
     name: 'shop/cart',
     nodes: [
       { host: '10.0.0.1', port: 8080, weight: 1 },
       { host: '::1', port: 81, weight: 0 },
       { host: '10.0.0.2', weight: 5 },
+      { host: 'foo.example', port: 80, weight: 2 ** 32 - 1 },
     ],
   });
   assert.deepEqual(Buffer.from(made.bytes), Buffer.from(expected));
   assert.deepEqual(
     problems(
-      upstream({ nodes: { '10.0.0.1:0': 1, '::1': 1, 'foo.example:80': 1, '10.0.0.1:80': 'x', '10.0.0.2:80': 2e6 } }),
+      upstream({ nodes: { '10.0.0.1:0': 1, '::1': 1, '1.2.3:80': 1, '10.0.0.1:80': 'x', '10.0.0.2:80': 2 ** 32 } }),
     ),
     [
       `spec.nodes["10.0.0.1:0"]: port '0' must be between 1 and 65535`,
       'spec.nodes["::1"]: an IPv6 address stands in brackets: [::1]',
       'spec.nodes["10.0.0.1:80"]: must be a number, not a string',
-    ].concat(
-      `spec.nodes["foo.example:80"]: 'foo.example' is a DNS name, and DNS is not supported yet: give an IP address`,
-      'spec.nodes["10.0.0.2:80"]: must be between 0 and 1000000, not 2000000',
-    ),
+      'spec.nodes["10.0.0.2:80"]: must be a whole number between 0 and 4294967295, not 4294967296',
+    ].concat(`spec.nodes["1.2.3:80"]: '1.2.3' is no IP address and no DNS name`),
   );
+});
+
+test('APISIX row 71: the map key ::1:1980 is refused where it is written, with both forms that it may stand for', () => {
+  assert.deepEqual(problems(upstream({ nodes: { '::1:1980': 1 } })), [
+    'spec.nodes["::1:1980"]: an IPv6 address stands in brackets: [::1]:1980, or [::1:1980]',
+  ]);
+  assert.deepEqual(problems(upstream({ nodes: { '[::1]:1980': 1 } })), []);
+});
+
+test('APISIX row 75: a weight that is a text is refused, in both forms of nodes', () => {
+  assert.deepEqual(problems(upstream({ nodes: [{ host: '10.0.0.1', weight: '0' }] })), [
+    'spec.nodes[0].weight: must be a number, not a string',
+  ]);
+  assert.deepEqual(problems(upstream({ nodes: { '10.0.0.1:80': '0' } })), [
+    'spec.nodes["10.0.0.1:80"]: must be a number, not a string',
+  ]);
+});
+
+test('the new messages are read by the names of the proto, and durations are plain numbers', () => {
+  const spec = {
+    retry_on: ['503', 'unavailable'],
+    retry_methods: ['GET', '/a.B/*'],
+    retry_backoff: { initial: 0.025, max: 1 },
+    circuit_breakers: { max_requests_per_endpoint: 5 },
+    warm_up_conf: { slow_start_time_seconds: 30, min_weight_percent: 20, startup_grace_period_seconds: 5 },
+    outlier_detection: { consecutive_5xx: 3, enforcing_consecutive_5xx: 50, max_ejection_time_jitter: 0.5 },
+    checks: { passive: { unhealthy: { max_return_after: 60 } } },
+    nodes: [{ host: 'web.example', metadata: { zone: 'a' }, priority: -1 }],
+  };
+  const { message } = read(upstream(spec)) as Resource<'Upstream'>;
+  assert.deepEqual(message.retryOn, ['503', 'unavailable']);
+  assert.equal(message.circuitBreakers?.maxRequestsPerEndpoint, 5);
+  assert.equal(message.outlierDetection?.consecutive5xx, 3);
+  assert.equal(message.outlierDetection.enforcingConsecutive5xx, 50);
+  assert.equal(message.warmUpConf?.startupGracePeriodSeconds, 5);
+  assert.deepEqual([message.nodes[0]?.metadata, message.nodes[0]?.priority], [{ zone: 'a' }, -1]);
+  assert.deepEqual(problems(upstream({ retry_on: [503] })), [
+    'spec.retry_on[0]: must be a string, not a number; put it in quotes',
+  ]);
+  assert.deepEqual(problems(upstream({ per_try_timeout: '5s' })), [
+    'spec.per_try_timeout: must be a number, not a string; times are seconds, written as a plain number',
+  ]);
 });
 
 test('what is written reads as the same resource', () => {

@@ -51,6 +51,32 @@ test('static listeners make a snapshot', () => {
   assert.equal(snapshot.ports.get('static/listener-1/9')?.endpoints[0]?.address, '::1');
 });
 
+test('endpoints that are DNS names stand in the Upstream, beside addresses', () => {
+  const to = [
+    { host: 'Web.Example.', port: 80 },
+    { host: '10.0.0.6', port: 81 },
+    { host: 'localhost', port: 82 },
+  ];
+  const made = resources({ listen: listen(8080), to, scheme: 'http' });
+  assert.deepEqual(
+    made.map(({ kind }) => kind),
+    ['Listener', 'Upstream', 'Sidecar'],
+  );
+  const snapshot = buildSnapshot('node-1', new ResourceStore(...made), EMPTY_SNAPSHOT);
+  const port = snapshot.ports.get('static/listener-0/8080');
+  assert.deepEqual(
+    port?.names.map(({ kind, name, port: number, portIsSet }) => [kind, name, number, portIsSet]),
+    [['addresses', 'web.example', 80, true]],
+  );
+  assert.deepEqual(
+    port.endpoints.map((endpoint) => [endpoint.address, endpoint.port]),
+    [
+      ['10.0.0.6', 81],
+      ['127.0.0.1', 82],
+    ],
+  );
+});
+
 test('TLS of either side stands in the resources', () => {
   const tls = ListenerTls.fromPartial({
     certificates: [{ certificateFile: '/c', keyFile: '/k' }],
@@ -86,7 +112,7 @@ test('what is wrong is told with its place', () => {
       {
         listen: listen(70000),
         to: [
-          { host: 'b.example', port: 80 },
+          { host: '*.example', port: 80 },
           { host: '10.0.0.1', port: 0 },
         ],
         scheme: 'tcp',
@@ -110,8 +136,11 @@ test('what is wrong is told with its place', () => {
       'listeners[1].to_tls.server_name',
     ],
   );
-  assert.equal(
-    result.problems[3]?.reason,
-    "'b.example' is a DNS name, and DNS is not supported yet: give an IP address",
+  assert.deepEqual(
+    [0, 3].map((i) => result.problems[i]?.reason),
+    [
+      "'a.example' is a DNS name: give an IP address",
+      "'*.example' has a wildcard, and an endpoint is one host: name each",
+    ],
   );
 });

@@ -40,6 +40,26 @@ test('the walk goes as far as resources are there', () => {
   assert.deepEqual(wanted(store)['Endpoints'], ['blog/blog/80']);
 });
 
+test('a service port whose endpoints a registry gives asks for no Endpoints, and its other ports do', () => {
+  const web = { serviceName: 'web.example', discoveryType: 'dns' };
+  const targets = [80, 81].map((servicePort) => ({
+    upstream: 'shop/cart',
+    servicePort,
+    authorities: [`${servicePort}`],
+  }));
+  const store = new ResourceStore(
+    resource('Sidecar', 'default', { listeners: ['outbound/80'] }),
+    resource('Listener', 'outbound/80', { port: 80, targets }),
+  );
+  assert.deepEqual(wanted(store)['Endpoints'], ['shop/cart/80', 'shop/cart/81']);
+  store.set(resource('Upstream', 'shop/cart', { portLevelSettings: [{ port: 81, ...web }] }));
+  assert.deepEqual(wanted(store)['Endpoints'], ['shop/cart/80']);
+  store.set(resource('Upstream', 'shop/cart', { ...web, portLevelSettings: [{ port: 81, scheme: 'grpc' }] }));
+  assert.deepEqual(wanted(store)['Endpoints'], []);
+  store.set(resource('Upstream', 'shop/cart', { nodes: [{ host: 'web.example' }] }));
+  assert.deepEqual(wanted(store)['Endpoints'], []);
+});
+
 test('Secrets that listeners and upstreams name, also for single ports', () => {
   const store = new ResourceStore(
     resource('Sidecar', 'default', { listeners: ['outbound/80'] }),

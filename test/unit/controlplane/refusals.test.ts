@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { readObjects } from '../../../src/controlplane/read/objects.ts';
 import { refusals } from '../../../src/controlplane/refusals.ts';
 import { Translator } from '../../../src/controlplane/translate/translator.ts';
+import { versioned } from '../../../src/controlplane/versioned-resource.ts';
 import { Upstream } from '../../../src/gen/outrigger/config/v1/upstream.ts';
 
 const FILE = `apiVersion: apisix.apache.org/v2
@@ -16,20 +17,15 @@ metadata: {name: foo}
 spec: {ports: [{port: 80}]}
 `;
 
-function notesOf(type: string): string[] {
-  const { objects } = readObjects(FILE.replace('TYPE', type), 'foo.yaml');
-  return refusals(new Translator().translate(objects)).map(
-    ({ severity, object, path }) => `${severity} ${object} ${path}`,
-  );
-}
-
 describe('refusals', () => {
-  it('notes what sidecars of this version refuse, with the object and the field', () => {
-    assert.deepEqual(notesOf('ewma'), ['note Upstream default/foo type']);
-  });
-
-  it('says nothing about what they take', () => {
-    assert.deepEqual(notesOf('roundrobin'), []);
+  it('are errors that name the object and the field', () => {
+    const message = Upstream.fromPartial({ name: 'default/foo', scheme: 'kafka' });
+    const resources = [versioned('Upstream', message, { file: 'foo.yaml', line: 1, column: 1 }, undefined)];
+    const found = refusals({ services: [], others: resources, findings: [] });
+    assert.deepEqual(
+      found.map(({ severity, file, object, path }) => `${severity} ${file} ${object} ${path}`),
+      ['error foo.yaml Upstream default/foo scheme'],
+    );
   });
 
   it('says nothing about TLS towards endpoints and about probes over it', () => {

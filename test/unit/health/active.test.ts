@@ -25,7 +25,7 @@ function setUp(endpoints: number, policy: ProbePace, rng = NO_JITTER) {
   const schedule = new ProbeSchedule(policy);
   schedule.update(policy, cells, slots, 0, rng);
   const start = (nowMs: number): number[] => schedule.start(cells, nowMs);
-  const finish = (slot: number): void => schedule.finish(slot, cells.generation(slot));
+  const finish = (slot: number): boolean => schedule.finish(slot, cells.generation(slot));
   const nextMs = (): number => schedule.nextMs(cells);
   return { cells, slots, schedule, start, finish, nextMs };
 }
@@ -98,6 +98,21 @@ test('no more in flight than concurrency allows, and nobody starves', () => {
     const probes = order.filter((each) => each === slot).length;
     assert.ok(probes >= 3 && probes <= 5, order.join());
   }
+});
+
+test('says whether others may have waited, and when each is probed next', () => {
+  const { cells, schedule, start, finish } = setUp(3, pace(5000, 1000, 2));
+  cells.set(1, EndpointCell.HealthState, HealthState.Unhealthy);
+  const nextOf = (slot: number): number => schedule.nextProbeMs(cells, slot);
+  assert.deepEqual(start(100), [0, 1]);
+  assert.equal(nextOf(0), 100);
+  assert.equal(finish(1), true);
+  assert.equal(finish(1), false);
+  assert.equal(nextOf(1), 1100);
+  assert.equal(nextOf(2), 0);
+  assert.equal(finish(0), false);
+  assert.equal(nextOf(0), 5100);
+  assert.equal(nextOf(7), Infinity);
 });
 
 test('endpoints that stay keep their schedule, new ones are probed at once', () => {

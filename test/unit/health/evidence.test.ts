@@ -61,6 +61,7 @@ test('calls: every kind of failure', () => {
     connect_timeout: 'timeout',
     send_timeout: 'timeout',
     read_timeout: 'timeout',
+    per_try_timeout: 'timeout',
   };
   for (const kind of Object.keys(ERROR_TABLE) as ErrorKind[]) {
     assert.equal(passive.ofFailure(kind, SENT)?.kind, expected[kind], kind);

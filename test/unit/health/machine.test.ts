@@ -6,6 +6,7 @@ import {
   HealthState,
   healthCount,
   healthStateName,
+  holdDown,
   isUp,
   report,
   resetHealth,
@@ -40,19 +41,19 @@ const MOSTLY_UP = 'mostly_healthy';
 const MOSTLY_DOWN = 'mostly_unhealthy';
 const DOWN = 'unhealthy';
 
-test('healthy, three http failures of three', () => {
+test('APISIX row 108, 1: healthy, three http failures of three', () => {
   const { feed, counters } = setUp();
   assert.deepEqual(feed('H3 H3 H3'), [MOSTLY_UP, MOSTLY_UP, DOWN]);
   assert.equal(counters(), 'H3');
 });
 
-test('a success in between starts the failures anew', () => {
+test('APISIX row 108, 2: a success in between starts the failures anew', () => {
   const { feed, counters } = setUp();
   assert.deepEqual(feed('H3 H3 S2 H3 H3 H3'), [MOSTLY_UP, MOSTLY_UP, MOSTLY_UP, MOSTLY_UP, MOSTLY_UP, DOWN]);
   assert.equal(counters(), 'H3');
 });
 
-test('a failure, two successes, a failure', () => {
+test('APISIX row 108, 3: a failure, two successes, a failure', () => {
   const { feed, counters } = setUp();
   assert.deepEqual(feed('H3 S2'), [MOSTLY_UP, MOSTLY_UP]);
   assert.equal(counters(), 'S1');
@@ -62,25 +63,25 @@ test('a failure, two successes, a failure', () => {
   assert.equal(counters(), 'H1');
 });
 
-test('kinds of failures never add up', () => {
+test('APISIX row 108, 4: kinds of failures never add up', () => {
   const { feed, counters } = setUp();
   assert.deepEqual(feed('H3 T2 O3 H3 T2'), [MOSTLY_UP, MOSTLY_UP, MOSTLY_UP, MOSTLY_UP, DOWN]);
   assert.equal(counters(), 'H2 T2 O1');
 });
 
-test('unhealthy, success, failure, two successes', () => {
+test('APISIX row 108, 5: unhealthy, success, failure, two successes', () => {
   const { feed, counters } = setUp(HealthState.Unhealthy);
   assert.deepEqual(feed('S2 H3'), [MOSTLY_DOWN, MOSTLY_DOWN]);
   assert.equal(counters(), 'H1');
   assert.deepEqual(feed('S2 S2'), [MOSTLY_DOWN, UP]);
 });
 
-test('unhealthy, one success, then failures up to the limit: down throughout', () => {
+test('APISIX row 108, 6: unhealthy, one success, then failures up to the limit: down throughout', () => {
   const { feed } = setUp(HealthState.Unhealthy);
   assert.deepEqual(feed('S3 H3 H3 H3'), [MOSTLY_DOWN, MOSTLY_DOWN, MOSTLY_DOWN, DOWN]);
 });
 
-test('unhealthy takes no more failures: its counters are frozen', () => {
+test('APISIX row 108, 7: unhealthy takes no more failures: its counters are frozen', () => {
   const { feed, counters } = setUp();
   feed('H2 H2');
   assert.equal(counters(), 'H2');
@@ -94,7 +95,7 @@ test('healthy takes no more successes: its counters stay at rest', () => {
   assert.equal(counters(), '');
 });
 
-test('one active success wipes passive failures', () => {
+test('APISIX row 108, 8: one active success wipes passive failures', () => {
   const { feed, counters } = setUp();
   feed('H3 H3');
   assert.equal(counters(), 'H2');
@@ -102,13 +103,14 @@ test('one active success wipes passive failures', () => {
   assert.equal(counters(), 'S1');
 });
 
-test('a flip comes exactly at the limit, and limit 1 flips at once', () => {
+test('APISIX row 107: a flip comes exactly at the limit, and limit 1 flips at once', () => {
   assert.deepEqual(setUp(HealthState.Unhealthy).feed('S4 S4 S4 S4'), [MOSTLY_DOWN, MOSTLY_DOWN, MOSTLY_DOWN, UP]);
+  assert.deepEqual(setUp().feed('H3 H3 H3'), [MOSTLY_UP, MOSTLY_UP, DOWN]);
   assert.deepEqual(setUp().feed('O2 O2'), [MOSTLY_UP, DOWN]);
   assert.deepEqual(setUp().feed('T1 S1'), [DOWN, UP]);
 });
 
-test('limit 0 is not counted', () => {
+test('APISIX row 107: a limit of 0 never flips and is not counted', () => {
   const { feed, counters } = setUp();
   assert.deepEqual(feed('H0 T0 O0'), [UP, UP, UP]);
   feed('H3');
@@ -181,6 +183,17 @@ test('reset is healthy with empty counters', () => {
   resetHealth(cells, slot);
   assert.equal(name(), UP);
   assert.equal(counters(), '');
+});
+
+test('held down is unhealthy with empty counters, whatever it was', () => {
+  for (const state of Object.values(HealthState)) {
+    const { cells, slot, feed, counters, name } = setUp(state);
+    feed('T9 S9 H9');
+    holdDown(cells, slot);
+    assert.equal(name(), DOWN);
+    assert.equal(counters(), '');
+    assert.deepEqual(feed('S2 S2'), [MOSTLY_DOWN, UP]);
+  }
 });
 
 test('invariants over any sequence of reports', () => {

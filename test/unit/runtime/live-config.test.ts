@@ -177,7 +177,7 @@ function fixture(ephemeralPorts = false): Fixture {
 const policy = testPolicy();
 
 function upstreamPort(key: string): UpstreamPort {
-  return { key, upstream: key, servicePort: 80, policy, provenance: new Map(), endpoints: [] };
+  return { key, upstream: key, servicePort: 80, policy, provenance: new Map(), endpoints: [], names: [] };
 }
 
 function listener(name: string, port: number, targets: readonly string[] = ['a'], rest: Partial<ListenerSpec> = {}) {

@@ -8,14 +8,13 @@ import { TriedSlots } from '../../../src/balance/tried-slots.ts';
 import { DEFAULT_LIMITS } from '../../../src/codec/limits.ts';
 import { Cells, PortCell } from '../../../src/model/cells.ts';
 import { DEFAULT_ACTIVE, DEFAULT_PASSIVE } from '../../../src/model/defaults.ts';
-import type { PortPolicy } from '../../../src/model/policy.ts';
 import type { EndpointSpec, UpstreamPort } from '../../../src/model/snapshot.ts';
 import { Counters } from '../../../src/telemetry/counters.ts';
 import { Cluster } from '../../../src/upstream/cluster.ts';
-import { endpointAt, testPolicy } from '../../support/data-plane.ts';
+import { endpointAt, testPolicy, type TestPolicy } from '../../support/data-plane.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
-function port(endpoints: readonly EndpointSpec[], policy: Partial<PortPolicy> = {}): UpstreamPort {
+function port(endpoints: readonly EndpointSpec[], policy: TestPolicy = {}): UpstreamPort {
   return {
     key: 'ns/svc/80',
     upstream: 'ns/svc',
@@ -23,6 +22,7 @@ function port(endpoints: readonly EndpointSpec[], policy: Partial<PortPolicy> = 
     policy: testPolicy(policy),
     provenance: new Map(),
     endpoints,
+    names: [],
   };
 }
 
@@ -39,15 +39,26 @@ function fixture(initial: UpstreamPort) {
     counters: new Counters(),
     ...cells,
     credentials: createCredentials({ clock, logger: silentLogger }),
+    hostname: 'here',
+    onNotes: () => undefined,
     onConnectFailed: () => undefined,
     onEndpointChange: (change, _, endpoint) => changes.push(`${change} ${endpoint.id}`),
   });
   const picks = (count: number): number[] =>
-    Array.from({ length: count }, () => cluster.pick(new TriedSlots(), clock.nowMs)?.spec.port ?? 0);
+    Array.from({ length: count }, () => cluster.pick(new TriedSlots(), clock.nowMs, 0)?.spec.port ?? 0);
   return { clock, cluster, changes, picks, ...cells };
 }
 
-const NO_CALLS = { error: 'connect_failure', progress: undefined as never, httpStatus: 0, grpcStatus: -1 } as const;
+const NO_CALLS = {
+  error: 'connect_failure',
+  progress: undefined as never,
+  httpStatus: 0,
+  grpcStatus: -1,
+  connectMs: -1,
+  headMs: -1,
+  totalMs: 1,
+  failed: false,
+} as const;
 
 describe('Cluster', () => {
   it('remove leaves no timer, whatever was checked', () => {
@@ -77,7 +88,7 @@ describe('Cluster', () => {
   it('after remove nothing is picked and nothing is counted in rows that belong to others now', () => {
     const { cluster, clock, endpointCells, portCells, changes } = fixture(port([endpointAt(1)]));
     cluster.beginRequest(clock.nowMs);
-    const endpoint = cluster.pick(new TriedSlots(), clock.nowMs);
+    const endpoint = cluster.pick(new TriedSlots(), clock.nowMs, 0);
     assert.ok(endpoint);
     endpoint.beginAttempt();
     cluster.remove();
@@ -85,9 +96,13 @@ describe('Cluster', () => {
     endpoint.endAttempt(true);
     cluster.endRequest(true);
     cluster.count(PortCell.Retries);
-    assert.ok(endpointCells.words.subarray(endpointSlot * 16, endpointSlot * 16 + 16).every((word) => word === 0));
-    assert.ok(portCells.words.subarray(portSlot * 16, portSlot * 16 + 16).every((word) => word === 0));
-    assert.equal(cluster.pick(new TriedSlots(), clock.nowMs), undefined);
+    for (const [cells, slot] of [
+      [endpointCells, endpointSlot],
+      [portCells, portSlot],
+    ] as const) {
+      assert.ok(cells.words.subarray(cells.at(slot, 0), cells.at(slot + 1, 0)).every((word) => word === 0));
+    }
+    assert.equal(cluster.pick(new TriedSlots(), clock.nowMs, 0), undefined);
     assert.equal(cluster.inFlight, 0);
     assert.deepEqual(changes, ['added 127.0.0.1:1', 'removed 127.0.0.1:1']);
   });
@@ -130,14 +145,14 @@ describe('Cluster', () => {
   it('knows whether an untried endpoint is left', () => {
     const { cluster, clock } = fixture(port([endpointAt(1), endpointAt(2), endpointAt(3, { weight: 0 })]));
     const tried = new TriedSlots();
-    const first = cluster.pick(tried, clock.nowMs);
+    const first = cluster.pick(tried, clock.nowMs, 0);
     assert.ok(first);
     assert.equal(cluster.hasUntried(tried, first.slot), true);
     tried.add(first.slot);
-    const second = cluster.pick(tried, clock.nowMs);
+    const second = cluster.pick(tried, clock.nowMs, 0);
     assert.ok(second && second !== first);
     assert.equal(cluster.hasUntried(tried, second.slot), false, 'weight 0 is no endpoint to try');
     tried.add(second.slot);
-    assert.equal(cluster.pick(tried, clock.nowMs), undefined);
+    assert.equal(cluster.pick(tried, clock.nowMs, 0), undefined);
   });
 });

@@ -65,7 +65,10 @@ test('Listener', () => {
     listener({ port: 80, targets: [cart], address: '[::1]' }),
     "address: '[::1]' must stand without brackets here",
   );
-  assert.match(listener({ port: 80, targets: [cart], address: 'a.example' }), /DNS is not supported yet/);
+  assert.match(
+    listener({ port: 80, targets: [cart], address: 'a.example' }),
+    /'a\.example' is a DNS name: give an IP address/,
+  );
   assert.equal(
     listener({ port: 80, targets: [{}] }),
     'targets[0].upstream: required: a name; targets[0].service_port: must be between 1 and 65535, not 0',
@@ -134,20 +137,21 @@ test('Endpoints', () => {
   const good = { address: '10.0.0.1', port: 80 };
   assert.equal(endpoints({}), '');
   assert.equal(
-    endpoints({ endpoints: [{ ...good, weight: 0, priority: 0, state: 'draining', locality: { zone: 'a' } }] }),
+    endpoints({
+      endpoints: [{ ...good, weight: 2 ** 32 - 1, priority: -(2 ** 31), state: 'draining', locality: { zone: 'a' } }],
+    }),
     '',
   );
   assert.match(endpoints({}, 'shop/cart'), /^name: must be namespace\/service\/port/);
   assert.match(endpoints({}, 'shop/cart/65536'), /^name: must be/);
   assert.match(endpoints({}, 'shop/cart/080'), /^name: must be/);
   assert.equal(
-    endpoints({ endpoints: [good, { ...good, priority: 1, state: 'redy', weight: 1_000_001 }] }),
-    'endpoints[1].weight: must be between 0 and 1000000, not 1000001; endpoints[1].priority: not supported yet; ' +
-      "endpoints[1].state: 'redy' is none of ready, draining: did you mean 'ready'?",
+    endpoints({ endpoints: [good, { ...good, priority: 1, state: 'redy', weight: 0 }] }),
+    "endpoints[1].state: 'redy' is none of ready, draining: did you mean 'ready'?",
   );
   assert.equal(
     endpoints({ endpoints: [{ address: 'backend.example', port: 0 }] }),
-    "endpoints[0].address: 'backend.example' is a DNS name, and DNS is not supported yet: give an IP address; " +
+    "endpoints[0].address: 'backend.example' is a DNS name: it goes into nodes of the Upstream, with its port; " +
       'endpoints[0].port: must be between 1 and 65535, not 0',
   );
   assert.match(endpoints({ endpoints: [{ address: 'fe80::1%eth0', port: 1 }] }), /zone/);

@@ -72,32 +72,6 @@ test('thresholds of 0 and strictTLS: false are kept', () => {
   assert.deepEqual([httpFailures, tcpFailures, timeouts, checks?.passive?.healthy?.successes], [0, 0, 0, 0]);
 });
 
-test('fields that this version only knows reach the upstream, whose reader refuses them by name', () => {
-  const upstream = good(
-    [
-      'passHost: rewrite',
-      'upstreamHost: foo.com',
-      'tlsSecret: {name: cert, namespace: shop}',
-      'discovery: {serviceName: s, type: dns, args: {b: x, a: y}}',
-      'externalNodes: [{type: Domain, name: foo.com, port: 81}, {type: Domain, name: bar.com, weight: 3}]',
-    ].join('\n'),
-  );
-  assert.deepEqual([upstream.passHost, upstream.upstreamHost], ['rewrite', 'foo.com']);
-  assert.equal(upstream.tls?.clientCertId, 'shop/cert');
-  assert.deepEqual([upstream.serviceName, upstream.discoveryType], ['s', 'dns']);
-  assert.deepEqual(Object.entries(upstream.discoveryArgs), [
-    ['a', 'y'],
-    ['b', 'x'],
-  ]);
-  assert.deepEqual(
-    upstream.nodes.map(({ host, port, weight }) => [host, port, weight]),
-    [
-      ['foo.com', 81, 100],
-      ['bar.com', undefined, 3],
-    ],
-  );
-});
-
 test('an unknown scheme names file, line, column, object, field, what is known and the fix', () => {
   const { upstream, findings } = read('portLevelSettings:\n- port: 7000\n  scheme: grcp');
   assert.equal(upstream, undefined);
@@ -153,16 +127,37 @@ for (const [spec, expected] of [
   ['portLevelSettings: [{port: 1}, {port: 1}]', /portLevelSettings\[1\]\.port: port 1 stands here twice/],
   ['portLevelSettings: {port: 1}', /must be a list, not a map/],
   ['healthCheck: {active: {unhealthy: {timeout: 500ms}}}', /timeout: must be a count of timeouts from 1 to 254/],
-  ['healthCheck: {active: {unhealthy: {tcpFailures: 0}}}', /tcpFailures: 0 is out of bounds/],
+  ['healthCheck: {active: {unhealthy: {tcpFailures: 255}}}', /tcpFailures: 255 is out of bounds/],
   ['healthCheck: {active: {unhealthy: {}, healthy: {interval: 500ms}}}', /interval: must be at least 1s/],
   ['healthCheck: {active: {unhealthy: {httpCodes: [99]}}}', /httpCodes\[0\]: 99 is out of bounds/],
   ['healthCheck: {active: {unhealthy: {httpCodes: [500, 500]}}}', /httpCodes\[1\]: 500 stands here twice/],
   ['healthCheck: {active: {unhealthy: {}, requestHeaders: ["no colon"]}}', /is not a header line; write `Name: value`/],
-  ['externalNodes: [{type: Service, name: a}]', /externalNodes\[0\]\.type: Service is not supported yet/],
   ['tlsSecret: {name: a}', /tlsSecret: needs name and namespace/],
+  ['healthCheck: {active: {unhealthy: {timeout: 300s}}}', /timeout: must be a count of timeouts from 1 to 254/],
+  [
+    'healthCheck: {active: {unhealthy: {timeout: 1, timeouts: 1}}}',
+    /active\.unhealthy: timeout and timeouts are the same/,
+  ],
+  ['externalNodes: []', /spec\.externalNodes: must hold at least one node/],
+  ['externalNodes: [{name: a}]', /externalNodes\[0\]: type is missing; write `type: Domain`/],
+  ['externalNodes: [{type: Domain}]', /externalNodes\[0\]: name is missing/],
+  ['externalNodes: [{type: Domain, name: "a:80"}]', /externalNodes\[0\]\.name: 'a:80' has a port in it/],
+  ['externalNodes: [{type: Domain, name: "a b"}]', /externalNodes\[0\]\.name: 'a b' is no DNS name/],
+  ['externalNodes: [{type: Domain, name: a, weight: -1}]', /externalNodes\[0\]\.weight: -1 is out of bounds/],
+  ['externalNodes: [{type: Domain, name: a, priority: 1}]', /externalNodes\[0\]\.priority: unknown field/],
+  ['discovery: {type: dns}', /spec\.discovery: needs serviceName and type/],
+  [
+    'discovery: {type: nacos, serviceName: a}',
+    /discovery\.type: 'nacos' is not supported by this version; write `type: dns`/,
+  ],
+  ['discovery: {type: dns, serviceName: "a b"}', /discovery\.serviceName: .*a DNS name with or without a port/],
+  [
+    'discovery: {type: dns, serviceName: a}, externalNodes: [{type: Domain, name: b}]',
+    /discovery: not together with externalNodes/,
+  ],
 ] as const) {
   test(`${spec} is an error`, () => {
-    const text = finding(spec);
+    const text = finding(spec.includes(', externalNodes') ? spec.replace(', externalNodes', '\nexternalNodes') : spec);
     assert.match(text, /^error: ApisixUpstream shop\/foo: /);
     assert.match(text, expected);
     assert.equal(read(spec).upstream, undefined);
@@ -172,7 +167,7 @@ for (const [spec, expected] of [
 for (const [spec, expected] of [
   ['retries: "3"', /spec\.retries: '3' is a text where a number belongs; write 3 without quotes/],
   ['scheme:', /spec\.scheme: has no value and is left out/],
-  ['subsets: [{name: a, labels: {}}]', /spec\.subsets: is not supported yet/],
+  ['subsets: [{name: a, labels: {}}]', /spec\.subsets: is not supported by this version/],
   ['loadbalancer: {type: ewma, key: x}', /spec\.loadbalancer\.key: has no effect with type ewma/],
 ] as const) {
   test(`${spec} is a warning`, () => {
@@ -182,6 +177,63 @@ for (const [spec, expected] of [
     assert.ok(read(spec).upstream);
   });
 }
+
+for (const [spec, place, expected] of [
+  [
+    'loadbalancer: {type: chash, key: remote_adr}',
+    '5:36',
+    "spec.loadbalancer.key: 'remote_adr' is none of .*did you mean 'remote_addr'",
+  ],
+  ['loadbalancer: {type: chash, hashOn: cookie, key: a=b}', '5:52', 'spec.loadbalancer.key: .*is no name of a cookie'],
+  ['passHost: rewrite\nupstreamHost: "http://a"', '6:17', 'spec.upstreamHost: '],
+  [
+    'healthCheck: {active: {unhealthy: {}, httpPath: "/a b"}}',
+    '5:51',
+    'spec.healthCheck.active.httpPath: .*must start with',
+  ],
+  ['healthCheck: {active: {unhealthy: {}, host: "*.foo.com"}}', '5:47', 'spec.healthCheck.active.host: .*is no host'],
+  [
+    'healthCheck: {active: {unhealthy: {}, requestHeaders: ["Host: a"]}}',
+    '5:58',
+    'requestHeaders\\[0\\]: set `host` instead',
+  ],
+  [
+    'portLevelSettings:\n- port: 90\n- port: 80\n  loadbalancer: {type: chash, key: x}',
+    '8:38',
+    "spec.portLevelSettings\\[1\\].loadbalancer.key: 'x' is none of",
+  ],
+] as const) {
+  test(`${JSON.stringify(spec)}: what a sidecar would refuse is an error at its place`, () => {
+    const { upstream, findings } = read(spec);
+    assert.equal(upstream, undefined);
+    assert.equal(findings.length, 1, findings.join('\n'));
+    assert.match(findings[0] ?? '', new RegExp(`^a\\.yaml:${place}: error: ApisixUpstream shop/foo: .*${expected}`));
+  });
+}
+
+test('a label that no Upstream can have is an error at its place', () => {
+  const text =
+    'apiVersion: apisix.apache.org/v2\nkind: ApisixUpstream\nmetadata:\n  name: foo\n  labels:\n    a: "x y"\nspec: {}\n';
+  const { findings } = readObjects(text, 'a.yaml');
+  assert.match(findings.map(formatFinding).join(), /^a\.yaml:6:8: error: .*metadata\.labels\["a"\]: .*no blanks/);
+});
+
+test('APISIX row 86: passive checks alone are an error that names active', () => {
+  assert.match(
+    finding('healthCheck: {passive: {unhealthy: {httpFailures: 3}}}'),
+    /^error: .*spec\.healthCheck: active is missing: passive checks need active ones.*add healthCheck\.active/,
+  );
+});
+
+test('a registry that is not supported refuses its object and no other', () => {
+  const other = 'apiVersion: apisix.apache.org/v2\nkind: ApisixUpstream\nmetadata: {name: bar}\nspec: {retries: 1}\n';
+  const { objects, failed } = readObjects(`${HEAD}  discovery: {type: nacos, serviceName: a}\n---\n${other}`, 'a.yaml');
+  assert.equal(failed, true);
+  assert.deepEqual(
+    objects.map((object) => object.kind === 'ApisixUpstream' && object.name),
+    ['bar'],
+  );
+});
 
 test('all errors of an object are found at once', () => {
   assert.equal(read('retries: x\nscheme: y\ntimeout: {read: z}').findings.length, 3);

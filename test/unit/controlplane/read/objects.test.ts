@@ -141,11 +141,12 @@ test('Service: only TCP ports, names and protocols as they are', () => {
 });
 
 test('Service: external, headless, without ports, dual-stack', () => {
-  assert.equal(service('{type: ExternalName, externalName: a.b}').service?.external, true);
-  assert.match(
-    service('{type: ExternalName, externalName: a.b}').findings.join(),
-    /note: .*ExternalName gets no listener/,
-  );
+  assert.equal(service('{type: ExternalName, externalName: A.b.}').service?.externalName, 'a.b');
+  assert.equal(service('{type: ExternalName, externalName: "[FD00::1]"}').service?.externalName, 'fd00::1');
+  assert.equal(service(`{${PORTS}}`).service?.externalName, undefined);
+  assert.match(service('{type: ExternalName}').findings.join(), /error: .*spec\.type: .*needs externalName/);
+  const withPort = service('{type: ExternalName, externalName: "a.b:80"}').findings.join();
+  assert.match(withPort, /error: .*spec\.externalName: 'a\.b:80' has a port in it/);
   assert.match(service(`{clusterIP: None, ${PORTS}}`).findings.join(), /note: .*headless/);
   assert.match(service('{selector: {}}').findings.join(), /warning: .*has no TCP port/);
   assert.match(service('{ports: [{port: 80}, {port: 80}]}').findings.join(), /error: .*port 80 stands here twice/);

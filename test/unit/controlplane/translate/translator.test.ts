@@ -163,12 +163,6 @@ test('of two objects of one name the last by file stands, and the warning names 
   );
 });
 
-test('an ExternalName Service makes no listener', () => {
-  const text =
-    '{apiVersion: v1, kind: Service, metadata: {name: foo}, spec: {type: ExternalName, externalName: a.b, ports: [{port: 80}]}}';
-  assert.deepEqual(translate(text).services, []);
-});
-
 test('what did not change is the same object after the next translation', () => {
   const translator = new Translator();
   const other = '{apiVersion: v1, kind: Service, metadata: {name: bar}, spec: {ports: [{port: 80}]}}';

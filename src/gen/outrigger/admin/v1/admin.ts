@@ -132,6 +132,136 @@ export interface GetSnapshotResponse {
   listeners: ListenerStatus[];
   /** The certificates and authorities in use, ordered by name. */
   certificates: CertificateStatus[];
+  /**
+   * The upstream ports with their effective policy, ordered by upstream and service port; on the first page, those of
+   * upstreams whose name starts with `name_prefix`, unless `kind` asks for something else than Upstream. At most 1,000.
+   */
+  upstreamPorts: UpstreamPortStatus[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** An upstream port as it is in force. */
+export interface UpstreamPortStatus {
+  /** Upstream, `namespace/service`. */
+  upstream: string;
+  /** Service port. */
+  servicePort: number;
+  /**
+   * Each effective value and where it came from: `retries: 3 (upstream)`, `scheme: grpc (port 7001)`,
+   * `timeout.read: 60s (default)`.
+   */
+  policy: string[];
+  /** What isn't carried out to the letter, in words: weights that were scaled, for example. */
+  notes: string[];
+  /** Calls in flight. */
+  inFlight: number;
+  /** Attempts that wait for a connection. */
+  pending: number;
+  /** Open connections. */
+  connections: number;
+  /** Further attempts in flight. */
+  retriesInFlight: number;
+  /** Calls and retries refused by `circuit_breakers`, by the limit that was reached. */
+  overflows: { [key: string]: bigint };
+  /** Endpoints that are ejected now. */
+  ejected: number;
+  /** Checks and detection are ignored now, since too few endpoints are available (`all_unhealthy`, `panic_threshold`). */
+  ignoresHealth: boolean;
+  /** DNS names that its endpoints come from. */
+  names: DnsNameStatus[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface UpstreamPortStatus_OverflowsEntry {
+  key: string;
+  value: bigint;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** A DNS name and what is known of it. */
+export interface DnsNameStatus {
+  /** The name. */
+  name: string;
+  /** Addresses in use. */
+  addresses: string[];
+  /** Why the last look-up failed; empty if it didn't. The addresses before it stay in use. */
+  error: string;
+  /** When the addresses were learned. */
+  resolvedTime?:
+    | Date
+    | undefined;
+  /** When it is looked up again. */
+  nextTime?: Date | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** A request to be explained. */
+export interface ExplainRequest {
+  /** Port of the listener. Required. */
+  port: number;
+  /** Authority (`Host` or `:authority`) of the request. Default: `localhost:PORT`. */
+  authority: string;
+  /** gRPC method, `/package.Service/Method`: the request is a gRPC call. Not together with `path`. */
+  method: string;
+  /** Path with query of an HTTP request. Default `/`. */
+  path: string;
+  /** HTTP method. Default GET. */
+  httpMethod: string;
+  /** Fields of the request, each a line `name: value`. */
+  headers: string[];
+  /** Address of the caller. Default 127.0.0.1. */
+  remoteAddress: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Where the request would go. */
+export interface ExplainResponse {
+  /** Listener that takes it, for example `outbound/7001`. */
+  listener: string;
+  /** Upstream it reaches, `namespace/service`; empty where none has the authority. */
+  upstream: string;
+  /** Service port. */
+  servicePort: number;
+  /** Effective policy, as in UpstreamPortStatus. */
+  policy: string[];
+  /** Notes, as in UpstreamPortStatus. */
+  notes: string[];
+  /** What `chash` would hash, with where it came from; empty for other types. */
+  hashKey: string;
+  /** The endpoints, those that may be picked first. */
+  endpoints: ExplainedEndpoint[];
+  /** Endpoint of the first attempt, `address:port`; empty where there is none. */
+  pick: string;
+  /** How it was chosen, in words. */
+  pickReason: string;
+  /**
+   * What would follow, a line each: which failures lead to a further attempt, at which endpoint and after which wait, and
+   * what the caller sees at the end.
+   */
+  onFailure: string[];
+  /** Reason with which the sidecar itself would answer (`no_route`, `no_endpoints`, …); empty if it would send the request. */
+  refused: string;
+  /** That answer in words. */
+  refusedDetail: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** An endpoint as it stands for a request. */
+export interface ExplainedEndpoint {
+  /** `address:port`. */
+  endpoint: string;
+  /** DNS name it came from; empty for an address. */
+  host: string;
+  /** Priority. */
+  priority: number;
+  /** Weight. */
+  weight: number;
+  /** Whether it may be picked. */
+  usable: boolean;
+  /** Why, or why not: `healthy`, `ejected: consecutive_5xx until 12:00:30`, `active http: status 503 (5 of 5)`, `weight 0`. */
+  reason: string;
+  /** What the balancer compares, in words: `share 3 of 6`, `load 1.25`, `in flight 2, weight 3: 1.00`. */
+  score: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -379,13 +509,44 @@ export interface EndpointStatus {
   /** Free labels. */
   labels: { [key: string]: string };
   /** TLS towards it; left out where the scheme has none. */
-  tls?: EndpointTls | undefined;
+  tls?:
+    | EndpointTls
+    | undefined;
+  /** DNS name it came from; empty for an address. */
+  host: string;
+  /** Why the balancer doesn't pick it: `unhealthy`, `ejected`, `draining`, `weight_0`, `lower_priority`; empty where it does. */
+  outReason: string;
+  /** Its ejection; left out where it was never ejected. */
+  ejection?:
+    | EjectionStatus
+    | undefined;
+  /** Percentage of its weight that it has by now (`warm_up_conf`); 100 where it has all. */
+  warmPercent: number;
+  /** Decayed time to the head of an answer, milliseconds; 0 before the first. */
+  latencyMs: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface EndpointStatus_LabelsEntry {
   key: string;
   value: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** An ejection by `outlier_detection`. */
+export interface EjectionStatus {
+  /** Whether it is ejected now. */
+  ejected: boolean;
+  /** What it was ejected for last: `consecutive_5xx`, `success_rate`, …, with the figures. */
+  cause: string;
+  /** Until when it is ejected at least. */
+  until?:
+    | Date
+    | undefined;
+  /** Ejections that count for the next one's length. */
+  multiplier: number;
+  /** Ejections since the endpoint appeared. */
+  count: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -625,6 +786,7 @@ function createBaseGetSnapshotResponse(): GetSnapshotResponse {
     nextPageToken: "",
     listeners: [],
     certificates: [],
+    upstreamPorts: [],
     _unknownFields: {},
   };
 }
@@ -654,6 +816,9 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
     }
     for (const v of message.certificates) {
       CertificateStatus.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.upstreamPorts) {
+      UpstreamPortStatus.encode(v!, writer.uint32(66).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -735,6 +900,14 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
             message.certificates.push(CertificateStatus.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.upstreamPorts.push(UpstreamPortStatus.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -778,6 +951,11 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
       certificates: globalThis.Array.isArray(object?.certificates)
         ? object.certificates.map((e: any) => CertificateStatus.fromJSON(e))
         : [],
+      upstreamPorts: globalThis.Array.isArray(object?.upstreamPorts)
+        ? object.upstreamPorts.map((e: any) => UpstreamPortStatus.fromJSON(e))
+        : globalThis.Array.isArray(object?.upstream_ports)
+        ? object.upstream_ports.map((e: any) => UpstreamPortStatus.fromJSON(e))
+        : [],
     };
   },
 
@@ -804,6 +982,9 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
     if (message.certificates?.length) {
       obj.certificates = message.certificates.map((e) => CertificateStatus.toJSON(e));
     }
+    if (message.upstreamPorts?.length) {
+      obj.upstreamPorts = message.upstreamPorts.map((e) => UpstreamPortStatus.toJSON(e));
+    }
     return obj;
   },
 
@@ -821,6 +1002,1273 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
     message.nextPageToken = object.nextPageToken ?? "";
     message.listeners = object.listeners?.map((e) => ListenerStatus.fromPartial(e)) || [];
     message.certificates = object.certificates?.map((e) => CertificateStatus.fromPartial(e)) || [];
+    message.upstreamPorts = object.upstreamPorts?.map((e) => UpstreamPortStatus.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseUpstreamPortStatus(): UpstreamPortStatus {
+  return {
+    upstream: "",
+    servicePort: 0,
+    policy: [],
+    notes: [],
+    inFlight: 0,
+    pending: 0,
+    connections: 0,
+    retriesInFlight: 0,
+    overflows: {},
+    ejected: 0,
+    ignoresHealth: false,
+    names: [],
+    _unknownFields: {},
+  };
+}
+
+export const UpstreamPortStatus: MessageFns<UpstreamPortStatus> = {
+  encode(message: UpstreamPortStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.upstream !== "") {
+      writer.uint32(10).string(message.upstream);
+    }
+    if (message.servicePort !== 0) {
+      writer.uint32(16).uint32(message.servicePort);
+    }
+    for (const v of message.policy) {
+      writer.uint32(26).string(v!);
+    }
+    for (const v of message.notes) {
+      writer.uint32(34).string(v!);
+    }
+    if (message.inFlight !== 0) {
+      writer.uint32(40).uint32(message.inFlight);
+    }
+    if (message.pending !== 0) {
+      writer.uint32(48).uint32(message.pending);
+    }
+    if (message.connections !== 0) {
+      writer.uint32(56).uint32(message.connections);
+    }
+    if (message.retriesInFlight !== 0) {
+      writer.uint32(64).uint32(message.retriesInFlight);
+    }
+    globalThis.Object.entries(message.overflows).forEach(([key, value]: [string, bigint]) => {
+      UpstreamPortStatus_OverflowsEntry.encode({ key: key as any, value }, writer.uint32(74).fork()).join();
+    });
+    if (message.ejected !== 0) {
+      writer.uint32(80).uint32(message.ejected);
+    }
+    if (message.ignoresHealth !== false) {
+      writer.uint32(88).bool(message.ignoresHealth);
+    }
+    for (const v of message.names) {
+      DnsNameStatus.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpstreamPortStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpstreamPortStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.upstream = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.servicePort = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.policy.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.notes.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.inFlight = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.pending = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.connections = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.retriesInFlight = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            const entry9 = UpstreamPortStatus_OverflowsEntry.decode(reader, reader.uint32());
+            if (entry9.value !== undefined) {
+              message.overflows[entry9.key] = entry9.value;
+            }
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.ejected = reader.uint32();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.ignoresHealth = reader.bool();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.names.push(DnsNameStatus.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpstreamPortStatus {
+    return {
+      upstream: isSet(object.upstream) ? globalThis.String(object.upstream) : "",
+      servicePort: isSet(object.servicePort)
+        ? globalThis.Number(object.servicePort)
+        : isSet(object.service_port)
+        ? globalThis.Number(object.service_port)
+        : 0,
+      policy: globalThis.Array.isArray(object?.policy) ? object.policy.map((e: any) => globalThis.String(e)) : [],
+      notes: globalThis.Array.isArray(object?.notes) ? object.notes.map((e: any) => globalThis.String(e)) : [],
+      inFlight: isSet(object.inFlight)
+        ? globalThis.Number(object.inFlight)
+        : isSet(object.in_flight)
+        ? globalThis.Number(object.in_flight)
+        : 0,
+      pending: isSet(object.pending) ? globalThis.Number(object.pending) : 0,
+      connections: isSet(object.connections) ? globalThis.Number(object.connections) : 0,
+      retriesInFlight: isSet(object.retriesInFlight)
+        ? globalThis.Number(object.retriesInFlight)
+        : isSet(object.retries_in_flight)
+        ? globalThis.Number(object.retries_in_flight)
+        : 0,
+      overflows: isObject(object.overflows)
+        ? (globalThis.Object.entries(object.overflows) as [string, any][]).reduce(
+          (acc: { [key: string]: bigint }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: BigInt(value as string | number | bigint | boolean),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      ejected: isSet(object.ejected) ? globalThis.Number(object.ejected) : 0,
+      ignoresHealth: isSet(object.ignoresHealth)
+        ? globalThis.Boolean(object.ignoresHealth)
+        : isSet(object.ignores_health)
+        ? globalThis.Boolean(object.ignores_health)
+        : false,
+      names: globalThis.Array.isArray(object?.names)
+        ? object.names.map((e: any) => DnsNameStatus.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: UpstreamPortStatus): unknown {
+    const obj: any = {};
+    if (message.upstream !== "") {
+      obj.upstream = message.upstream;
+    }
+    if (message.servicePort !== 0) {
+      obj.servicePort = Math.round(message.servicePort);
+    }
+    if (message.policy?.length) {
+      obj.policy = message.policy;
+    }
+    if (message.notes?.length) {
+      obj.notes = message.notes;
+    }
+    if (message.inFlight !== 0) {
+      obj.inFlight = Math.round(message.inFlight);
+    }
+    if (message.pending !== 0) {
+      obj.pending = Math.round(message.pending);
+    }
+    if (message.connections !== 0) {
+      obj.connections = Math.round(message.connections);
+    }
+    if (message.retriesInFlight !== 0) {
+      obj.retriesInFlight = Math.round(message.retriesInFlight);
+    }
+    if (message.overflows) {
+      const entries = globalThis.Object.entries(message.overflows) as [string, bigint][];
+      if (entries.length > 0) {
+        obj.overflows = {};
+        entries.forEach(([k, v]) => {
+          obj.overflows[k] = v.toString();
+        });
+      }
+    }
+    if (message.ejected !== 0) {
+      obj.ejected = Math.round(message.ejected);
+    }
+    if (message.ignoresHealth !== false) {
+      obj.ignoresHealth = message.ignoresHealth;
+    }
+    if (message.names?.length) {
+      obj.names = message.names.map((e) => DnsNameStatus.toJSON(e));
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpstreamPortStatus>, I>>(base?: I): UpstreamPortStatus {
+    return UpstreamPortStatus.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpstreamPortStatus>, I>>(object: I): UpstreamPortStatus {
+    const message = createBaseUpstreamPortStatus();
+    message.upstream = object.upstream ?? "";
+    message.servicePort = object.servicePort ?? 0;
+    message.policy = object.policy?.map((e) => e) || [];
+    message.notes = object.notes?.map((e) => e) || [];
+    message.inFlight = object.inFlight ?? 0;
+    message.pending = object.pending ?? 0;
+    message.connections = object.connections ?? 0;
+    message.retriesInFlight = object.retriesInFlight ?? 0;
+    message.overflows = (globalThis.Object.entries(object.overflows ?? {}) as [string, bigint][]).reduce(
+      (acc: { [key: string]: bigint }, [key, value]: [string, bigint]) => {
+        if (value !== undefined) {
+          acc[key] = BigInt(value as string | number | bigint | boolean);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.ejected = object.ejected ?? 0;
+    message.ignoresHealth = object.ignoresHealth ?? false;
+    message.names = object.names?.map((e) => DnsNameStatus.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseUpstreamPortStatus_OverflowsEntry(): UpstreamPortStatus_OverflowsEntry {
+  return { key: "", value: 0n, _unknownFields: {} };
+}
+
+export const UpstreamPortStatus_OverflowsEntry: MessageFns<UpstreamPortStatus_OverflowsEntry> = {
+  encode(message: UpstreamPortStatus_OverflowsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== 0n) {
+      if (BigInt.asUintN(64, message.value) !== message.value) {
+        throw new globalThis.Error("value provided for field message.value of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.value);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpstreamPortStatus_OverflowsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpstreamPortStatus_OverflowsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.value = reader.uint64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpstreamPortStatus_OverflowsEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? BigInt(object.value) : 0n,
+    };
+  },
+
+  toJSON(message: UpstreamPortStatus_OverflowsEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== 0n) {
+      obj.value = message.value.toString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<UpstreamPortStatus_OverflowsEntry>, I>>(
+    base?: I,
+  ): UpstreamPortStatus_OverflowsEntry {
+    return UpstreamPortStatus_OverflowsEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<UpstreamPortStatus_OverflowsEntry>, I>>(
+    object: I,
+  ): UpstreamPortStatus_OverflowsEntry {
+    const message = createBaseUpstreamPortStatus_OverflowsEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null) ? BigInt(object.value) : 0n;
+    return message;
+  },
+};
+
+function createBaseDnsNameStatus(): DnsNameStatus {
+  return { name: "", addresses: [], error: "", resolvedTime: undefined, nextTime: undefined, _unknownFields: {} };
+}
+
+export const DnsNameStatus: MessageFns<DnsNameStatus> = {
+  encode(message: DnsNameStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    for (const v of message.addresses) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.error !== "") {
+      writer.uint32(26).string(message.error);
+    }
+    if (message.resolvedTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.resolvedTime), writer.uint32(34).fork()).join();
+    }
+    if (message.nextTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.nextTime), writer.uint32(42).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DnsNameStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDnsNameStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.addresses.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.error = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.resolvedTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.nextTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DnsNameStatus {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      addresses: globalThis.Array.isArray(object?.addresses)
+        ? object.addresses.map((e: any) => globalThis.String(e))
+        : [],
+      error: isSet(object.error) ? globalThis.String(object.error) : "",
+      resolvedTime: isSet(object.resolvedTime)
+        ? fromJsonTimestamp(object.resolvedTime)
+        : isSet(object.resolved_time)
+        ? fromJsonTimestamp(object.resolved_time)
+        : undefined,
+      nextTime: isSet(object.nextTime)
+        ? fromJsonTimestamp(object.nextTime)
+        : isSet(object.next_time)
+        ? fromJsonTimestamp(object.next_time)
+        : undefined,
+    };
+  },
+
+  toJSON(message: DnsNameStatus): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.addresses?.length) {
+      obj.addresses = message.addresses;
+    }
+    if (message.error !== "") {
+      obj.error = message.error;
+    }
+    if (message.resolvedTime !== undefined) {
+      obj.resolvedTime = message.resolvedTime.toISOString();
+    }
+    if (message.nextTime !== undefined) {
+      obj.nextTime = message.nextTime.toISOString();
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<DnsNameStatus>, I>>(base?: I): DnsNameStatus {
+    return DnsNameStatus.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<DnsNameStatus>, I>>(object: I): DnsNameStatus {
+    const message = createBaseDnsNameStatus();
+    message.name = object.name ?? "";
+    message.addresses = object.addresses?.map((e) => e) || [];
+    message.error = object.error ?? "";
+    message.resolvedTime = object.resolvedTime ?? undefined;
+    message.nextTime = object.nextTime ?? undefined;
+    return message;
+  },
+};
+
+function createBaseExplainRequest(): ExplainRequest {
+  return {
+    port: 0,
+    authority: "",
+    method: "",
+    path: "",
+    httpMethod: "",
+    headers: [],
+    remoteAddress: "",
+    _unknownFields: {},
+  };
+}
+
+export const ExplainRequest: MessageFns<ExplainRequest> = {
+  encode(message: ExplainRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.port !== 0) {
+      writer.uint32(8).uint32(message.port);
+    }
+    if (message.authority !== "") {
+      writer.uint32(18).string(message.authority);
+    }
+    if (message.method !== "") {
+      writer.uint32(26).string(message.method);
+    }
+    if (message.path !== "") {
+      writer.uint32(34).string(message.path);
+    }
+    if (message.httpMethod !== "") {
+      writer.uint32(42).string(message.httpMethod);
+    }
+    for (const v of message.headers) {
+      writer.uint32(50).string(v!);
+    }
+    if (message.remoteAddress !== "") {
+      writer.uint32(58).string(message.remoteAddress);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.authority = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.method = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.httpMethod = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.headers.push(reader.string());
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.remoteAddress = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainRequest {
+    return {
+      port: isSet(object.port) ? globalThis.Number(object.port) : 0,
+      authority: isSet(object.authority) ? globalThis.String(object.authority) : "",
+      method: isSet(object.method) ? globalThis.String(object.method) : "",
+      path: isSet(object.path) ? globalThis.String(object.path) : "",
+      httpMethod: isSet(object.httpMethod)
+        ? globalThis.String(object.httpMethod)
+        : isSet(object.http_method)
+        ? globalThis.String(object.http_method)
+        : "",
+      headers: globalThis.Array.isArray(object?.headers) ? object.headers.map((e: any) => globalThis.String(e)) : [],
+      remoteAddress: isSet(object.remoteAddress)
+        ? globalThis.String(object.remoteAddress)
+        : isSet(object.remote_address)
+        ? globalThis.String(object.remote_address)
+        : "",
+    };
+  },
+
+  toJSON(message: ExplainRequest): unknown {
+    const obj: any = {};
+    if (message.port !== 0) {
+      obj.port = Math.round(message.port);
+    }
+    if (message.authority !== "") {
+      obj.authority = message.authority;
+    }
+    if (message.method !== "") {
+      obj.method = message.method;
+    }
+    if (message.path !== "") {
+      obj.path = message.path;
+    }
+    if (message.httpMethod !== "") {
+      obj.httpMethod = message.httpMethod;
+    }
+    if (message.headers?.length) {
+      obj.headers = message.headers;
+    }
+    if (message.remoteAddress !== "") {
+      obj.remoteAddress = message.remoteAddress;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ExplainRequest>, I>>(base?: I): ExplainRequest {
+    return ExplainRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExplainRequest>, I>>(object: I): ExplainRequest {
+    const message = createBaseExplainRequest();
+    message.port = object.port ?? 0;
+    message.authority = object.authority ?? "";
+    message.method = object.method ?? "";
+    message.path = object.path ?? "";
+    message.httpMethod = object.httpMethod ?? "";
+    message.headers = object.headers?.map((e) => e) || [];
+    message.remoteAddress = object.remoteAddress ?? "";
+    return message;
+  },
+};
+
+function createBaseExplainResponse(): ExplainResponse {
+  return {
+    listener: "",
+    upstream: "",
+    servicePort: 0,
+    policy: [],
+    notes: [],
+    hashKey: "",
+    endpoints: [],
+    pick: "",
+    pickReason: "",
+    onFailure: [],
+    refused: "",
+    refusedDetail: "",
+    _unknownFields: {},
+  };
+}
+
+export const ExplainResponse: MessageFns<ExplainResponse> = {
+  encode(message: ExplainResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.listener !== "") {
+      writer.uint32(10).string(message.listener);
+    }
+    if (message.upstream !== "") {
+      writer.uint32(18).string(message.upstream);
+    }
+    if (message.servicePort !== 0) {
+      writer.uint32(24).uint32(message.servicePort);
+    }
+    for (const v of message.policy) {
+      writer.uint32(34).string(v!);
+    }
+    for (const v of message.notes) {
+      writer.uint32(42).string(v!);
+    }
+    if (message.hashKey !== "") {
+      writer.uint32(50).string(message.hashKey);
+    }
+    for (const v of message.endpoints) {
+      ExplainedEndpoint.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.pick !== "") {
+      writer.uint32(66).string(message.pick);
+    }
+    if (message.pickReason !== "") {
+      writer.uint32(74).string(message.pickReason);
+    }
+    for (const v of message.onFailure) {
+      writer.uint32(82).string(v!);
+    }
+    if (message.refused !== "") {
+      writer.uint32(90).string(message.refused);
+    }
+    if (message.refusedDetail !== "") {
+      writer.uint32(98).string(message.refusedDetail);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.listener = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.upstream = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.servicePort = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.policy.push(reader.string());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.notes.push(reader.string());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.hashKey = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.endpoints.push(ExplainedEndpoint.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.pick = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.pickReason = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.onFailure.push(reader.string());
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.refused = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.refusedDetail = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainResponse {
+    return {
+      listener: isSet(object.listener) ? globalThis.String(object.listener) : "",
+      upstream: isSet(object.upstream) ? globalThis.String(object.upstream) : "",
+      servicePort: isSet(object.servicePort)
+        ? globalThis.Number(object.servicePort)
+        : isSet(object.service_port)
+        ? globalThis.Number(object.service_port)
+        : 0,
+      policy: globalThis.Array.isArray(object?.policy) ? object.policy.map((e: any) => globalThis.String(e)) : [],
+      notes: globalThis.Array.isArray(object?.notes) ? object.notes.map((e: any) => globalThis.String(e)) : [],
+      hashKey: isSet(object.hashKey)
+        ? globalThis.String(object.hashKey)
+        : isSet(object.hash_key)
+        ? globalThis.String(object.hash_key)
+        : "",
+      endpoints: globalThis.Array.isArray(object?.endpoints)
+        ? object.endpoints.map((e: any) => ExplainedEndpoint.fromJSON(e))
+        : [],
+      pick: isSet(object.pick) ? globalThis.String(object.pick) : "",
+      pickReason: isSet(object.pickReason)
+        ? globalThis.String(object.pickReason)
+        : isSet(object.pick_reason)
+        ? globalThis.String(object.pick_reason)
+        : "",
+      onFailure: globalThis.Array.isArray(object?.onFailure)
+        ? object.onFailure.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.on_failure)
+        ? object.on_failure.map((e: any) => globalThis.String(e))
+        : [],
+      refused: isSet(object.refused) ? globalThis.String(object.refused) : "",
+      refusedDetail: isSet(object.refusedDetail)
+        ? globalThis.String(object.refusedDetail)
+        : isSet(object.refused_detail)
+        ? globalThis.String(object.refused_detail)
+        : "",
+    };
+  },
+
+  toJSON(message: ExplainResponse): unknown {
+    const obj: any = {};
+    if (message.listener !== "") {
+      obj.listener = message.listener;
+    }
+    if (message.upstream !== "") {
+      obj.upstream = message.upstream;
+    }
+    if (message.servicePort !== 0) {
+      obj.servicePort = Math.round(message.servicePort);
+    }
+    if (message.policy?.length) {
+      obj.policy = message.policy;
+    }
+    if (message.notes?.length) {
+      obj.notes = message.notes;
+    }
+    if (message.hashKey !== "") {
+      obj.hashKey = message.hashKey;
+    }
+    if (message.endpoints?.length) {
+      obj.endpoints = message.endpoints.map((e) => ExplainedEndpoint.toJSON(e));
+    }
+    if (message.pick !== "") {
+      obj.pick = message.pick;
+    }
+    if (message.pickReason !== "") {
+      obj.pickReason = message.pickReason;
+    }
+    if (message.onFailure?.length) {
+      obj.onFailure = message.onFailure;
+    }
+    if (message.refused !== "") {
+      obj.refused = message.refused;
+    }
+    if (message.refusedDetail !== "") {
+      obj.refusedDetail = message.refusedDetail;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ExplainResponse>, I>>(base?: I): ExplainResponse {
+    return ExplainResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExplainResponse>, I>>(object: I): ExplainResponse {
+    const message = createBaseExplainResponse();
+    message.listener = object.listener ?? "";
+    message.upstream = object.upstream ?? "";
+    message.servicePort = object.servicePort ?? 0;
+    message.policy = object.policy?.map((e) => e) || [];
+    message.notes = object.notes?.map((e) => e) || [];
+    message.hashKey = object.hashKey ?? "";
+    message.endpoints = object.endpoints?.map((e) => ExplainedEndpoint.fromPartial(e)) || [];
+    message.pick = object.pick ?? "";
+    message.pickReason = object.pickReason ?? "";
+    message.onFailure = object.onFailure?.map((e) => e) || [];
+    message.refused = object.refused ?? "";
+    message.refusedDetail = object.refusedDetail ?? "";
+    return message;
+  },
+};
+
+function createBaseExplainedEndpoint(): ExplainedEndpoint {
+  return { endpoint: "", host: "", priority: 0, weight: 0, usable: false, reason: "", score: "", _unknownFields: {} };
+}
+
+export const ExplainedEndpoint: MessageFns<ExplainedEndpoint> = {
+  encode(message: ExplainedEndpoint, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.endpoint !== "") {
+      writer.uint32(10).string(message.endpoint);
+    }
+    if (message.host !== "") {
+      writer.uint32(18).string(message.host);
+    }
+    if (message.priority !== 0) {
+      writer.uint32(24).int32(message.priority);
+    }
+    if (message.weight !== 0) {
+      writer.uint32(32).uint32(message.weight);
+    }
+    if (message.usable !== false) {
+      writer.uint32(40).bool(message.usable);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    if (message.score !== "") {
+      writer.uint32(58).string(message.score);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainedEndpoint {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainedEndpoint();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.endpoint = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.priority = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.weight = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.usable = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.score = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainedEndpoint {
+    return {
+      endpoint: isSet(object.endpoint) ? globalThis.String(object.endpoint) : "",
+      host: isSet(object.host) ? globalThis.String(object.host) : "",
+      priority: isSet(object.priority) ? globalThis.Number(object.priority) : 0,
+      weight: isSet(object.weight) ? globalThis.Number(object.weight) : 0,
+      usable: isSet(object.usable) ? globalThis.Boolean(object.usable) : false,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      score: isSet(object.score) ? globalThis.String(object.score) : "",
+    };
+  },
+
+  toJSON(message: ExplainedEndpoint): unknown {
+    const obj: any = {};
+    if (message.endpoint !== "") {
+      obj.endpoint = message.endpoint;
+    }
+    if (message.host !== "") {
+      obj.host = message.host;
+    }
+    if (message.priority !== 0) {
+      obj.priority = Math.round(message.priority);
+    }
+    if (message.weight !== 0) {
+      obj.weight = Math.round(message.weight);
+    }
+    if (message.usable !== false) {
+      obj.usable = message.usable;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.score !== "") {
+      obj.score = message.score;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<ExplainedEndpoint>, I>>(base?: I): ExplainedEndpoint {
+    return ExplainedEndpoint.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ExplainedEndpoint>, I>>(object: I): ExplainedEndpoint {
+    const message = createBaseExplainedEndpoint();
+    message.endpoint = object.endpoint ?? "";
+    message.host = object.host ?? "";
+    message.priority = object.priority ?? 0;
+    message.weight = object.weight ?? 0;
+    message.usable = object.usable ?? false;
+    message.reason = object.reason ?? "";
+    message.score = object.score ?? "";
     return message;
   },
 };
@@ -2123,6 +3571,11 @@ function createBaseEndpointStatus(): EndpointStatus {
     connections: 0,
     labels: {},
     tls: undefined,
+    host: "",
+    outReason: "",
+    ejection: undefined,
+    warmPercent: 0,
+    latencyMs: 0,
     _unknownFields: {},
   };
 }
@@ -2194,6 +3647,21 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
     });
     if (message.tls !== undefined) {
       EndpointTls.encode(message.tls, writer.uint32(154).fork()).join();
+    }
+    if (message.host !== "") {
+      writer.uint32(162).string(message.host);
+    }
+    if (message.outReason !== "") {
+      writer.uint32(170).string(message.outReason);
+    }
+    if (message.ejection !== undefined) {
+      EjectionStatus.encode(message.ejection, writer.uint32(178).fork()).join();
+    }
+    if (message.warmPercent !== 0) {
+      writer.uint32(184).uint32(message.warmPercent);
+    }
+    if (message.latencyMs !== 0) {
+      writer.uint32(193).double(message.latencyMs);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2374,6 +3842,46 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
             message.tls = EndpointTls.decode(reader, reader.uint32());
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.host = reader.string();
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.outReason = reader.string();
+            continue;
+          }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.ejection = EjectionStatus.decode(reader, reader.uint32());
+            continue;
+          }
+          case 23: {
+            if (tag !== 184) {
+              break;
+            }
+
+            message.warmPercent = reader.uint32();
+            continue;
+          }
+          case 24: {
+            if (tag !== 193) {
+              break;
+            }
+
+            message.latencyMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2436,6 +3944,23 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
         )
         : {},
       tls: isSet(object.tls) ? EndpointTls.fromJSON(object.tls) : undefined,
+      host: isSet(object.host) ? globalThis.String(object.host) : "",
+      outReason: isSet(object.outReason)
+        ? globalThis.String(object.outReason)
+        : isSet(object.out_reason)
+        ? globalThis.String(object.out_reason)
+        : "",
+      ejection: isSet(object.ejection) ? EjectionStatus.fromJSON(object.ejection) : undefined,
+      warmPercent: isSet(object.warmPercent)
+        ? globalThis.Number(object.warmPercent)
+        : isSet(object.warm_percent)
+        ? globalThis.Number(object.warm_percent)
+        : 0,
+      latencyMs: isSet(object.latencyMs)
+        ? globalThis.Number(object.latencyMs)
+        : isSet(object.latency_ms)
+        ? globalThis.Number(object.latency_ms)
+        : 0,
     };
   },
 
@@ -2504,6 +4029,21 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
     if (message.tls !== undefined) {
       obj.tls = EndpointTls.toJSON(message.tls);
     }
+    if (message.host !== "") {
+      obj.host = message.host;
+    }
+    if (message.outReason !== "") {
+      obj.outReason = message.outReason;
+    }
+    if (message.ejection !== undefined) {
+      obj.ejection = EjectionStatus.toJSON(message.ejection);
+    }
+    if (message.warmPercent !== 0) {
+      obj.warmPercent = Math.round(message.warmPercent);
+    }
+    if (message.latencyMs !== 0) {
+      obj.latencyMs = floatToJson(message.latencyMs);
+    }
     return obj;
   },
 
@@ -2541,6 +4081,13 @@ export const EndpointStatus: MessageFns<EndpointStatus> = {
       {},
     );
     message.tls = (object.tls !== undefined && object.tls !== null) ? EndpointTls.fromPartial(object.tls) : undefined;
+    message.host = object.host ?? "";
+    message.outReason = object.outReason ?? "";
+    message.ejection = (object.ejection !== undefined && object.ejection !== null)
+      ? EjectionStatus.fromPartial(object.ejection)
+      : undefined;
+    message.warmPercent = object.warmPercent ?? 0;
+    message.latencyMs = object.latencyMs ?? 0;
     return message;
   },
 };
@@ -2642,6 +4189,155 @@ export const EndpointStatus_LabelsEntry: MessageFns<EndpointStatus_LabelsEntry> 
     const message = createBaseEndpointStatus_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseEjectionStatus(): EjectionStatus {
+  return { ejected: false, cause: "", until: undefined, multiplier: 0, count: 0, _unknownFields: {} };
+}
+
+export const EjectionStatus: MessageFns<EjectionStatus> = {
+  encode(message: EjectionStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ejected !== false) {
+      writer.uint32(8).bool(message.ejected);
+    }
+    if (message.cause !== "") {
+      writer.uint32(18).string(message.cause);
+    }
+    if (message.until !== undefined) {
+      Timestamp.encode(toTimestamp(message.until), writer.uint32(26).fork()).join();
+    }
+    if (message.multiplier !== 0) {
+      writer.uint32(32).uint32(message.multiplier);
+    }
+    if (message.count !== 0) {
+      writer.uint32(40).uint32(message.count);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): EjectionStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseEjectionStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ejected = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.until = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.multiplier = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): EjectionStatus {
+    return {
+      ejected: isSet(object.ejected) ? globalThis.Boolean(object.ejected) : false,
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+      until: isSet(object.until) ? fromJsonTimestamp(object.until) : undefined,
+      multiplier: isSet(object.multiplier) ? globalThis.Number(object.multiplier) : 0,
+      count: isSet(object.count) ? globalThis.Number(object.count) : 0,
+    };
+  },
+
+  toJSON(message: EjectionStatus): unknown {
+    const obj: any = {};
+    if (message.ejected !== false) {
+      obj.ejected = message.ejected;
+    }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
+    if (message.until !== undefined) {
+      obj.until = message.until.toISOString();
+    }
+    if (message.multiplier !== 0) {
+      obj.multiplier = Math.round(message.multiplier);
+    }
+    if (message.count !== 0) {
+      obj.count = Math.round(message.count);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<EjectionStatus>, I>>(base?: I): EjectionStatus {
+    return EjectionStatus.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<EjectionStatus>, I>>(object: I): EjectionStatus {
+    const message = createBaseEjectionStatus();
+    message.ejected = object.ejected ?? false;
+    message.cause = object.cause ?? "";
+    message.until = object.until ?? undefined;
+    message.multiplier = object.multiplier ?? 0;
+    message.count = object.count ?? 0;
     return message;
   },
 };
@@ -3369,6 +5065,19 @@ export const AdminServiceService = {
       Buffer.from(WatchEndpointsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchEndpointsResponse => WatchEndpointsResponse.decode(value),
   },
+  /**
+   * Why a request would go where: which upstream port it would reach, the policy with the source of each value, each endpoint
+   * with the reason why it is in or out, the pick, and what would follow a failure. Sends nothing and changes nothing.
+   */
+  explain: {
+    path: "/outrigger.admin.v1.AdminService/Explain" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ExplainRequest): Buffer => Buffer.from(ExplainRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExplainRequest => ExplainRequest.decode(value),
+    responseSerialize: (value: ExplainResponse): Buffer => Buffer.from(ExplainResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExplainResponse => ExplainResponse.decode(value),
+  },
   /** Starts the drain that SIGTERM starts, and answers at once. */
   drain: {
     path: "/outrigger.admin.v1.AdminService/Drain" as const,
@@ -3398,6 +5107,11 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
   listEndpoints: handleUnaryCall<ListEndpointsRequest, ListEndpointsResponse>;
   /** First every endpoint, then each change of one as it happens. */
   watchEndpoints: handleServerStreamingCall<WatchEndpointsRequest, WatchEndpointsResponse>;
+  /**
+   * Why a request would go where: which upstream port it would reach, the policy with the source of each value, each endpoint
+   * with the reason why it is in or out, the pick, and what would follow a failure. Sends nothing and changes nothing.
+   */
+  explain: handleUnaryCall<ExplainRequest, ExplainResponse>;
   /** Starts the drain that SIGTERM starts, and answers at once. */
   drain: handleUnaryCall<DrainRequest, DrainResponse>;
   /** Changes the level of the process log. */
@@ -3447,6 +5161,25 @@ export interface AdminServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchEndpointsResponse>;
+  /**
+   * Why a request would go where: which upstream port it would reach, the policy with the source of each value, each endpoint
+   * with the reason why it is in or out, the pick, and what would follow a failure. Sends nothing and changes nothing.
+   */
+  explain(
+    request: ExplainRequest,
+    callback: (error: ServiceError | null, response: ExplainResponse) => void,
+  ): ClientUnaryCall;
+  explain(
+    request: ExplainRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ExplainResponse) => void,
+  ): ClientUnaryCall;
+  explain(
+    request: ExplainRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ExplainResponse) => void,
+  ): ClientUnaryCall;
   /** Starts the drain that SIGTERM starts, and answers at once. */
   drain(
     request: DrainRequest,
@@ -3489,6 +5222,10 @@ export const AdminServiceClient = makeGenericClientConstructor(
   service: typeof AdminServiceService;
   serviceName: string;
 };
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

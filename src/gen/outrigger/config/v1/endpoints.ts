@@ -21,17 +21,17 @@ export interface Endpoints {
 
 /** One address that serves a service port. */
 export interface Endpoint {
-  /** IP address without brackets. Required. (A DNS name is refused here; see Upstream.nodes.) */
+  /** IP address without brackets. Required. (A DNS name is refused here; it goes into Upstream.nodes.) */
   address: string;
   /** Port, 1 to 65535. Required. */
   port: number;
-  /** Share of traffic within its priority, 0 to 1,000,000. 0 gets no new requests. Default 1. */
+  /** Share of traffic within its priority, 0 to 4,294,967,295. 0 gets no calls while another has more. Default 1. */
   weight?:
     | number
     | undefined;
   /**
-   * Priority level; higher is tried first (APISIX Upstream `nodes[].priority`). Default 0. Another value is refused
-   * by this version: "priority: not supported yet".
+   * Priority level; higher is tried first, and a lower one when no endpoint of the higher ones is left (APISIX Upstream
+   * `nodes[].priority`). Default 0.
    */
   priority?:
     | number

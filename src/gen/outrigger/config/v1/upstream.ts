@@ -23,16 +23,17 @@ export interface Upstream {
   /** Free labels (APISIX Upstream `labels`). */
   labels: { [key: string]: string };
   /**
-   * Inline endpoints, used where no Endpoints resource is asked for: a Target whose `service_port` has none here
-   * asks for `namespace/service/port`. Empty: all endpoints come from Endpoints resources.
+   * Inline endpoints (APISIX Upstream `nodes`): where there are any, no Endpoints resource is asked for. Empty: a Target asks
+   * for `namespace/service/port`, unless `discovery_type` is set.
    */
   nodes: Node[];
   /** The same policy for single service ports. A port twice is refused. */
   portLevelSettings: PortLevelSettings[];
   /**
-   * How an endpoint is chosen (APISIX Upstream `type`): `roundrobin` (smooth weighted; exact totals per cycle).
-   * Default `roundrobin`. `chash`, `ewma` and `least_conn` are known and refused by this version.
-   * Inherits as one group with `hash_on` and `key`.
+   * How an endpoint is chosen (APISIX Upstream `type`): `roundrobin` (smooth weighted; exact totals per cycle), `chash`
+   * (the request's key on a ring of CRC-32 points, APISIX's own), `ewma` (of two drawn by chance the one with the lower
+   * load) or `least_conn` (fewest calls in flight for its weight). Default `roundrobin`. Inherits as one group with
+   * `hash_on`, `key`, `hash_balance_factor` and `ewma_formula`.
    */
   type?:
     | string
@@ -44,7 +45,13 @@ export interface Upstream {
   hashOn?:
     | string
     | undefined;
-  /** Name of the variable, header or cookie hashed by `chash` (APISIX Upstream `key`). Group: see `type`. */
+  /**
+   * What is hashed by `chash` (APISIX Upstream `key`): with `hash_on: vars` one of `uri`, `server_name`, `server_addr`,
+   * `request_uri`, `remote_port`, `remote_addr`, `query_string`, `host`, `hostname`, `mqtt_client_id` or `arg_NAME`; with
+   * `header` or `cookie` its name; with `vars_combinations` a template of `$var`, `${var}` and `${var ?? default}`.
+   * Required with `chash`, except for `hash_on: consumer`. A request without a value is hashed by `remote_addr`.
+   * Group: see `type`.
+   */
   key?:
     | string
     | undefined;
@@ -69,12 +76,12 @@ export interface Upstream {
     | undefined;
   /**
    * Seconds after the first attempt within which further attempts may start, 0 or more; 0 is no limit (APISIX
-   * Upstream `retry_timeout`). Default 0. Another value is refused by this version.
+   * Upstream `retry_timeout`). It never cuts an attempt that runs. Default 0.
    */
   retryTimeout?:
     | number
     | undefined;
-  /** Timeouts between two operations; members inherit one by one. */
+  /** Timeouts; members inherit one by one. */
   timeout?:
     | Timeout
     | undefined;
@@ -101,7 +108,7 @@ export interface Upstream {
   checks?:
     | Checks
     | undefined;
-  /** Ejection on errors, beside `checks`. Refused by this version. */
+  /** Ejection of endpoints that do worse than the others, beside `checks`. Default: none. Inherits as a whole. */
   outlierDetection?:
     | OutlierDetection
     | undefined;
@@ -109,16 +116,81 @@ export interface Upstream {
   tls?:
     | UpstreamTls
     | undefined;
-  /** Name of the service in a discovery registry (APISIX Upstream `service_name`). Refused by this version. */
+  /**
+   * Name of the service in a registry, with `discovery_type` (APISIX Upstream `service_name`): for `dns` a domain name with
+   * or without a port, `web.example.org` or `web.example.org:8080`. Not together with `nodes`. Group with
+   * `discovery_type` and `discovery_args`.
+   */
   serviceName?:
     | string
     | undefined;
-  /** The registry (APISIX Upstream `discovery_type`). Refused by this version. */
+  /**
+   * The registry (APISIX Upstream `discovery_type`): `dns` (SRV records, else A and AAAA; all addresses, looked up in the
+   * background and again when their time to live is over). Others are refused by this version.
+   */
   discoveryType?:
     | string
     | undefined;
-  /** Arguments of the registry (APISIX Upstream `discovery_args`). Refused by this version. */
+  /** Arguments of the registry (APISIX Upstream `discovery_args`). `dns` has none; any is refused. */
   discoveryArgs: { [key: string]: string };
+  /**
+   * What `ewma` compares: `peak` (decayed latency, times calls in flight, by weight, with a penalty for errors) or
+   * `apisix` (decayed latency alone, whatever the weight: APISIX's formula). Default `peak`. Group: see `type`.
+   */
+  ewmaFormula?:
+    | string
+    | undefined;
+  /**
+   * With `chash`: an endpoint that has more than this percentage of the endpoints' mean of calls in flight is passed over
+   * along the ring (Envoy `hash_balance_factor`), 100 or more; 0 is no bound. Default 0. Group: see `type`.
+   */
+  hashBalanceFactor?:
+    | number
+    | undefined;
+  /**
+   * What is tried again, as long as attempts are left: `connect-failure`, `refused-stream`, `reset` (the connection or
+   * stream was lost), `timeout` (of connecting, sending or reading, and `per_try_timeout`); of answers `5xx`,
+   * `gateway-error` (502, 503, 504), a status from 400 to 599, or the name of a gRPC status in lower case with `-`, such as
+   * `unavailable`, also where it comes in trailers. Default: the first four (APISIX).
+   */
+  retryOn: string[];
+  /**
+   * Whose requests may be tried again once they were written: HTTP methods, and gRPC methods by their path,
+   * `/package.Service/Method` or `/package.Service/*` (`POST` allows all). Default: GET, HEAD, OPTIONS, TRACE, PUT,
+   * DELETE; and any gRPC call on a gRPC status that `retry_on` names.
+   */
+  retryMethods: string[];
+  /**
+   * Seconds from the start of an attempt within which its answer must begin; 0 is no limit. It holds for the last
+   * attempt too. Default 0.
+   */
+  perTryTimeout?:
+    | number
+    | undefined;
+  /** Waiting before further attempts; members inherit one by one. */
+  retryBackoff?:
+    | RetryBackoff
+    | undefined;
+  /** Limits beyond which calls are refused at once; members inherit one by one. Default: none. */
+  circuitBreakers?:
+    | CircuitBreakers
+    | undefined;
+  /** Slow start of endpoints that are new or came back (APISIX Upstream `warm_up_conf`). Default: none. Inherits as a whole. */
+  warmUpConf?:
+    | WarmUpConf
+    | undefined;
+  /**
+   * What happens when no endpoint is left that checks and detection let through: `use-all` (APISIX: as if there were no
+   * checks) or `fail-fast` (503 / UNAVAILABLE with reason `no_healthy_endpoint` and Retry-After). Default `use-all`.
+   */
+  allUnhealthy?:
+    | string
+    | undefined;
+  /**
+   * Percentage of available endpoints below which checks and detection are ignored and all are used (Envoy
+   * `healthy_panic_threshold`), 0 to 100. Default 0: `all_unhealthy` alone decides.
+   */
+  panicThreshold?: number | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -136,17 +208,19 @@ export interface Upstream_DiscoveryArgsEntry {
 
 /**
  * The policy of one service port. What is left out is inherited from the Upstream: scalars and the members of
- * `timeout` and `keepalive_pool` one by one; {type, hash_on, key}, {pass_host, upstream_host}, `tls`,
- * `checks.active`, `checks.passive` and `outlier_detection` each as a whole, since half of one makes no sense with
- * half of another. `retries` and `max_attempts` are one group too. A list replaces a list.
+ * `timeout`, `keepalive_pool`, `retry_backoff` and `circuit_breakers` one by one; {type, hash_on, key,
+ * hash_balance_factor, ewma_formula}, {pass_host, upstream_host}, {service_name, discovery_type, discovery_args}, `tls`,
+ * `checks.active`, `checks.passive`, `outlier_detection` and `warm_up_conf` each as a whole, since half of one makes no
+ * sense with half of another. `retries` and `max_attempts` are one group too. A list replaces a list.
  */
 export interface PortLevelSettings {
   /** Service port number, 1 to 65535. Required. */
   port: number;
   /**
-   * How an endpoint is chosen (APISIX Upstream `type`): `roundrobin` (smooth weighted; exact totals per cycle).
-   * Default `roundrobin`. `chash`, `ewma` and `least_conn` are known and refused by this version.
-   * Inherits as one group with `hash_on` and `key`.
+   * How an endpoint is chosen (APISIX Upstream `type`): `roundrobin` (smooth weighted; exact totals per cycle), `chash`
+   * (the request's key on a ring of CRC-32 points, APISIX's own), `ewma` (of two drawn by chance the one with the lower
+   * load) or `least_conn` (fewest calls in flight for its weight). Default `roundrobin`. Inherits as one group with
+   * `hash_on`, `key`, `hash_balance_factor` and `ewma_formula`.
    */
   type?:
     | string
@@ -158,7 +232,13 @@ export interface PortLevelSettings {
   hashOn?:
     | string
     | undefined;
-  /** Name of the variable, header or cookie hashed by `chash` (APISIX Upstream `key`). Group: see `type`. */
+  /**
+   * What is hashed by `chash` (APISIX Upstream `key`): with `hash_on: vars` one of `uri`, `server_name`, `server_addr`,
+   * `request_uri`, `remote_port`, `remote_addr`, `query_string`, `host`, `hostname`, `mqtt_client_id` or `arg_NAME`; with
+   * `header` or `cookie` its name; with `vars_combinations` a template of `$var`, `${var}` and `${var ?? default}`.
+   * Required with `chash`, except for `hash_on: consumer`. A request without a value is hashed by `remote_addr`.
+   * Group: see `type`.
+   */
   key?:
     | string
     | undefined;
@@ -183,12 +263,12 @@ export interface PortLevelSettings {
     | undefined;
   /**
    * Seconds after the first attempt within which further attempts may start, 0 or more; 0 is no limit (APISIX
-   * Upstream `retry_timeout`). Default 0. Another value is refused by this version.
+   * Upstream `retry_timeout`). It never cuts an attempt that runs. Default 0.
    */
   retryTimeout?:
     | number
     | undefined;
-  /** Timeouts between two operations; members inherit one by one. */
+  /** Timeouts; members inherit one by one. */
   timeout?:
     | Timeout
     | undefined;
@@ -215,7 +295,7 @@ export interface PortLevelSettings {
   checks?:
     | Checks
     | undefined;
-  /** Ejection on errors, beside `checks`. Refused by this version. */
+  /** Ejection of endpoints that do worse than the others, beside `checks`. Default: none. Inherits as a whole. */
   outlierDetection?:
     | OutlierDetection
     | undefined;
@@ -223,16 +303,81 @@ export interface PortLevelSettings {
   tls?:
     | UpstreamTls
     | undefined;
-  /** Name of the service in a discovery registry (APISIX Upstream `service_name`). Refused by this version. */
+  /**
+   * Name of the service in a registry, with `discovery_type` (APISIX Upstream `service_name`): for `dns` a domain name with
+   * or without a port, `web.example.org` or `web.example.org:8080`. Not together with `nodes`. Group with
+   * `discovery_type` and `discovery_args`.
+   */
   serviceName?:
     | string
     | undefined;
-  /** The registry (APISIX Upstream `discovery_type`). Refused by this version. */
+  /**
+   * The registry (APISIX Upstream `discovery_type`): `dns` (SRV records, else A and AAAA; all addresses, looked up in the
+   * background and again when their time to live is over). Others are refused by this version.
+   */
   discoveryType?:
     | string
     | undefined;
-  /** Arguments of the registry (APISIX Upstream `discovery_args`). Refused by this version. */
+  /** Arguments of the registry (APISIX Upstream `discovery_args`). `dns` has none; any is refused. */
   discoveryArgs: { [key: string]: string };
+  /**
+   * What `ewma` compares: `peak` (decayed latency, times calls in flight, by weight, with a penalty for errors) or
+   * `apisix` (decayed latency alone, whatever the weight: APISIX's formula). Default `peak`. Group: see `type`.
+   */
+  ewmaFormula?:
+    | string
+    | undefined;
+  /**
+   * With `chash`: an endpoint that has more than this percentage of the endpoints' mean of calls in flight is passed over
+   * along the ring (Envoy `hash_balance_factor`), 100 or more; 0 is no bound. Default 0. Group: see `type`.
+   */
+  hashBalanceFactor?:
+    | number
+    | undefined;
+  /**
+   * What is tried again, as long as attempts are left: `connect-failure`, `refused-stream`, `reset` (the connection or
+   * stream was lost), `timeout` (of connecting, sending or reading, and `per_try_timeout`); of answers `5xx`,
+   * `gateway-error` (502, 503, 504), a status from 400 to 599, or the name of a gRPC status in lower case with `-`, such as
+   * `unavailable`, also where it comes in trailers. Default: the first four (APISIX).
+   */
+  retryOn: string[];
+  /**
+   * Whose requests may be tried again once they were written: HTTP methods, and gRPC methods by their path,
+   * `/package.Service/Method` or `/package.Service/*` (`POST` allows all). Default: GET, HEAD, OPTIONS, TRACE, PUT,
+   * DELETE; and any gRPC call on a gRPC status that `retry_on` names.
+   */
+  retryMethods: string[];
+  /**
+   * Seconds from the start of an attempt within which its answer must begin; 0 is no limit. It holds for the last
+   * attempt too. Default 0.
+   */
+  perTryTimeout?:
+    | number
+    | undefined;
+  /** Waiting before further attempts; members inherit one by one. */
+  retryBackoff?:
+    | RetryBackoff
+    | undefined;
+  /** Limits beyond which calls are refused at once; members inherit one by one. Default: none. */
+  circuitBreakers?:
+    | CircuitBreakers
+    | undefined;
+  /** Slow start of endpoints that are new or came back (APISIX Upstream `warm_up_conf`). Default: none. Inherits as a whole. */
+  warmUpConf?:
+    | WarmUpConf
+    | undefined;
+  /**
+   * What happens when no endpoint is left that checks and detection let through: `use-all` (APISIX: as if there were no
+   * checks) or `fail-fast` (503 / UNAVAILABLE with reason `no_healthy_endpoint` and Retry-After). Default `use-all`.
+   */
+  allUnhealthy?:
+    | string
+    | undefined;
+  /**
+   * Percentage of available endpoints below which checks and detection are ignored and all are used (Envoy
+   * `healthy_panic_threshold`), 0 to 100. Default 0: `all_unhealthy` alone decides.
+   */
+  panicThreshold?: number | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -244,24 +389,40 @@ export interface PortLevelSettings_DiscoveryArgsEntry {
 
 /** One inline endpoint (APISIX Upstream `nodes[]`). In YAML and JSON the map form `{"host:port": weight}` is read too. */
 export interface Node {
-  /** IP address; IPv6 may stand in brackets. Required. DNS names are refused by this version. */
+  /**
+   * IP address (IPv6 may stand in brackets) or DNS name. Required. A name is looked up in the background, its addresses are
+   * all used and share the weight, and the last good answer stays while the name can't be resolved.
+   */
   host: string;
   /** Port, 1 to 65535. Default: 80 for `http` and `grpc`, 443 for `https` and `grpcs`. */
   port?:
     | number
     | undefined;
-  /** Share of traffic, 0 to 1,000,000. Required in APISIX; default 1 here. */
+  /**
+   * Share of traffic within its priority, 0 to 4,294,967,295. 0 gets no calls while another has more. Required in APISIX;
+   * default 1 here.
+   */
   weight?:
     | number
     | undefined;
-  /** Priority level, higher first. Default 0. Another value is refused by this version. */
-  priority?: number | undefined;
+  /** Priority level; higher is tried first, and a lower one when no endpoint of the higher ones is left. Default 0. */
+  priority?:
+    | number
+    | undefined;
+  /** Free data (APISIX Upstream `nodes[].metadata`), shown as labels. */
+  metadata: { [key: string]: string };
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface Node_MetadataEntry {
+  key: string;
+  value: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 /**
- * Timeouts between two successive operations, not totals, in seconds with fractions, greater than 0
- * (APISIX Upstream `timeout`).
+ * Timeouts in seconds with fractions. `connect`, `send` and `read` are APISIX's (Upstream `timeout`), greater than 0 and
+ * between two successive operations, not totals.
  */
 export interface Timeout {
   /** To open a connection. Default 60. */
@@ -276,22 +437,113 @@ export interface Timeout {
    * Between two successful reads of the answer, from the moment the request is sent. Default 60. A gRPC call is not
    * cut by the default: there only a value that was set counts, and else the call's own deadline.
    */
-  read?: number | undefined;
+  read?:
+    | number
+    | undefined;
+  /** Whole call, from its head to the end of the answer, all attempts included, 0 or more; 0 is no limit. Default 0. */
+  total?:
+    | number
+    | undefined;
+  /** Silence of both sides of a call, 0 or more; 0 is no limit. For streams that must not hang for ever; default 0. */
+  idle?: number | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/**
+ * Waiting before a further attempt: before the n-th one `initial` times 2^(n-1), at most `max`, less up to a fifth by
+ * chance (gRFC A6). What the server asks for by `grpc-retry-pushback-ms` or `Retry-After` stands above it.
+ */
+export interface RetryBackoff {
+  /**
+   * Seconds before the first further attempt, 0 or more; 0 doesn't wait. Default 0. An attempt at another endpoint after
+   * a connection that failed doesn't wait.
+   */
+  initial?:
+    | number
+    | undefined;
+  /** Longest wait, seconds, 0 or more. Default ten times `initial`. */
+  max?: number | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/**
+ * Limits of one upstream port. A call beyond one is answered 503 / RESOURCE_EXHAUSTED at once with reason `overflow`, except
+ * that `max_retries` only ends the retrying. Each 1 or more; 0 is no limit, which is the default.
+ */
+export interface CircuitBreakers {
+  /** Connections to all endpoints together. Further calls wait for one of them (see `max_pending_requests`). */
+  maxConnections?:
+    | number
+    | undefined;
+  /** Attempts that wait for a connection. */
+  maxPendingRequests?:
+    | number
+    | undefined;
+  /** Calls in flight. */
+  maxRequests?:
+    | number
+    | undefined;
+  /** Further attempts in flight. */
+  maxRetries?:
+    | number
+    | undefined;
+  /** Attempts in flight at each endpoint: one that has as many is passed over. */
+  maxRequestsPerEndpoint?: number | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/**
+ * Slow start: an endpoint's weight grows from `min_weight_percent` to the whole in `slow_start_time_seconds`, as
+ * (elapsed / whole time)^(1/aggression), from the moment it is first seen or comes back.
+ */
+export interface WarmUpConf {
+  /** Seconds until an endpoint has its whole weight, 1 or more. Required. */
+  slowStartTimeSeconds?:
+    | number
+    | undefined;
+  /** Percentage of the weight to begin with, 1 to 100. Default 10. */
+  minWeightPercent?:
+    | number
+    | undefined;
+  /** Seconds between two steps, 1 or more. Default 1. */
+  interval?:
+    | number
+    | undefined;
+  /** Form of the curve, greater than 0: 1 is a line, more is steeper at first. Default 1. */
+  aggression?:
+    | number
+    | undefined;
+  /**
+   * Seconds after the upstream port became known within which endpoints have their whole weight at once, 0 or more.
+   * Default 0: only the endpoints that the port begins with.
+   */
+  startupGracePeriodSeconds?:
+    | number
+    | undefined;
+  /** Switches an inherited setting off at a port. Default false. */
+  off?: boolean | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 /** Connections kept for reuse, per endpoint (APISIX Upstream `keepalive_pool`). */
 export interface KeepalivePool {
-  /** Idle connections kept, 1 or more. Default 320. */
+  /** Idle connections kept, 0 or more; 0 keeps none. Default 320. */
   size?:
     | number
     | undefined;
-  /** Seconds a connection may be idle, 0 or more; 0 keeps none. Default 60. */
+  /**
+   * Seconds a connection may be idle, 0 or more; 0 keeps none. Default 60. A server that says `Keep-Alive: timeout=N` has its
+   * connections closed a second earlier than that.
+   */
   idleTimeout?:
     | number
     | undefined;
   /** Requests after which a connection is replaced, 1 or more. Default 1000. */
-  requests?: number | undefined;
+  requests?:
+    | number
+    | undefined;
+  /** Each connection carries one request, or over HTTP/2 those that are there at the same time. Default false. */
+  off?: boolean | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -325,8 +577,8 @@ export interface ActiveCheck {
     | number
     | undefined;
   /**
-   * `Host` of http probes. Default: `upstream_host` where `pass_host` is `rewrite`, else the endpoint's address. Over TLS
-   * it is the server name too, where `tls.server_name` isn't set.
+   * `Host` of http probes. Default: `upstream_host` where `pass_host` is `rewrite`, else the endpoint's DNS name, else its
+   * address. Over TLS it is the server name too, where `tls.server_name` isn't set. (APISIX puts the DNS name first.)
    */
   host?:
     | string
@@ -343,7 +595,7 @@ export interface ActiveCheck {
   httpMethod?:
     | string
     | undefined;
-  /** Body of http probes. Default none. Refused by this version. */
+  /** Body of http probes, at most 64 KiB. Default none. */
   httpReqBody?:
     | string
     | undefined;
@@ -369,7 +621,14 @@ export interface ActiveCheck {
     | ActiveUnhealthy
     | undefined;
   /** Switches inherited active checks off at a port. Default false. */
-  off?: boolean | undefined;
+  off?:
+    | boolean
+    | undefined;
+  /**
+   * State of an endpoint before its first probe: `healthy` (APISIX), or `unhealthy`: it gets no calls until `healthy.successes`
+   * probes succeeded. Default `healthy`.
+   */
+  start?: string | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -452,21 +711,145 @@ export interface PassiveUnhealthy {
     | number
     | undefined;
   /**
-   * Seconds after which an endpoint that passive checks alone took out (no active check) gets calls again, greater
-   * than 0. Default 30. Of no effect beside active checks, which bring an endpoint back themselves.
+   * Seconds after which an endpoint that passive checks alone took out (no active check) gets a call on trial, greater
+   * than 0: one at a time, and the first that ends decides. Default 30. Of no effect beside active checks, which bring an
+   * endpoint back themselves.
    */
-  returnAfter?: number | undefined;
+  returnAfter?:
+    | number
+    | undefined;
+  /**
+   * Each trial that fails doubles the time until the next, up to this many seconds, greater than 0. Default 300, or
+   * `return_after` if that is more.
+   */
+  maxReturnAfter?: number | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
-/** Ejection on errors. This version knows the message but doesn't act on it. */
+/**
+ * Ejection of endpoints that do worse than the others (Envoy `OutlierDetection`, whose field names and defaults these are,
+ * except where said). An ejected endpoint gets no calls until its time is over. A 5xx is also a gRPC status that stands for
+ * one, in trailers too.
+ */
 export interface OutlierDetection {
-  /** Errors in a row that eject an endpoint. */
-  consecutiveFailures?:
+  /** Switches an inherited setting off at a port. Default false. */
+  off?:
+    | boolean
+    | undefined;
+  /**
+   * Answers of 500 and above in a row that eject; 0 is off. Default 5. Where `split_external_local_origin_errors` is false,
+   * failed connections, resets and timeouts count here too.
+   */
+  consecutive5xx?:
     | number
     | undefined;
-  /** Switches an inherited setting off at a port. Default false. */
-  off?: boolean | undefined;
+  /** The same for 502, 503 and 504; 0 is off. Default 5, which `enforcing_consecutive_gateway_failure` doesn't enforce. */
+  consecutiveGatewayFailure?:
+    | number
+    | undefined;
+  /**
+   * Failed connections, resets and timeouts in a row that eject, with `split_external_local_origin_errors`; 0 is off.
+   * Default 5.
+   */
+  consecutiveLocalOriginFailure?:
+    | number
+    | undefined;
+  /** Counts what the connection did apart from what was answered. Default false. */
+  splitExternalLocalOriginErrors?:
+    | boolean
+    | undefined;
+  /** Seconds between two sweeps, which judge the rates and end ejections, greater than 0. Default 10. */
+  interval?:
+    | number
+    | undefined;
+  /** Seconds of the first ejection, greater than 0; the k-th lasts k times as long. Default 30. */
+  baseEjectionTime?:
+    | number
+    | undefined;
+  /** Longest ejection, seconds, greater than 0. Default 300, or `base_ejection_time` if that is more. */
+  maxEjectionTime?:
+    | number
+    | undefined;
+  /** Up to this many seconds more, by chance, 0 or more. Default 0. */
+  maxEjectionTimeJitter?:
+    | number
+    | undefined;
+  /**
+   * At most this percentage of the endpoints is ejected at a time, 0 to 100, but one may always be (Envoy
+   * `always_eject_one_host`, false there) where the port has more than one. Default 10.
+   */
+  maxEjectionPercent?:
+    | number
+    | undefined;
+  /** Percentage of consecutive 5xx detections that eject, 0 to 100. Default 100. */
+  enforcingConsecutive5xx?:
+    | number
+    | undefined;
+  /** The same for consecutive gateway failures. Default 0. */
+  enforcingConsecutiveGatewayFailure?:
+    | number
+    | undefined;
+  /** The same for consecutive local failures. Default 100. */
+  enforcingConsecutiveLocalOriginFailure?:
+    | number
+    | undefined;
+  /** The same for success rates. Default 100. */
+  enforcingSuccessRate?:
+    | number
+    | undefined;
+  /** The same for the success rate of connections, with `split_external_local_origin_errors`. Default 100. */
+  enforcingLocalOriginSuccessRate?:
+    | number
+    | undefined;
+  /** Endpoints with enough requests in an interval, for success rates to be compared. Default 5. */
+  successRateMinimumHosts?:
+    | number
+    | undefined;
+  /** Requests in an interval that are enough. Default 100. */
+  successRateRequestVolume?:
+    | number
+    | undefined;
+  /** Ejected is who is below the mean by this many thousandths of a standard deviation. Default 1900. */
+  successRateStdevFactor?:
+    | number
+    | undefined;
+  /** Percentage of failures in an interval from which on an endpoint is ejected, 1 to 100. Default 85. */
+  failurePercentageThreshold?:
+    | number
+    | undefined;
+  /** Percentage of those detections that eject. Default 0: not judged. */
+  enforcingFailurePercentage?:
+    | number
+    | undefined;
+  /** The same for connections, with `split_external_local_origin_errors`. Default 0. */
+  enforcingFailurePercentageLocalOrigin?:
+    | number
+    | undefined;
+  /** Endpoints with enough requests in an interval, for failure percentages to be judged. Default 5. */
+  failurePercentageMinimumHosts?:
+    | number
+    | undefined;
+  /** Requests in an interval that are enough. Default 50. */
+  failurePercentageRequestVolume?:
+    | number
+    | undefined;
+  /** Whether a passing active check ends an ejection at once. Default true. */
+  successfulActiveHealthCheckUnejectHost?:
+    | boolean
+    | undefined;
+  /**
+   * Ejects an endpoint whose mean latency in an interval is more than this many times the median of the endpoints',
+   * 1 or more; 0 is off. Not in Envoy. Default 0.
+   */
+  latencyFactor?:
+    | number
+    | undefined;
+  /** Endpoints with enough requests in an interval, for latencies to be compared, 2 or more. Default 3. */
+  latencyMinimumHosts?:
+    | number
+    | undefined;
+  /** Requests in an interval that are enough. Default 50. */
+  latencyRequestVolume?: number | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -494,6 +877,16 @@ function createBaseUpstream(): Upstream {
     serviceName: undefined,
     discoveryType: undefined,
     discoveryArgs: {},
+    ewmaFormula: undefined,
+    hashBalanceFactor: undefined,
+    retryOn: [],
+    retryMethods: [],
+    perTryTimeout: undefined,
+    retryBackoff: undefined,
+    circuitBreakers: undefined,
+    warmUpConf: undefined,
+    allUnhealthy: undefined,
+    panicThreshold: undefined,
     _unknownFields: {},
   };
 }
@@ -566,6 +959,36 @@ export const Upstream: MessageFns<Upstream> = {
     globalThis.Object.entries(message.discoveryArgs).forEach(([key, value]: [string, string]) => {
       Upstream_DiscoveryArgsEntry.encode({ key: key as any, value }, writer.uint32(210).fork()).join();
     });
+    if (message.ewmaFormula !== undefined) {
+      writer.uint32(218).string(message.ewmaFormula);
+    }
+    if (message.hashBalanceFactor !== undefined) {
+      writer.uint32(224).uint32(message.hashBalanceFactor);
+    }
+    for (const v of message.retryOn) {
+      writer.uint32(234).string(v!);
+    }
+    for (const v of message.retryMethods) {
+      writer.uint32(242).string(v!);
+    }
+    if (message.perTryTimeout !== undefined) {
+      writer.uint32(249).double(message.perTryTimeout);
+    }
+    if (message.retryBackoff !== undefined) {
+      RetryBackoff.encode(message.retryBackoff, writer.uint32(258).fork()).join();
+    }
+    if (message.circuitBreakers !== undefined) {
+      CircuitBreakers.encode(message.circuitBreakers, writer.uint32(266).fork()).join();
+    }
+    if (message.warmUpConf !== undefined) {
+      WarmUpConf.encode(message.warmUpConf, writer.uint32(274).fork()).join();
+    }
+    if (message.allUnhealthy !== undefined) {
+      writer.uint32(282).string(message.allUnhealthy);
+    }
+    if (message.panicThreshold !== undefined) {
+      writer.uint32(288).uint32(message.panicThreshold);
+    }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
         const tag = parseInt(key, 10);
@@ -772,6 +1195,86 @@ export const Upstream: MessageFns<Upstream> = {
             }
             continue;
           }
+          case 27: {
+            if (tag !== 218) {
+              break;
+            }
+
+            message.ewmaFormula = reader.string();
+            continue;
+          }
+          case 28: {
+            if (tag !== 224) {
+              break;
+            }
+
+            message.hashBalanceFactor = reader.uint32();
+            continue;
+          }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.retryOn.push(reader.string());
+            continue;
+          }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.retryMethods.push(reader.string());
+            continue;
+          }
+          case 31: {
+            if (tag !== 249) {
+              break;
+            }
+
+            message.perTryTimeout = reader.double();
+            continue;
+          }
+          case 32: {
+            if (tag !== 258) {
+              break;
+            }
+
+            message.retryBackoff = RetryBackoff.decode(reader, reader.uint32());
+            continue;
+          }
+          case 33: {
+            if (tag !== 266) {
+              break;
+            }
+
+            message.circuitBreakers = CircuitBreakers.decode(reader, reader.uint32());
+            continue;
+          }
+          case 34: {
+            if (tag !== 274) {
+              break;
+            }
+
+            message.warmUpConf = WarmUpConf.decode(reader, reader.uint32());
+            continue;
+          }
+          case 35: {
+            if (tag !== 282) {
+              break;
+            }
+
+            message.allUnhealthy = reader.string();
+            continue;
+          }
+          case 36: {
+            if (tag !== 288) {
+              break;
+            }
+
+            message.panicThreshold = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -895,6 +1398,56 @@ export const Upstream: MessageFns<Upstream> = {
           {},
         )
         : {},
+      ewmaFormula: isSet(object.ewmaFormula)
+        ? globalThis.String(object.ewmaFormula)
+        : isSet(object.ewma_formula)
+        ? globalThis.String(object.ewma_formula)
+        : undefined,
+      hashBalanceFactor: isSet(object.hashBalanceFactor)
+        ? globalThis.Number(object.hashBalanceFactor)
+        : isSet(object.hash_balance_factor)
+        ? globalThis.Number(object.hash_balance_factor)
+        : undefined,
+      retryOn: globalThis.Array.isArray(object?.retryOn)
+        ? object.retryOn.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.retry_on)
+        ? object.retry_on.map((e: any) => globalThis.String(e))
+        : [],
+      retryMethods: globalThis.Array.isArray(object?.retryMethods)
+        ? object.retryMethods.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.retry_methods)
+        ? object.retry_methods.map((e: any) => globalThis.String(e))
+        : [],
+      perTryTimeout: isSet(object.perTryTimeout)
+        ? globalThis.Number(object.perTryTimeout)
+        : isSet(object.per_try_timeout)
+        ? globalThis.Number(object.per_try_timeout)
+        : undefined,
+      retryBackoff: isSet(object.retryBackoff)
+        ? RetryBackoff.fromJSON(object.retryBackoff)
+        : isSet(object.retry_backoff)
+        ? RetryBackoff.fromJSON(object.retry_backoff)
+        : undefined,
+      circuitBreakers: isSet(object.circuitBreakers)
+        ? CircuitBreakers.fromJSON(object.circuitBreakers)
+        : isSet(object.circuit_breakers)
+        ? CircuitBreakers.fromJSON(object.circuit_breakers)
+        : undefined,
+      warmUpConf: isSet(object.warmUpConf)
+        ? WarmUpConf.fromJSON(object.warmUpConf)
+        : isSet(object.warm_up_conf)
+        ? WarmUpConf.fromJSON(object.warm_up_conf)
+        : undefined,
+      allUnhealthy: isSet(object.allUnhealthy)
+        ? globalThis.String(object.allUnhealthy)
+        : isSet(object.all_unhealthy)
+        ? globalThis.String(object.all_unhealthy)
+        : undefined,
+      panicThreshold: isSet(object.panicThreshold)
+        ? globalThis.Number(object.panicThreshold)
+        : isSet(object.panic_threshold)
+        ? globalThis.Number(object.panic_threshold)
+        : undefined,
     };
   },
 
@@ -978,6 +1531,36 @@ export const Upstream: MessageFns<Upstream> = {
         });
       }
     }
+    if (message.ewmaFormula !== undefined) {
+      obj.ewmaFormula = message.ewmaFormula;
+    }
+    if (message.hashBalanceFactor !== undefined) {
+      obj.hashBalanceFactor = Math.round(message.hashBalanceFactor);
+    }
+    if (message.retryOn?.length) {
+      obj.retryOn = message.retryOn;
+    }
+    if (message.retryMethods?.length) {
+      obj.retryMethods = message.retryMethods;
+    }
+    if (message.perTryTimeout !== undefined) {
+      obj.perTryTimeout = floatToJson(message.perTryTimeout);
+    }
+    if (message.retryBackoff !== undefined) {
+      obj.retryBackoff = RetryBackoff.toJSON(message.retryBackoff);
+    }
+    if (message.circuitBreakers !== undefined) {
+      obj.circuitBreakers = CircuitBreakers.toJSON(message.circuitBreakers);
+    }
+    if (message.warmUpConf !== undefined) {
+      obj.warmUpConf = WarmUpConf.toJSON(message.warmUpConf);
+    }
+    if (message.allUnhealthy !== undefined) {
+      obj.allUnhealthy = message.allUnhealthy;
+    }
+    if (message.panicThreshold !== undefined) {
+      obj.panicThreshold = Math.round(message.panicThreshold);
+    }
     return obj;
   },
 
@@ -1032,6 +1615,22 @@ export const Upstream: MessageFns<Upstream> = {
       },
       {},
     );
+    message.ewmaFormula = object.ewmaFormula ?? undefined;
+    message.hashBalanceFactor = object.hashBalanceFactor ?? undefined;
+    message.retryOn = object.retryOn?.map((e) => e) || [];
+    message.retryMethods = object.retryMethods?.map((e) => e) || [];
+    message.perTryTimeout = object.perTryTimeout ?? undefined;
+    message.retryBackoff = (object.retryBackoff !== undefined && object.retryBackoff !== null)
+      ? RetryBackoff.fromPartial(object.retryBackoff)
+      : undefined;
+    message.circuitBreakers = (object.circuitBreakers !== undefined && object.circuitBreakers !== null)
+      ? CircuitBreakers.fromPartial(object.circuitBreakers)
+      : undefined;
+    message.warmUpConf = (object.warmUpConf !== undefined && object.warmUpConf !== null)
+      ? WarmUpConf.fromPartial(object.warmUpConf)
+      : undefined;
+    message.allUnhealthy = object.allUnhealthy ?? undefined;
+    message.panicThreshold = object.panicThreshold ?? undefined;
     return message;
   },
 };
@@ -1258,6 +1857,16 @@ function createBasePortLevelSettings(): PortLevelSettings {
     serviceName: undefined,
     discoveryType: undefined,
     discoveryArgs: {},
+    ewmaFormula: undefined,
+    hashBalanceFactor: undefined,
+    retryOn: [],
+    retryMethods: [],
+    perTryTimeout: undefined,
+    retryBackoff: undefined,
+    circuitBreakers: undefined,
+    warmUpConf: undefined,
+    allUnhealthy: undefined,
+    panicThreshold: undefined,
     _unknownFields: {},
   };
 }
@@ -1318,6 +1927,36 @@ export const PortLevelSettings: MessageFns<PortLevelSettings> = {
     globalThis.Object.entries(message.discoveryArgs).forEach(([key, value]: [string, string]) => {
       PortLevelSettings_DiscoveryArgsEntry.encode({ key: key as any, value }, writer.uint32(210).fork()).join();
     });
+    if (message.ewmaFormula !== undefined) {
+      writer.uint32(218).string(message.ewmaFormula);
+    }
+    if (message.hashBalanceFactor !== undefined) {
+      writer.uint32(224).uint32(message.hashBalanceFactor);
+    }
+    for (const v of message.retryOn) {
+      writer.uint32(234).string(v!);
+    }
+    for (const v of message.retryMethods) {
+      writer.uint32(242).string(v!);
+    }
+    if (message.perTryTimeout !== undefined) {
+      writer.uint32(249).double(message.perTryTimeout);
+    }
+    if (message.retryBackoff !== undefined) {
+      RetryBackoff.encode(message.retryBackoff, writer.uint32(258).fork()).join();
+    }
+    if (message.circuitBreakers !== undefined) {
+      CircuitBreakers.encode(message.circuitBreakers, writer.uint32(266).fork()).join();
+    }
+    if (message.warmUpConf !== undefined) {
+      WarmUpConf.encode(message.warmUpConf, writer.uint32(274).fork()).join();
+    }
+    if (message.allUnhealthy !== undefined) {
+      writer.uint32(282).string(message.allUnhealthy);
+    }
+    if (message.panicThreshold !== undefined) {
+      writer.uint32(288).uint32(message.panicThreshold);
+    }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
         const tag = parseInt(key, 10);
@@ -1489,6 +2128,86 @@ export const PortLevelSettings: MessageFns<PortLevelSettings> = {
             }
             continue;
           }
+          case 27: {
+            if (tag !== 218) {
+              break;
+            }
+
+            message.ewmaFormula = reader.string();
+            continue;
+          }
+          case 28: {
+            if (tag !== 224) {
+              break;
+            }
+
+            message.hashBalanceFactor = reader.uint32();
+            continue;
+          }
+          case 29: {
+            if (tag !== 234) {
+              break;
+            }
+
+            message.retryOn.push(reader.string());
+            continue;
+          }
+          case 30: {
+            if (tag !== 242) {
+              break;
+            }
+
+            message.retryMethods.push(reader.string());
+            continue;
+          }
+          case 31: {
+            if (tag !== 249) {
+              break;
+            }
+
+            message.perTryTimeout = reader.double();
+            continue;
+          }
+          case 32: {
+            if (tag !== 258) {
+              break;
+            }
+
+            message.retryBackoff = RetryBackoff.decode(reader, reader.uint32());
+            continue;
+          }
+          case 33: {
+            if (tag !== 266) {
+              break;
+            }
+
+            message.circuitBreakers = CircuitBreakers.decode(reader, reader.uint32());
+            continue;
+          }
+          case 34: {
+            if (tag !== 274) {
+              break;
+            }
+
+            message.warmUpConf = WarmUpConf.decode(reader, reader.uint32());
+            continue;
+          }
+          case 35: {
+            if (tag !== 282) {
+              break;
+            }
+
+            message.allUnhealthy = reader.string();
+            continue;
+          }
+          case 36: {
+            if (tag !== 288) {
+              break;
+            }
+
+            message.panicThreshold = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1591,6 +2310,56 @@ export const PortLevelSettings: MessageFns<PortLevelSettings> = {
           {},
         )
         : {},
+      ewmaFormula: isSet(object.ewmaFormula)
+        ? globalThis.String(object.ewmaFormula)
+        : isSet(object.ewma_formula)
+        ? globalThis.String(object.ewma_formula)
+        : undefined,
+      hashBalanceFactor: isSet(object.hashBalanceFactor)
+        ? globalThis.Number(object.hashBalanceFactor)
+        : isSet(object.hash_balance_factor)
+        ? globalThis.Number(object.hash_balance_factor)
+        : undefined,
+      retryOn: globalThis.Array.isArray(object?.retryOn)
+        ? object.retryOn.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.retry_on)
+        ? object.retry_on.map((e: any) => globalThis.String(e))
+        : [],
+      retryMethods: globalThis.Array.isArray(object?.retryMethods)
+        ? object.retryMethods.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.retry_methods)
+        ? object.retry_methods.map((e: any) => globalThis.String(e))
+        : [],
+      perTryTimeout: isSet(object.perTryTimeout)
+        ? globalThis.Number(object.perTryTimeout)
+        : isSet(object.per_try_timeout)
+        ? globalThis.Number(object.per_try_timeout)
+        : undefined,
+      retryBackoff: isSet(object.retryBackoff)
+        ? RetryBackoff.fromJSON(object.retryBackoff)
+        : isSet(object.retry_backoff)
+        ? RetryBackoff.fromJSON(object.retry_backoff)
+        : undefined,
+      circuitBreakers: isSet(object.circuitBreakers)
+        ? CircuitBreakers.fromJSON(object.circuitBreakers)
+        : isSet(object.circuit_breakers)
+        ? CircuitBreakers.fromJSON(object.circuit_breakers)
+        : undefined,
+      warmUpConf: isSet(object.warmUpConf)
+        ? WarmUpConf.fromJSON(object.warmUpConf)
+        : isSet(object.warm_up_conf)
+        ? WarmUpConf.fromJSON(object.warm_up_conf)
+        : undefined,
+      allUnhealthy: isSet(object.allUnhealthy)
+        ? globalThis.String(object.allUnhealthy)
+        : isSet(object.all_unhealthy)
+        ? globalThis.String(object.all_unhealthy)
+        : undefined,
+      panicThreshold: isSet(object.panicThreshold)
+        ? globalThis.Number(object.panicThreshold)
+        : isSet(object.panic_threshold)
+        ? globalThis.Number(object.panic_threshold)
+        : undefined,
     };
   },
 
@@ -1656,6 +2425,36 @@ export const PortLevelSettings: MessageFns<PortLevelSettings> = {
         });
       }
     }
+    if (message.ewmaFormula !== undefined) {
+      obj.ewmaFormula = message.ewmaFormula;
+    }
+    if (message.hashBalanceFactor !== undefined) {
+      obj.hashBalanceFactor = Math.round(message.hashBalanceFactor);
+    }
+    if (message.retryOn?.length) {
+      obj.retryOn = message.retryOn;
+    }
+    if (message.retryMethods?.length) {
+      obj.retryMethods = message.retryMethods;
+    }
+    if (message.perTryTimeout !== undefined) {
+      obj.perTryTimeout = floatToJson(message.perTryTimeout);
+    }
+    if (message.retryBackoff !== undefined) {
+      obj.retryBackoff = RetryBackoff.toJSON(message.retryBackoff);
+    }
+    if (message.circuitBreakers !== undefined) {
+      obj.circuitBreakers = CircuitBreakers.toJSON(message.circuitBreakers);
+    }
+    if (message.warmUpConf !== undefined) {
+      obj.warmUpConf = WarmUpConf.toJSON(message.warmUpConf);
+    }
+    if (message.allUnhealthy !== undefined) {
+      obj.allUnhealthy = message.allUnhealthy;
+    }
+    if (message.panicThreshold !== undefined) {
+      obj.panicThreshold = Math.round(message.panicThreshold);
+    }
     return obj;
   },
 
@@ -1698,6 +2497,22 @@ export const PortLevelSettings: MessageFns<PortLevelSettings> = {
       },
       {},
     );
+    message.ewmaFormula = object.ewmaFormula ?? undefined;
+    message.hashBalanceFactor = object.hashBalanceFactor ?? undefined;
+    message.retryOn = object.retryOn?.map((e) => e) || [];
+    message.retryMethods = object.retryMethods?.map((e) => e) || [];
+    message.perTryTimeout = object.perTryTimeout ?? undefined;
+    message.retryBackoff = (object.retryBackoff !== undefined && object.retryBackoff !== null)
+      ? RetryBackoff.fromPartial(object.retryBackoff)
+      : undefined;
+    message.circuitBreakers = (object.circuitBreakers !== undefined && object.circuitBreakers !== null)
+      ? CircuitBreakers.fromPartial(object.circuitBreakers)
+      : undefined;
+    message.warmUpConf = (object.warmUpConf !== undefined && object.warmUpConf !== null)
+      ? WarmUpConf.fromPartial(object.warmUpConf)
+      : undefined;
+    message.allUnhealthy = object.allUnhealthy ?? undefined;
+    message.panicThreshold = object.panicThreshold ?? undefined;
     return message;
   },
 };
@@ -1808,7 +2623,7 @@ export const PortLevelSettings_DiscoveryArgsEntry: MessageFns<PortLevelSettings_
 };
 
 function createBaseNode(): Node {
-  return { host: "", port: undefined, weight: undefined, priority: undefined, _unknownFields: {} };
+  return { host: "", port: undefined, weight: undefined, priority: undefined, metadata: {}, _unknownFields: {} };
 }
 
 export const Node: MessageFns<Node> = {
@@ -1825,6 +2640,9 @@ export const Node: MessageFns<Node> = {
     if (message.priority !== undefined) {
       writer.uint32(32).int32(message.priority);
     }
+    globalThis.Object.entries(message.metadata).forEach(([key, value]: [string, string]) => {
+      Node_MetadataEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
+    });
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
         const tag = parseInt(key, 10);
@@ -1881,6 +2699,17 @@ export const Node: MessageFns<Node> = {
             message.priority = reader.int32();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            const entry5 = Node_MetadataEntry.decode(reader, reader.uint32());
+            if (entry5.value !== undefined) {
+              message.metadata[entry5.key] = entry5.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1907,6 +2736,20 @@ export const Node: MessageFns<Node> = {
       port: isSet(object.port) ? globalThis.Number(object.port) : undefined,
       weight: isSet(object.weight) ? globalThis.Number(object.weight) : undefined,
       priority: isSet(object.priority) ? globalThis.Number(object.priority) : undefined,
+      metadata: isObject(object.metadata)
+        ? (globalThis.Object.entries(object.metadata) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
     };
   },
 
@@ -1924,6 +2767,15 @@ export const Node: MessageFns<Node> = {
     if (message.priority !== undefined) {
       obj.priority = Math.round(message.priority);
     }
+    if (message.metadata) {
+      const entries = globalThis.Object.entries(message.metadata) as [string, string][];
+      if (entries.length > 0) {
+        obj.metadata = {};
+        entries.forEach(([k, v]) => {
+          obj.metadata[k] = v;
+        });
+      }
+    }
     return obj;
   },
 
@@ -1936,12 +2788,129 @@ export const Node: MessageFns<Node> = {
     message.port = object.port ?? undefined;
     message.weight = object.weight ?? undefined;
     message.priority = object.priority ?? undefined;
+    message.metadata = (globalThis.Object.entries(object.metadata ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseNode_MetadataEntry(): Node_MetadataEntry {
+  return { key: "", value: "", _unknownFields: {} };
+}
+
+export const Node_MetadataEntry: MessageFns<Node_MetadataEntry> = {
+  encode(message: Node_MetadataEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Node_MetadataEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNode_MetadataEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Node_MetadataEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: Node_MetadataEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<Node_MetadataEntry>, I>>(base?: I): Node_MetadataEntry {
+    return Node_MetadataEntry.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Node_MetadataEntry>, I>>(object: I): Node_MetadataEntry {
+    const message = createBaseNode_MetadataEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
 
 function createBaseTimeout(): Timeout {
-  return { connect: undefined, send: undefined, read: undefined, _unknownFields: {} };
+  return {
+    connect: undefined,
+    send: undefined,
+    read: undefined,
+    total: undefined,
+    idle: undefined,
+    _unknownFields: {},
+  };
 }
 
 export const Timeout: MessageFns<Timeout> = {
@@ -1954,6 +2923,12 @@ export const Timeout: MessageFns<Timeout> = {
     }
     if (message.read !== undefined) {
       writer.uint32(25).double(message.read);
+    }
+    if (message.total !== undefined) {
+      writer.uint32(33).double(message.total);
+    }
+    if (message.idle !== undefined) {
+      writer.uint32(41).double(message.idle);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2003,6 +2978,22 @@ export const Timeout: MessageFns<Timeout> = {
             message.read = reader.double();
             continue;
           }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.total = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.idle = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2028,6 +3019,8 @@ export const Timeout: MessageFns<Timeout> = {
       connect: isSet(object.connect) ? globalThis.Number(object.connect) : undefined,
       send: isSet(object.send) ? globalThis.Number(object.send) : undefined,
       read: isSet(object.read) ? globalThis.Number(object.read) : undefined,
+      total: isSet(object.total) ? globalThis.Number(object.total) : undefined,
+      idle: isSet(object.idle) ? globalThis.Number(object.idle) : undefined,
     };
   },
 
@@ -2042,6 +3035,12 @@ export const Timeout: MessageFns<Timeout> = {
     if (message.read !== undefined) {
       obj.read = floatToJson(message.read);
     }
+    if (message.total !== undefined) {
+      obj.total = floatToJson(message.total);
+    }
+    if (message.idle !== undefined) {
+      obj.idle = floatToJson(message.idle);
+    }
     return obj;
   },
 
@@ -2053,12 +3052,476 @@ export const Timeout: MessageFns<Timeout> = {
     message.connect = object.connect ?? undefined;
     message.send = object.send ?? undefined;
     message.read = object.read ?? undefined;
+    message.total = object.total ?? undefined;
+    message.idle = object.idle ?? undefined;
+    return message;
+  },
+};
+
+function createBaseRetryBackoff(): RetryBackoff {
+  return { initial: undefined, max: undefined, _unknownFields: {} };
+}
+
+export const RetryBackoff: MessageFns<RetryBackoff> = {
+  encode(message: RetryBackoff, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.initial !== undefined) {
+      writer.uint32(9).double(message.initial);
+    }
+    if (message.max !== undefined) {
+      writer.uint32(17).double(message.max);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetryBackoff {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetryBackoff();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.initial = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.max = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RetryBackoff {
+    return {
+      initial: isSet(object.initial) ? globalThis.Number(object.initial) : undefined,
+      max: isSet(object.max) ? globalThis.Number(object.max) : undefined,
+    };
+  },
+
+  toJSON(message: RetryBackoff): unknown {
+    const obj: any = {};
+    if (message.initial !== undefined) {
+      obj.initial = floatToJson(message.initial);
+    }
+    if (message.max !== undefined) {
+      obj.max = floatToJson(message.max);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<RetryBackoff>, I>>(base?: I): RetryBackoff {
+    return RetryBackoff.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RetryBackoff>, I>>(object: I): RetryBackoff {
+    const message = createBaseRetryBackoff();
+    message.initial = object.initial ?? undefined;
+    message.max = object.max ?? undefined;
+    return message;
+  },
+};
+
+function createBaseCircuitBreakers(): CircuitBreakers {
+  return {
+    maxConnections: undefined,
+    maxPendingRequests: undefined,
+    maxRequests: undefined,
+    maxRetries: undefined,
+    maxRequestsPerEndpoint: undefined,
+    _unknownFields: {},
+  };
+}
+
+export const CircuitBreakers: MessageFns<CircuitBreakers> = {
+  encode(message: CircuitBreakers, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.maxConnections !== undefined) {
+      writer.uint32(8).uint32(message.maxConnections);
+    }
+    if (message.maxPendingRequests !== undefined) {
+      writer.uint32(16).uint32(message.maxPendingRequests);
+    }
+    if (message.maxRequests !== undefined) {
+      writer.uint32(24).uint32(message.maxRequests);
+    }
+    if (message.maxRetries !== undefined) {
+      writer.uint32(32).uint32(message.maxRetries);
+    }
+    if (message.maxRequestsPerEndpoint !== undefined) {
+      writer.uint32(40).uint32(message.maxRequestsPerEndpoint);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CircuitBreakers {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCircuitBreakers();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.maxConnections = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.maxPendingRequests = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.maxRequests = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.maxRetries = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.maxRequestsPerEndpoint = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CircuitBreakers {
+    return {
+      maxConnections: isSet(object.maxConnections)
+        ? globalThis.Number(object.maxConnections)
+        : isSet(object.max_connections)
+        ? globalThis.Number(object.max_connections)
+        : undefined,
+      maxPendingRequests: isSet(object.maxPendingRequests)
+        ? globalThis.Number(object.maxPendingRequests)
+        : isSet(object.max_pending_requests)
+        ? globalThis.Number(object.max_pending_requests)
+        : undefined,
+      maxRequests: isSet(object.maxRequests)
+        ? globalThis.Number(object.maxRequests)
+        : isSet(object.max_requests)
+        ? globalThis.Number(object.max_requests)
+        : undefined,
+      maxRetries: isSet(object.maxRetries)
+        ? globalThis.Number(object.maxRetries)
+        : isSet(object.max_retries)
+        ? globalThis.Number(object.max_retries)
+        : undefined,
+      maxRequestsPerEndpoint: isSet(object.maxRequestsPerEndpoint)
+        ? globalThis.Number(object.maxRequestsPerEndpoint)
+        : isSet(object.max_requests_per_endpoint)
+        ? globalThis.Number(object.max_requests_per_endpoint)
+        : undefined,
+    };
+  },
+
+  toJSON(message: CircuitBreakers): unknown {
+    const obj: any = {};
+    if (message.maxConnections !== undefined) {
+      obj.maxConnections = Math.round(message.maxConnections);
+    }
+    if (message.maxPendingRequests !== undefined) {
+      obj.maxPendingRequests = Math.round(message.maxPendingRequests);
+    }
+    if (message.maxRequests !== undefined) {
+      obj.maxRequests = Math.round(message.maxRequests);
+    }
+    if (message.maxRetries !== undefined) {
+      obj.maxRetries = Math.round(message.maxRetries);
+    }
+    if (message.maxRequestsPerEndpoint !== undefined) {
+      obj.maxRequestsPerEndpoint = Math.round(message.maxRequestsPerEndpoint);
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<CircuitBreakers>, I>>(base?: I): CircuitBreakers {
+    return CircuitBreakers.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<CircuitBreakers>, I>>(object: I): CircuitBreakers {
+    const message = createBaseCircuitBreakers();
+    message.maxConnections = object.maxConnections ?? undefined;
+    message.maxPendingRequests = object.maxPendingRequests ?? undefined;
+    message.maxRequests = object.maxRequests ?? undefined;
+    message.maxRetries = object.maxRetries ?? undefined;
+    message.maxRequestsPerEndpoint = object.maxRequestsPerEndpoint ?? undefined;
+    return message;
+  },
+};
+
+function createBaseWarmUpConf(): WarmUpConf {
+  return {
+    slowStartTimeSeconds: undefined,
+    minWeightPercent: undefined,
+    interval: undefined,
+    aggression: undefined,
+    startupGracePeriodSeconds: undefined,
+    off: undefined,
+    _unknownFields: {},
+  };
+}
+
+export const WarmUpConf: MessageFns<WarmUpConf> = {
+  encode(message: WarmUpConf, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.slowStartTimeSeconds !== undefined) {
+      writer.uint32(9).double(message.slowStartTimeSeconds);
+    }
+    if (message.minWeightPercent !== undefined) {
+      writer.uint32(16).uint32(message.minWeightPercent);
+    }
+    if (message.interval !== undefined) {
+      writer.uint32(25).double(message.interval);
+    }
+    if (message.aggression !== undefined) {
+      writer.uint32(33).double(message.aggression);
+    }
+    if (message.startupGracePeriodSeconds !== undefined) {
+      writer.uint32(41).double(message.startupGracePeriodSeconds);
+    }
+    if (message.off !== undefined) {
+      writer.uint32(48).bool(message.off);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WarmUpConf {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWarmUpConf();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.slowStartTimeSeconds = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.minWeightPercent = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.interval = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.aggression = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.startupGracePeriodSeconds = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.off = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WarmUpConf {
+    return {
+      slowStartTimeSeconds: isSet(object.slowStartTimeSeconds)
+        ? globalThis.Number(object.slowStartTimeSeconds)
+        : isSet(object.slow_start_time_seconds)
+        ? globalThis.Number(object.slow_start_time_seconds)
+        : undefined,
+      minWeightPercent: isSet(object.minWeightPercent)
+        ? globalThis.Number(object.minWeightPercent)
+        : isSet(object.min_weight_percent)
+        ? globalThis.Number(object.min_weight_percent)
+        : undefined,
+      interval: isSet(object.interval) ? globalThis.Number(object.interval) : undefined,
+      aggression: isSet(object.aggression) ? globalThis.Number(object.aggression) : undefined,
+      startupGracePeriodSeconds: isSet(object.startupGracePeriodSeconds)
+        ? globalThis.Number(object.startupGracePeriodSeconds)
+        : isSet(object.startup_grace_period_seconds)
+        ? globalThis.Number(object.startup_grace_period_seconds)
+        : undefined,
+      off: isSet(object.off) ? globalThis.Boolean(object.off) : undefined,
+    };
+  },
+
+  toJSON(message: WarmUpConf): unknown {
+    const obj: any = {};
+    if (message.slowStartTimeSeconds !== undefined) {
+      obj.slowStartTimeSeconds = floatToJson(message.slowStartTimeSeconds);
+    }
+    if (message.minWeightPercent !== undefined) {
+      obj.minWeightPercent = Math.round(message.minWeightPercent);
+    }
+    if (message.interval !== undefined) {
+      obj.interval = floatToJson(message.interval);
+    }
+    if (message.aggression !== undefined) {
+      obj.aggression = floatToJson(message.aggression);
+    }
+    if (message.startupGracePeriodSeconds !== undefined) {
+      obj.startupGracePeriodSeconds = floatToJson(message.startupGracePeriodSeconds);
+    }
+    if (message.off !== undefined) {
+      obj.off = message.off;
+    }
+    return obj;
+  },
+
+  create<I extends Exact<DeepPartial<WarmUpConf>, I>>(base?: I): WarmUpConf {
+    return WarmUpConf.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<WarmUpConf>, I>>(object: I): WarmUpConf {
+    const message = createBaseWarmUpConf();
+    message.slowStartTimeSeconds = object.slowStartTimeSeconds ?? undefined;
+    message.minWeightPercent = object.minWeightPercent ?? undefined;
+    message.interval = object.interval ?? undefined;
+    message.aggression = object.aggression ?? undefined;
+    message.startupGracePeriodSeconds = object.startupGracePeriodSeconds ?? undefined;
+    message.off = object.off ?? undefined;
     return message;
   },
 };
 
 function createBaseKeepalivePool(): KeepalivePool {
-  return { size: undefined, idleTimeout: undefined, requests: undefined, _unknownFields: {} };
+  return { size: undefined, idleTimeout: undefined, requests: undefined, off: undefined, _unknownFields: {} };
 }
 
 export const KeepalivePool: MessageFns<KeepalivePool> = {
@@ -2071,6 +3534,9 @@ export const KeepalivePool: MessageFns<KeepalivePool> = {
     }
     if (message.requests !== undefined) {
       writer.uint32(24).uint32(message.requests);
+    }
+    if (message.off !== undefined) {
+      writer.uint32(32).bool(message.off);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2120,6 +3586,14 @@ export const KeepalivePool: MessageFns<KeepalivePool> = {
             message.requests = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.off = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2149,6 +3623,7 @@ export const KeepalivePool: MessageFns<KeepalivePool> = {
         ? globalThis.Number(object.idle_timeout)
         : undefined,
       requests: isSet(object.requests) ? globalThis.Number(object.requests) : undefined,
+      off: isSet(object.off) ? globalThis.Boolean(object.off) : undefined,
     };
   },
 
@@ -2163,6 +3638,9 @@ export const KeepalivePool: MessageFns<KeepalivePool> = {
     if (message.requests !== undefined) {
       obj.requests = Math.round(message.requests);
     }
+    if (message.off !== undefined) {
+      obj.off = message.off;
+    }
     return obj;
   },
 
@@ -2174,6 +3652,7 @@ export const KeepalivePool: MessageFns<KeepalivePool> = {
     message.size = object.size ?? undefined;
     message.idleTimeout = object.idleTimeout ?? undefined;
     message.requests = object.requests ?? undefined;
+    message.off = object.off ?? undefined;
     return message;
   },
 };
@@ -2299,6 +3778,7 @@ function createBaseActiveCheck(): ActiveCheck {
     healthy: undefined,
     unhealthy: undefined,
     off: undefined,
+    start: undefined,
     _unknownFields: {},
   };
 }
@@ -2346,6 +3826,9 @@ export const ActiveCheck: MessageFns<ActiveCheck> = {
     }
     if (message.off !== undefined) {
       writer.uint32(112).bool(message.off);
+    }
+    if (message.start !== undefined) {
+      writer.uint32(122).string(message.start);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2483,6 +3966,14 @@ export const ActiveCheck: MessageFns<ActiveCheck> = {
             message.off = reader.bool();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.start = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2543,6 +4034,7 @@ export const ActiveCheck: MessageFns<ActiveCheck> = {
       healthy: isSet(object.healthy) ? ActiveHealthy.fromJSON(object.healthy) : undefined,
       unhealthy: isSet(object.unhealthy) ? ActiveUnhealthy.fromJSON(object.unhealthy) : undefined,
       off: isSet(object.off) ? globalThis.Boolean(object.off) : undefined,
+      start: isSet(object.start) ? globalThis.String(object.start) : undefined,
     };
   },
 
@@ -2590,6 +4082,9 @@ export const ActiveCheck: MessageFns<ActiveCheck> = {
     if (message.off !== undefined) {
       obj.off = message.off;
     }
+    if (message.start !== undefined) {
+      obj.start = message.start;
+    }
     return obj;
   },
 
@@ -2616,6 +4111,7 @@ export const ActiveCheck: MessageFns<ActiveCheck> = {
       ? ActiveUnhealthy.fromPartial(object.unhealthy)
       : undefined;
     message.off = object.off ?? undefined;
+    message.start = object.start ?? undefined;
     return message;
   },
 };
@@ -3200,6 +4696,7 @@ function createBasePassiveUnhealthy(): PassiveUnhealthy {
     tcpFailures: undefined,
     timeouts: undefined,
     returnAfter: undefined,
+    maxReturnAfter: undefined,
     _unknownFields: {},
   };
 }
@@ -3224,6 +4721,9 @@ export const PassiveUnhealthy: MessageFns<PassiveUnhealthy> = {
     }
     if (message.returnAfter !== undefined) {
       writer.uint32(41).double(message.returnAfter);
+    }
+    if (message.maxReturnAfter !== undefined) {
+      writer.uint32(49).double(message.maxReturnAfter);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3299,6 +4799,14 @@ export const PassiveUnhealthy: MessageFns<PassiveUnhealthy> = {
             message.returnAfter = reader.double();
             continue;
           }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.maxReturnAfter = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3342,6 +4850,11 @@ export const PassiveUnhealthy: MessageFns<PassiveUnhealthy> = {
         : isSet(object.return_after)
         ? globalThis.Number(object.return_after)
         : undefined,
+      maxReturnAfter: isSet(object.maxReturnAfter)
+        ? globalThis.Number(object.maxReturnAfter)
+        : isSet(object.max_return_after)
+        ? globalThis.Number(object.max_return_after)
+        : undefined,
     };
   },
 
@@ -3362,6 +4875,9 @@ export const PassiveUnhealthy: MessageFns<PassiveUnhealthy> = {
     if (message.returnAfter !== undefined) {
       obj.returnAfter = floatToJson(message.returnAfter);
     }
+    if (message.maxReturnAfter !== undefined) {
+      obj.maxReturnAfter = floatToJson(message.maxReturnAfter);
+    }
     return obj;
   },
 
@@ -3375,21 +4891,126 @@ export const PassiveUnhealthy: MessageFns<PassiveUnhealthy> = {
     message.tcpFailures = object.tcpFailures ?? undefined;
     message.timeouts = object.timeouts ?? undefined;
     message.returnAfter = object.returnAfter ?? undefined;
+    message.maxReturnAfter = object.maxReturnAfter ?? undefined;
     return message;
   },
 };
 
 function createBaseOutlierDetection(): OutlierDetection {
-  return { consecutiveFailures: undefined, off: undefined, _unknownFields: {} };
+  return {
+    off: undefined,
+    consecutive5xx: undefined,
+    consecutiveGatewayFailure: undefined,
+    consecutiveLocalOriginFailure: undefined,
+    splitExternalLocalOriginErrors: undefined,
+    interval: undefined,
+    baseEjectionTime: undefined,
+    maxEjectionTime: undefined,
+    maxEjectionTimeJitter: undefined,
+    maxEjectionPercent: undefined,
+    enforcingConsecutive5xx: undefined,
+    enforcingConsecutiveGatewayFailure: undefined,
+    enforcingConsecutiveLocalOriginFailure: undefined,
+    enforcingSuccessRate: undefined,
+    enforcingLocalOriginSuccessRate: undefined,
+    successRateMinimumHosts: undefined,
+    successRateRequestVolume: undefined,
+    successRateStdevFactor: undefined,
+    failurePercentageThreshold: undefined,
+    enforcingFailurePercentage: undefined,
+    enforcingFailurePercentageLocalOrigin: undefined,
+    failurePercentageMinimumHosts: undefined,
+    failurePercentageRequestVolume: undefined,
+    successfulActiveHealthCheckUnejectHost: undefined,
+    latencyFactor: undefined,
+    latencyMinimumHosts: undefined,
+    latencyRequestVolume: undefined,
+    _unknownFields: {},
+  };
 }
 
 export const OutlierDetection: MessageFns<OutlierDetection> = {
   encode(message: OutlierDetection, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.consecutiveFailures !== undefined) {
-      writer.uint32(8).uint32(message.consecutiveFailures);
-    }
     if (message.off !== undefined) {
       writer.uint32(16).bool(message.off);
+    }
+    if (message.consecutive5xx !== undefined) {
+      writer.uint32(24).uint32(message.consecutive5xx);
+    }
+    if (message.consecutiveGatewayFailure !== undefined) {
+      writer.uint32(32).uint32(message.consecutiveGatewayFailure);
+    }
+    if (message.consecutiveLocalOriginFailure !== undefined) {
+      writer.uint32(40).uint32(message.consecutiveLocalOriginFailure);
+    }
+    if (message.splitExternalLocalOriginErrors !== undefined) {
+      writer.uint32(48).bool(message.splitExternalLocalOriginErrors);
+    }
+    if (message.interval !== undefined) {
+      writer.uint32(57).double(message.interval);
+    }
+    if (message.baseEjectionTime !== undefined) {
+      writer.uint32(65).double(message.baseEjectionTime);
+    }
+    if (message.maxEjectionTime !== undefined) {
+      writer.uint32(73).double(message.maxEjectionTime);
+    }
+    if (message.maxEjectionTimeJitter !== undefined) {
+      writer.uint32(81).double(message.maxEjectionTimeJitter);
+    }
+    if (message.maxEjectionPercent !== undefined) {
+      writer.uint32(88).uint32(message.maxEjectionPercent);
+    }
+    if (message.enforcingConsecutive5xx !== undefined) {
+      writer.uint32(96).uint32(message.enforcingConsecutive5xx);
+    }
+    if (message.enforcingConsecutiveGatewayFailure !== undefined) {
+      writer.uint32(104).uint32(message.enforcingConsecutiveGatewayFailure);
+    }
+    if (message.enforcingConsecutiveLocalOriginFailure !== undefined) {
+      writer.uint32(112).uint32(message.enforcingConsecutiveLocalOriginFailure);
+    }
+    if (message.enforcingSuccessRate !== undefined) {
+      writer.uint32(120).uint32(message.enforcingSuccessRate);
+    }
+    if (message.enforcingLocalOriginSuccessRate !== undefined) {
+      writer.uint32(128).uint32(message.enforcingLocalOriginSuccessRate);
+    }
+    if (message.successRateMinimumHosts !== undefined) {
+      writer.uint32(136).uint32(message.successRateMinimumHosts);
+    }
+    if (message.successRateRequestVolume !== undefined) {
+      writer.uint32(144).uint32(message.successRateRequestVolume);
+    }
+    if (message.successRateStdevFactor !== undefined) {
+      writer.uint32(152).uint32(message.successRateStdevFactor);
+    }
+    if (message.failurePercentageThreshold !== undefined) {
+      writer.uint32(160).uint32(message.failurePercentageThreshold);
+    }
+    if (message.enforcingFailurePercentage !== undefined) {
+      writer.uint32(168).uint32(message.enforcingFailurePercentage);
+    }
+    if (message.enforcingFailurePercentageLocalOrigin !== undefined) {
+      writer.uint32(176).uint32(message.enforcingFailurePercentageLocalOrigin);
+    }
+    if (message.failurePercentageMinimumHosts !== undefined) {
+      writer.uint32(184).uint32(message.failurePercentageMinimumHosts);
+    }
+    if (message.failurePercentageRequestVolume !== undefined) {
+      writer.uint32(192).uint32(message.failurePercentageRequestVolume);
+    }
+    if (message.successfulActiveHealthCheckUnejectHost !== undefined) {
+      writer.uint32(200).bool(message.successfulActiveHealthCheckUnejectHost);
+    }
+    if (message.latencyFactor !== undefined) {
+      writer.uint32(209).double(message.latencyFactor);
+    }
+    if (message.latencyMinimumHosts !== undefined) {
+      writer.uint32(216).uint32(message.latencyMinimumHosts);
+    }
+    if (message.latencyRequestVolume !== undefined) {
+      writer.uint32(224).uint32(message.latencyRequestVolume);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3415,20 +5036,220 @@ export const OutlierDetection: MessageFns<OutlierDetection> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.consecutiveFailures = reader.uint32();
-            continue;
-          }
           case 2: {
             if (tag !== 16) {
               break;
             }
 
             message.off = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.consecutive5xx = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.consecutiveGatewayFailure = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.consecutiveLocalOriginFailure = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.splitExternalLocalOriginErrors = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.interval = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.baseEjectionTime = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.maxEjectionTime = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.maxEjectionTimeJitter = reader.double();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.maxEjectionPercent = reader.uint32();
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.enforcingConsecutive5xx = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.enforcingConsecutiveGatewayFailure = reader.uint32();
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.enforcingConsecutiveLocalOriginFailure = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.enforcingSuccessRate = reader.uint32();
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.enforcingLocalOriginSuccessRate = reader.uint32();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.successRateMinimumHosts = reader.uint32();
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.successRateRequestVolume = reader.uint32();
+            continue;
+          }
+          case 19: {
+            if (tag !== 152) {
+              break;
+            }
+
+            message.successRateStdevFactor = reader.uint32();
+            continue;
+          }
+          case 20: {
+            if (tag !== 160) {
+              break;
+            }
+
+            message.failurePercentageThreshold = reader.uint32();
+            continue;
+          }
+          case 21: {
+            if (tag !== 168) {
+              break;
+            }
+
+            message.enforcingFailurePercentage = reader.uint32();
+            continue;
+          }
+          case 22: {
+            if (tag !== 176) {
+              break;
+            }
+
+            message.enforcingFailurePercentageLocalOrigin = reader.uint32();
+            continue;
+          }
+          case 23: {
+            if (tag !== 184) {
+              break;
+            }
+
+            message.failurePercentageMinimumHosts = reader.uint32();
+            continue;
+          }
+          case 24: {
+            if (tag !== 192) {
+              break;
+            }
+
+            message.failurePercentageRequestVolume = reader.uint32();
+            continue;
+          }
+          case 25: {
+            if (tag !== 200) {
+              break;
+            }
+
+            message.successfulActiveHealthCheckUnejectHost = reader.bool();
+            continue;
+          }
+          case 26: {
+            if (tag !== 209) {
+              break;
+            }
+
+            message.latencyFactor = reader.double();
+            continue;
+          }
+          case 27: {
+            if (tag !== 216) {
+              break;
+            }
+
+            message.latencyMinimumHosts = reader.uint32();
+            continue;
+          }
+          case 28: {
+            if (tag !== 224) {
+              break;
+            }
+
+            message.latencyRequestVolume = reader.uint32();
             continue;
           }
         }
@@ -3453,22 +5274,218 @@ export const OutlierDetection: MessageFns<OutlierDetection> = {
 
   fromJSON(object: any): OutlierDetection {
     return {
-      consecutiveFailures: isSet(object.consecutiveFailures)
-        ? globalThis.Number(object.consecutiveFailures)
-        : isSet(object.consecutive_failures)
-        ? globalThis.Number(object.consecutive_failures)
-        : undefined,
       off: isSet(object.off) ? globalThis.Boolean(object.off) : undefined,
+      consecutive5xx: isSet(object.consecutive5xx)
+        ? globalThis.Number(object.consecutive5xx)
+        : isSet(object.consecutive_5xx)
+        ? globalThis.Number(object.consecutive_5xx)
+        : undefined,
+      consecutiveGatewayFailure: isSet(object.consecutiveGatewayFailure)
+        ? globalThis.Number(object.consecutiveGatewayFailure)
+        : isSet(object.consecutive_gateway_failure)
+        ? globalThis.Number(object.consecutive_gateway_failure)
+        : undefined,
+      consecutiveLocalOriginFailure: isSet(object.consecutiveLocalOriginFailure)
+        ? globalThis.Number(object.consecutiveLocalOriginFailure)
+        : isSet(object.consecutive_local_origin_failure)
+        ? globalThis.Number(object.consecutive_local_origin_failure)
+        : undefined,
+      splitExternalLocalOriginErrors: isSet(object.splitExternalLocalOriginErrors)
+        ? globalThis.Boolean(object.splitExternalLocalOriginErrors)
+        : isSet(object.split_external_local_origin_errors)
+        ? globalThis.Boolean(object.split_external_local_origin_errors)
+        : undefined,
+      interval: isSet(object.interval) ? globalThis.Number(object.interval) : undefined,
+      baseEjectionTime: isSet(object.baseEjectionTime)
+        ? globalThis.Number(object.baseEjectionTime)
+        : isSet(object.base_ejection_time)
+        ? globalThis.Number(object.base_ejection_time)
+        : undefined,
+      maxEjectionTime: isSet(object.maxEjectionTime)
+        ? globalThis.Number(object.maxEjectionTime)
+        : isSet(object.max_ejection_time)
+        ? globalThis.Number(object.max_ejection_time)
+        : undefined,
+      maxEjectionTimeJitter: isSet(object.maxEjectionTimeJitter)
+        ? globalThis.Number(object.maxEjectionTimeJitter)
+        : isSet(object.max_ejection_time_jitter)
+        ? globalThis.Number(object.max_ejection_time_jitter)
+        : undefined,
+      maxEjectionPercent: isSet(object.maxEjectionPercent)
+        ? globalThis.Number(object.maxEjectionPercent)
+        : isSet(object.max_ejection_percent)
+        ? globalThis.Number(object.max_ejection_percent)
+        : undefined,
+      enforcingConsecutive5xx: isSet(object.enforcingConsecutive5xx)
+        ? globalThis.Number(object.enforcingConsecutive5xx)
+        : isSet(object.enforcing_consecutive_5xx)
+        ? globalThis.Number(object.enforcing_consecutive_5xx)
+        : undefined,
+      enforcingConsecutiveGatewayFailure: isSet(object.enforcingConsecutiveGatewayFailure)
+        ? globalThis.Number(object.enforcingConsecutiveGatewayFailure)
+        : isSet(object.enforcing_consecutive_gateway_failure)
+        ? globalThis.Number(object.enforcing_consecutive_gateway_failure)
+        : undefined,
+      enforcingConsecutiveLocalOriginFailure: isSet(object.enforcingConsecutiveLocalOriginFailure)
+        ? globalThis.Number(object.enforcingConsecutiveLocalOriginFailure)
+        : isSet(object.enforcing_consecutive_local_origin_failure)
+        ? globalThis.Number(object.enforcing_consecutive_local_origin_failure)
+        : undefined,
+      enforcingSuccessRate: isSet(object.enforcingSuccessRate)
+        ? globalThis.Number(object.enforcingSuccessRate)
+        : isSet(object.enforcing_success_rate)
+        ? globalThis.Number(object.enforcing_success_rate)
+        : undefined,
+      enforcingLocalOriginSuccessRate: isSet(object.enforcingLocalOriginSuccessRate)
+        ? globalThis.Number(object.enforcingLocalOriginSuccessRate)
+        : isSet(object.enforcing_local_origin_success_rate)
+        ? globalThis.Number(object.enforcing_local_origin_success_rate)
+        : undefined,
+      successRateMinimumHosts: isSet(object.successRateMinimumHosts)
+        ? globalThis.Number(object.successRateMinimumHosts)
+        : isSet(object.success_rate_minimum_hosts)
+        ? globalThis.Number(object.success_rate_minimum_hosts)
+        : undefined,
+      successRateRequestVolume: isSet(object.successRateRequestVolume)
+        ? globalThis.Number(object.successRateRequestVolume)
+        : isSet(object.success_rate_request_volume)
+        ? globalThis.Number(object.success_rate_request_volume)
+        : undefined,
+      successRateStdevFactor: isSet(object.successRateStdevFactor)
+        ? globalThis.Number(object.successRateStdevFactor)
+        : isSet(object.success_rate_stdev_factor)
+        ? globalThis.Number(object.success_rate_stdev_factor)
+        : undefined,
+      failurePercentageThreshold: isSet(object.failurePercentageThreshold)
+        ? globalThis.Number(object.failurePercentageThreshold)
+        : isSet(object.failure_percentage_threshold)
+        ? globalThis.Number(object.failure_percentage_threshold)
+        : undefined,
+      enforcingFailurePercentage: isSet(object.enforcingFailurePercentage)
+        ? globalThis.Number(object.enforcingFailurePercentage)
+        : isSet(object.enforcing_failure_percentage)
+        ? globalThis.Number(object.enforcing_failure_percentage)
+        : undefined,
+      enforcingFailurePercentageLocalOrigin: isSet(object.enforcingFailurePercentageLocalOrigin)
+        ? globalThis.Number(object.enforcingFailurePercentageLocalOrigin)
+        : isSet(object.enforcing_failure_percentage_local_origin)
+        ? globalThis.Number(object.enforcing_failure_percentage_local_origin)
+        : undefined,
+      failurePercentageMinimumHosts: isSet(object.failurePercentageMinimumHosts)
+        ? globalThis.Number(object.failurePercentageMinimumHosts)
+        : isSet(object.failure_percentage_minimum_hosts)
+        ? globalThis.Number(object.failure_percentage_minimum_hosts)
+        : undefined,
+      failurePercentageRequestVolume: isSet(object.failurePercentageRequestVolume)
+        ? globalThis.Number(object.failurePercentageRequestVolume)
+        : isSet(object.failure_percentage_request_volume)
+        ? globalThis.Number(object.failure_percentage_request_volume)
+        : undefined,
+      successfulActiveHealthCheckUnejectHost: isSet(object.successfulActiveHealthCheckUnejectHost)
+        ? globalThis.Boolean(object.successfulActiveHealthCheckUnejectHost)
+        : isSet(object.successful_active_health_check_uneject_host)
+        ? globalThis.Boolean(object.successful_active_health_check_uneject_host)
+        : undefined,
+      latencyFactor: isSet(object.latencyFactor)
+        ? globalThis.Number(object.latencyFactor)
+        : isSet(object.latency_factor)
+        ? globalThis.Number(object.latency_factor)
+        : undefined,
+      latencyMinimumHosts: isSet(object.latencyMinimumHosts)
+        ? globalThis.Number(object.latencyMinimumHosts)
+        : isSet(object.latency_minimum_hosts)
+        ? globalThis.Number(object.latency_minimum_hosts)
+        : undefined,
+      latencyRequestVolume: isSet(object.latencyRequestVolume)
+        ? globalThis.Number(object.latencyRequestVolume)
+        : isSet(object.latency_request_volume)
+        ? globalThis.Number(object.latency_request_volume)
+        : undefined,
     };
   },
 
   toJSON(message: OutlierDetection): unknown {
     const obj: any = {};
-    if (message.consecutiveFailures !== undefined) {
-      obj.consecutiveFailures = Math.round(message.consecutiveFailures);
-    }
     if (message.off !== undefined) {
       obj.off = message.off;
+    }
+    if (message.consecutive5xx !== undefined) {
+      obj.consecutive5xx = Math.round(message.consecutive5xx);
+    }
+    if (message.consecutiveGatewayFailure !== undefined) {
+      obj.consecutiveGatewayFailure = Math.round(message.consecutiveGatewayFailure);
+    }
+    if (message.consecutiveLocalOriginFailure !== undefined) {
+      obj.consecutiveLocalOriginFailure = Math.round(message.consecutiveLocalOriginFailure);
+    }
+    if (message.splitExternalLocalOriginErrors !== undefined) {
+      obj.splitExternalLocalOriginErrors = message.splitExternalLocalOriginErrors;
+    }
+    if (message.interval !== undefined) {
+      obj.interval = floatToJson(message.interval);
+    }
+    if (message.baseEjectionTime !== undefined) {
+      obj.baseEjectionTime = floatToJson(message.baseEjectionTime);
+    }
+    if (message.maxEjectionTime !== undefined) {
+      obj.maxEjectionTime = floatToJson(message.maxEjectionTime);
+    }
+    if (message.maxEjectionTimeJitter !== undefined) {
+      obj.maxEjectionTimeJitter = floatToJson(message.maxEjectionTimeJitter);
+    }
+    if (message.maxEjectionPercent !== undefined) {
+      obj.maxEjectionPercent = Math.round(message.maxEjectionPercent);
+    }
+    if (message.enforcingConsecutive5xx !== undefined) {
+      obj.enforcingConsecutive5xx = Math.round(message.enforcingConsecutive5xx);
+    }
+    if (message.enforcingConsecutiveGatewayFailure !== undefined) {
+      obj.enforcingConsecutiveGatewayFailure = Math.round(message.enforcingConsecutiveGatewayFailure);
+    }
+    if (message.enforcingConsecutiveLocalOriginFailure !== undefined) {
+      obj.enforcingConsecutiveLocalOriginFailure = Math.round(message.enforcingConsecutiveLocalOriginFailure);
+    }
+    if (message.enforcingSuccessRate !== undefined) {
+      obj.enforcingSuccessRate = Math.round(message.enforcingSuccessRate);
+    }
+    if (message.enforcingLocalOriginSuccessRate !== undefined) {
+      obj.enforcingLocalOriginSuccessRate = Math.round(message.enforcingLocalOriginSuccessRate);
+    }
+    if (message.successRateMinimumHosts !== undefined) {
+      obj.successRateMinimumHosts = Math.round(message.successRateMinimumHosts);
+    }
+    if (message.successRateRequestVolume !== undefined) {
+      obj.successRateRequestVolume = Math.round(message.successRateRequestVolume);
+    }
+    if (message.successRateStdevFactor !== undefined) {
+      obj.successRateStdevFactor = Math.round(message.successRateStdevFactor);
+    }
+    if (message.failurePercentageThreshold !== undefined) {
+      obj.failurePercentageThreshold = Math.round(message.failurePercentageThreshold);
+    }
+    if (message.enforcingFailurePercentage !== undefined) {
+      obj.enforcingFailurePercentage = Math.round(message.enforcingFailurePercentage);
+    }
+    if (message.enforcingFailurePercentageLocalOrigin !== undefined) {
+      obj.enforcingFailurePercentageLocalOrigin = Math.round(message.enforcingFailurePercentageLocalOrigin);
+    }
+    if (message.failurePercentageMinimumHosts !== undefined) {
+      obj.failurePercentageMinimumHosts = Math.round(message.failurePercentageMinimumHosts);
+    }
+    if (message.failurePercentageRequestVolume !== undefined) {
+      obj.failurePercentageRequestVolume = Math.round(message.failurePercentageRequestVolume);
+    }
+    if (message.successfulActiveHealthCheckUnejectHost !== undefined) {
+      obj.successfulActiveHealthCheckUnejectHost = message.successfulActiveHealthCheckUnejectHost;
+    }
+    if (message.latencyFactor !== undefined) {
+      obj.latencyFactor = floatToJson(message.latencyFactor);
+    }
+    if (message.latencyMinimumHosts !== undefined) {
+      obj.latencyMinimumHosts = Math.round(message.latencyMinimumHosts);
+    }
+    if (message.latencyRequestVolume !== undefined) {
+      obj.latencyRequestVolume = Math.round(message.latencyRequestVolume);
     }
     return obj;
   },
@@ -3478,8 +5495,33 @@ export const OutlierDetection: MessageFns<OutlierDetection> = {
   },
   fromPartial<I extends Exact<DeepPartial<OutlierDetection>, I>>(object: I): OutlierDetection {
     const message = createBaseOutlierDetection();
-    message.consecutiveFailures = object.consecutiveFailures ?? undefined;
     message.off = object.off ?? undefined;
+    message.consecutive5xx = object.consecutive5xx ?? undefined;
+    message.consecutiveGatewayFailure = object.consecutiveGatewayFailure ?? undefined;
+    message.consecutiveLocalOriginFailure = object.consecutiveLocalOriginFailure ?? undefined;
+    message.splitExternalLocalOriginErrors = object.splitExternalLocalOriginErrors ?? undefined;
+    message.interval = object.interval ?? undefined;
+    message.baseEjectionTime = object.baseEjectionTime ?? undefined;
+    message.maxEjectionTime = object.maxEjectionTime ?? undefined;
+    message.maxEjectionTimeJitter = object.maxEjectionTimeJitter ?? undefined;
+    message.maxEjectionPercent = object.maxEjectionPercent ?? undefined;
+    message.enforcingConsecutive5xx = object.enforcingConsecutive5xx ?? undefined;
+    message.enforcingConsecutiveGatewayFailure = object.enforcingConsecutiveGatewayFailure ?? undefined;
+    message.enforcingConsecutiveLocalOriginFailure = object.enforcingConsecutiveLocalOriginFailure ?? undefined;
+    message.enforcingSuccessRate = object.enforcingSuccessRate ?? undefined;
+    message.enforcingLocalOriginSuccessRate = object.enforcingLocalOriginSuccessRate ?? undefined;
+    message.successRateMinimumHosts = object.successRateMinimumHosts ?? undefined;
+    message.successRateRequestVolume = object.successRateRequestVolume ?? undefined;
+    message.successRateStdevFactor = object.successRateStdevFactor ?? undefined;
+    message.failurePercentageThreshold = object.failurePercentageThreshold ?? undefined;
+    message.enforcingFailurePercentage = object.enforcingFailurePercentage ?? undefined;
+    message.enforcingFailurePercentageLocalOrigin = object.enforcingFailurePercentageLocalOrigin ?? undefined;
+    message.failurePercentageMinimumHosts = object.failurePercentageMinimumHosts ?? undefined;
+    message.failurePercentageRequestVolume = object.failurePercentageRequestVolume ?? undefined;
+    message.successfulActiveHealthCheckUnejectHost = object.successfulActiveHealthCheckUnejectHost ?? undefined;
+    message.latencyFactor = object.latencyFactor ?? undefined;
+    message.latencyMinimumHosts = object.latencyMinimumHosts ?? undefined;
+    message.latencyRequestVolume = object.latencyRequestVolume ?? undefined;
     return message;
   },
 };

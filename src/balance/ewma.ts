@@ -1,0 +1,167 @@
+// Power of two choices on load: two different endpoints are drawn by chance, and the one with the lower load gets the
+// call. Two, because always taking the best of all would send every call of a moment to one endpoint.
+//
+//   load = latency × (1 + in flight / relative weight)     relative weight = weight × slow-start share / mean weight
+//
+// With equal weights that is latency × (in flight + 1), Linkerd's peak EWMA (balance/latency.ts).
+//
+// Weights. The first endpoint is drawn in proportion to weights, and the second, its challenger, has to have a clearly
+// lower load (a fifth) to take the call over: near ties go by weight. Dividing by weight alone would give an idle pair
+// of 3:1 all calls to the heavier; drawing by weight alone would even out the calls in flight of a busy one. A
+// challenger that is lighter than the first also bears the call itself, as far as it is lighter, else an endpoint of
+// weight 1 would always hold one call beside one of 1,000. An endpoint in slow start is passed over in proportion.
+//
+// Unknown latency. The value of an endpoint that has no new samples doesn't decay to 0 but to half the latency that
+// picked endpoints typically have, and an endpoint without any sample begins there. So whoever is new or was avoided for
+// long wins when it is drawn idle, and is an average endpoint with one call in flight: it is tried early, and never
+// flooded, not even if it takes calls and answers none.
+import type { Rng } from '../base/rng.ts';
+import { EndpointCell, type Cells } from '../model/cells.ts';
+import type { BalancedEndpoint, Balancer, LiveNumbers, PickHints } from './balancer.ts';
+import { canTake, shareOf } from './balancer.ts';
+import { fadingLatencyUs, LATENCY_DECAY_MS, latencyAgeMs, readLatencyUs } from './latency.ts';
+import type { TriedSlots } from './tried-slots.ts';
+import { WeightedDraw } from './weighted-draw.ts';
+
+/** How often one that can't be used is drawn before all are looked at. */
+const MAX_DRAWS = 8;
+
+/** By how much a challenger's load must be lower. */
+const CLEARLY = 1.25;
+
+/** Latency of an endpoint that nothing is known of, as a part of the typical one. */
+const UNKNOWN = 0.5;
+
+/** An older sample is no measure of what is typical. */
+const FRESH_MS = LATENCY_DECAY_MS / 2;
+
+/** One of so many picks is looked at for the typical latency, which is averaged over so many of them. */
+const LEARN_EVERY = 8;
+const TYPICAL_OVER = 16;
+
+/** Balancer on decayed latency and calls in flight (APISIX `type: ewma`, `ewma_formula: peak`). */
+export function createEwma(rng: Rng): Balancer {
+  return new Ewma(rng);
+}
+
+class Ewma implements Balancer {
+  readonly wantsAll = false;
+  private readonly rng: Rng;
+  private readonly draws: WeightedDraw;
+  private slots = new Int32Array(0);
+  /** Latency that picked endpoints had lately, µs. */
+  private typicalUs = 0;
+  /** What an endpoint counts as that nothing is known of, whole µs. While nobody was measured any number does. */
+  private unknownUs = 1;
+  private someKnown = false;
+  private picks = 0;
+
+  constructor(rng: Rng) {
+    this.rng = rng;
+    this.draws = new WeightedDraw(rng);
+  }
+
+  update(endpoints: readonly BalancedEndpoint[]): string {
+    this.slots = Int32Array.from(endpoints, ({ slot }) => slot);
+    this.draws.update(Float64Array.from(endpoints, ({ weight }) => weight));
+    return '';
+  }
+
+  pick(live: LiveNumbers, tried: TriedSlots, hints: PickHints): number {
+    const cells = live.endpoints;
+    const first = this.drawFirst(cells, tried);
+    if (first < 0) return -1;
+    const second = this.drawChallenger(cells, tried, first);
+    const nowMs = hints.nowMs | 0; // whole numbers are passed on without allocating
+    const index = second >= 0 && this.losesTo(cells, first, second, nowMs) ? second : first;
+    if (!this.someKnown || ++this.picks % LEARN_EVERY === 0) this.learnTypical(cells, this.slots[index]!, nowMs);
+    return index;
+  }
+
+  describe(live: LiveNumbers, index: number, hints: PickHints): string {
+    const slot = this.slots[index];
+    if (slot === undefined) return '';
+    const cells = live.endpoints;
+    const calls = cells.get(slot, EndpointCell.InFlight) / (this.draws.weights[index]! * shareOf(cells, slot));
+    const latencyUs = fadingLatencyUs(cells, slot, hints.nowMs | 0, this.unknownUs);
+    const loadMs = (latencyUs * (1 + (calls || 0) * this.draws.mean)) / 1_000;
+    const guessed = cells.get(slot, EndpointCell.LatencyUs) === 0 ? ', not measured yet' : '';
+    return `load ${loadMs.toFixed(2)} ms${guessed}`;
+  }
+
+  private losesTo(cells: Cells, first: number, second: number, nowMs: number): boolean {
+    const { weights, mean } = this.draws;
+    const { unknownUs } = this;
+    const firstSlot = this.slots[first]!;
+    const secondSlot = this.slots[second]!;
+    const firstWeight = weights[first]! * shareOf(cells, firstSlot);
+    const secondWeight = weights[second]! * shareOf(cells, secondSlot);
+    const own = secondWeight < firstWeight ? 1 - secondWeight / firstWeight : 0;
+    const firstCalls = cells.get(firstSlot, EndpointCell.InFlight) / firstWeight;
+    const secondCalls = (cells.get(secondSlot, EndpointCell.InFlight) + own) / secondWeight;
+    const firstLoad = fadingLatencyUs(cells, firstSlot, nowMs, unknownUs) * (1 + firstCalls * mean);
+    const secondLoad = fadingLatencyUs(cells, secondSlot, nowMs, unknownUs) * (1 + secondCalls * mean);
+    return secondLoad * CLEARLY < firstLoad;
+  }
+
+  private learnTypical(cells: Cells, slot: number, nowMs: number): void {
+    const latencyUs = readLatencyUs(cells, slot, nowMs);
+    if (latencyUs === 0 || (this.someKnown && latencyAgeMs(cells, slot, nowMs) > FRESH_MS)) return;
+    this.typicalUs += (latencyUs - this.typicalUs) / (this.someKnown ? TYPICAL_OVER : 1);
+    this.unknownUs = Math.max(1, Math.round(this.typicalUs * UNKNOWN)) | 0;
+    this.someKnown = true;
+  }
+
+  private drawFirst(cells: Cells, tried: TriedSlots): number {
+    const draws = Math.min(MAX_DRAWS, this.slots.length);
+    for (let i = 0; i < draws; i++) {
+      const index = this.draws.any();
+      const slot = this.slots[index]!;
+      if (!canTake(cells, slot) || tried.has(slot)) continue;
+      // Where all are in slow start, the last draws make an end of it.
+      if (i < draws / 2 && !this.isInShare(cells, slot)) continue;
+      return index;
+    }
+    return this.drawByScan(cells, tried, -1);
+  }
+
+  private drawChallenger(cells: Cells, tried: TriedSlots, first: number): number {
+    const draws = Math.min(MAX_DRAWS, this.slots.length - 1);
+    for (let i = 0; i < draws; i++) {
+      const index = this.draws.other(first);
+      if (index < 0) return -1;
+      const slot = this.slots[index]!;
+      if (!canTake(cells, slot) || tried.has(slot)) continue;
+      return index !== first && this.isInShare(cells, slot) ? index : -1;
+    }
+    return this.drawByScan(cells, tried, first);
+  }
+
+  /** Whether an endpoint in slow start is up for this pick: as often as its share says. */
+  private isInShare(cells: Cells, slot: number): boolean {
+    const share = shareOf(cells, slot);
+    return share === 1 || this.rng.unit() < share;
+  }
+
+  /** Draws by weight among all that can be used; -1 if there is none. For the few picks that find none by chance. */
+  private drawByScan(cells: Cells, tried: TriedSlots, except: number): number {
+    const { slots } = this;
+    const { weights } = this.draws;
+    let total = 0;
+    let last = -1;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i]!;
+      if (weights[i] === 0 || i === except || !canTake(cells, slot) || tried.has(slot)) continue;
+      total += weights[i]! * shareOf(cells, slot);
+      last = i;
+    }
+    let point = this.rng.unit() * total;
+    for (let i = 0; i < last; i++) {
+      const slot = slots[i]!;
+      if (weights[i] === 0 || i === except || !canTake(cells, slot) || tried.has(slot)) continue;
+      point -= weights[i]! * shareOf(cells, slot);
+      if (point < 0) return i;
+    }
+    return last;
+  }
+}

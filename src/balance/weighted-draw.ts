@@ -1,0 +1,84 @@
+// Drawing an index by chance in proportion to weights, in constant time. Weights stand on a line end to end; a point of
+// the line is drawn, and a guide table says where to begin looking for its owner (Chen and Asau's method of cut points):
+// two steps on average, whatever the weights. Drawing another index than a given one cuts that one's piece out of the
+// line, which an alias table couldn't do without drawing again and again.
+import type { Rng } from '../base/rng.ts';
+
+/** Draws indexes of a list of weights. Weight 0 is never drawn, unless all are 0: then all count as 1. */
+export class WeightedDraw {
+  /** As they count: 1 each where all are 0. */
+  weights: Float64Array = new Float64Array(0);
+  /** Mean of the weights above 0. */
+  mean = 1;
+  private readonly rng: Rng;
+  private total = 0;
+  /** Of all equal weights no table is needed. */
+  private equal = true;
+  /** Where each index's piece of the line ends. */
+  private ends = new Float64Array(0);
+  /** The line in as many parts as there are weights: the index in whose piece each part begins. */
+  private guide = new Uint32Array(0);
+  private partsPerUnit = 0;
+
+  constructor(rng: Rng) {
+    this.rng = rng;
+  }
+
+  /** Replaces the weights, non-negative integers. */
+  update(weights: Float64Array): void {
+    const count = weights.length;
+    if (!weights.some((weight) => weight > 0)) weights.fill(1);
+    this.weights = weights;
+    const ends = new Float64Array(count);
+    let total = 0;
+    let positive = 0;
+    this.equal = true;
+    for (let i = 0; i < count; i++) {
+      const weight = weights[i]!;
+      if (weight > 0) positive++;
+      if (weight !== weights[0]) this.equal = false;
+      total += weight;
+      ends[i] = total;
+    }
+    this.total = total;
+    this.mean = positive === 0 ? 1 : total / positive;
+    this.ends = ends;
+    this.guide = new Uint32Array(this.equal ? 0 : count);
+    this.partsPerUnit = count / total;
+    for (let part = 0, index = 0; part < this.guide.length; part++) {
+      while (ends[index]! * this.partsPerUnit <= part) index++;
+      this.guide[part] = index;
+    }
+  }
+
+  /** An index; -1 where there are no weights. */
+  any(): number {
+    const count = this.weights.length;
+    if (this.equal) return count === 0 ? -1 : this.rng.below(count);
+    return this.at(this.rng.below(this.total));
+  }
+
+  /** An index other than `index`; -1 where no other has a weight. */
+  other(index: number): number {
+    if (this.equal) {
+      const count = this.weights.length;
+      if (count < 2) return -1;
+      const drawn = this.rng.below(count - 1);
+      return drawn < index ? drawn : drawn + 1;
+    }
+    const weight = this.weights[index]!;
+    const rest = this.total - weight;
+    if (rest <= 0) return -1;
+    const point = this.rng.below(rest);
+    const begin = this.ends[index]! - weight;
+    return this.at(point < begin ? point : point + weight);
+  }
+
+  /** Points are whole numbers, as weights are: nothing is lost by rounding. */
+  private at(point: number): number {
+    const { ends } = this;
+    let index = this.guide[Math.floor(point * this.partsPerUnit)]!;
+    while (ends[index]! <= point) index++;
+    return index;
+  }
+}

@@ -1,0 +1,27 @@
+// The templates of `hash_on: vars_combinations`: text with `$name`, `${name}` and `${name ?? default}` in it.
+
+/** A piece of a template: text, or a variable with what stands for it where it has no value. */
+export type TemplatePart =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'variable'; readonly name: string; readonly fallback: string | undefined };
+
+/** A dollar sign behind a backslash is no variable's. Blanks around a name in braces and around `??` don't count. */
+const VARIABLE = /(?<!\\)\$(?:\{\s*([^}]+?)\s*\}|([\w.]+))/g;
+const DEFAULT = /\s*\?\?\s*/;
+
+/**
+ * Takes a template apart. `\$` stays as it is, backslash included (so does APISIX, and keys must be the same), and so does a
+ * dollar sign that no name follows. No template is malformed.
+ */
+export function parseTemplate(template: string): TemplatePart[] {
+  const parts: TemplatePart[] = [];
+  let at = 0;
+  for (const match of template.matchAll(VARIABLE)) {
+    if (match.index > at) parts.push({ kind: 'text', text: template.slice(at, match.index) });
+    const [name = '', fallback] = match[1] === undefined ? [match[2]] : match[1].split(DEFAULT);
+    parts.push({ kind: 'variable', name, fallback });
+    at = match.index + match[0].length;
+  }
+  if (at < template.length) parts.push({ kind: 'text', text: template.slice(at) });
+  return parts;
+}

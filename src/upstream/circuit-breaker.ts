@@ -1,0 +1,103 @@
+// The circuit breakers of one upstream port: how many calls, waiting attempts, further attempts and connections it may
+// have at once. The numbers are words of the port's row, so ListEndpoints and metrics show what is counted here.
+import { PortCell, type Cells } from '../model/cells.ts';
+import type { CircuitBreakerPolicy } from '../model/policy.ts';
+
+/** A pool that wants another connection and may not open one. */
+export interface BlockedPool {
+  /** There may be room for a connection now. */
+  openForWaiting(): void;
+}
+
+/** Counts and judges; one for each upstream port. A limit of 0 is none. */
+export class CircuitBreaker {
+  policy: CircuitBreakerPolicy;
+  private readonly cells: Cells;
+  private readonly slot: number;
+  private readonly generation: number;
+  private readonly blocked = new Set<BlockedPool>();
+  /** Closes an idle connection of the port; false: there is none. */
+  private readonly closeOneIdle: () => boolean;
+
+  constructor(policy: CircuitBreakerPolicy, cells: Cells, slot: number, closeOneIdle: () => boolean) {
+    this.policy = policy;
+    this.cells = cells;
+    this.slot = slot;
+    this.generation = cells.generation(slot);
+    this.closeOneIdle = closeOneIdle;
+  }
+
+  /** Whether one more call may start; counts the one that may not. */
+  admitsRequest(): boolean {
+    return this.admits(this.policy.maxRequests, PortCell.InFlight, PortCell.OverflowRequests);
+  }
+
+  /** Whether one more further attempt may start. */
+  get retryRoom(): boolean {
+    const { maxRetries } = this.policy;
+    return maxRetries === 0 || !this.holdsRow || this.cells.get(this.slot, PortCell.RetriesInFlight) < maxRetries;
+  }
+
+  /** Whether one more attempt may wait for a connection; counts the one that may not. */
+  admitsPending(): boolean {
+    return this.admits(this.policy.maxPendingRequests, PortCell.Pending, PortCell.OverflowPending);
+  }
+
+  /** A further attempt begins (1) or ends (-1). */
+  moveRetries(delta: 1 | -1): void {
+    this.move(PortCell.RetriesInFlight, delta);
+  }
+
+  /** Attempts begin or cease to wait for a connection. */
+  movePending(delta: number): void {
+    this.move(PortCell.Pending, delta);
+  }
+
+  /**
+   * Whether `pool` may open a connection. Where it may not, an idle connection of another endpoint gives way if there is
+   * one, and `pool` is told as soon as there is room.
+   */
+  admitsConnection(pool: BlockedPool): boolean {
+    const { maxConnections } = this.policy;
+    if (maxConnections === 0 || this.connections < maxConnections) return true;
+    if (!this.blocked.has(pool)) {
+      this.blocked.add(pool);
+      if (this.holdsRow) this.cells.count(this.slot, PortCell.OverflowConnections);
+    }
+    if (!this.closeOneIdle() || this.connections >= maxConnections) return false;
+    this.blocked.delete(pool);
+    return true;
+  }
+
+  /** Connections are opened (positive) or gone (negative). */
+  moveConnections(delta: number): void {
+    this.move(PortCell.Connections, delta);
+    if (delta >= 0 || this.blocked.size === 0) return;
+    const waiting = [...this.blocked];
+    this.blocked.clear();
+    for (const pool of waiting) pool.openForWaiting();
+  }
+
+  /** Whether a pool other than `pool` waits for room: then a connection that falls idle gives way. */
+  isWantedByOthers(pool: BlockedPool): boolean {
+    return this.blocked.size > (this.blocked.has(pool) ? 1 : 0);
+  }
+
+  private get connections(): number {
+    return this.holdsRow ? this.cells.get(this.slot, PortCell.Connections) : 0;
+  }
+
+  private admits(limit: number, word: number, overflow: number): boolean {
+    if (limit === 0 || !this.holdsRow || this.cells.get(this.slot, word) < limit) return true;
+    this.cells.count(this.slot, overflow);
+    return false;
+  }
+
+  private move(word: number, delta: number): void {
+    if (this.holdsRow) this.cells.add(this.slot, word, delta);
+  }
+
+  private get holdsRow(): boolean {
+    return this.cells.holds(this.slot, this.generation);
+  }
+}

@@ -1,0 +1,158 @@
+// An endpoint that writes down what it executes, over HTTP/1.1 and gRPC (plaintext HTTP/2), and that can leave as a good
+// server does. It is built on Node's own servers and shares no code with src/.
+//
+//   open ──drain──► draining: takes no connection, says `Connection: close` and GOAWAY, finishes what it has
+//                      └──leave──► gone, once the caller's connections are
+//
+// A line of the ledger is written before the answer, by a system call of its own: what was executed is in the file even
+// if the process is killed in the next instant.
+import { writeSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  constants,
+  createServer as createHttp2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { Server as NetServer, type AddressInfo, type Socket } from 'node:net';
+
+/** What a call is, as the ledger names it. */
+export type CallKind = 'GET' | 'POST' | 'gRPC';
+
+/** The method that gRPC calls name; its messages are an id in ASCII. */
+export const LEDGER_METHOD = '/test.Ledger/Execute';
+/** Bytes before a message of gRPC: a flag and a length. */
+const PREFIX_BYTES = 5;
+/** Nothing is idle for so long while a test runs. */
+const KEEP_ALIVE_MS = 600_000;
+const ALL_STREAMS = 2 ** 31 - 1;
+
+/** A message of gRPC, as it is on the wire. */
+export function grpcMessage(text: string): Buffer {
+  const message = Buffer.alloc(PREFIX_BYTES + text.length);
+  message.writeUInt32BE(text.length, 1);
+  message.write(text, PREFIX_BYTES, 'latin1');
+  return message;
+}
+
+/** The text of a single message of gRPC; empty for anything else. */
+export function grpcText(bytes: Buffer): string {
+  const isWhole = bytes.length >= PREFIX_BYTES && bytes.readUInt32BE(1) === bytes.length - PREFIX_BYTES;
+  return isWhole ? bytes.toString('latin1', PREFIX_BYTES) : '';
+}
+
+/** One endpoint, with a port for each protocol. */
+export class LedgerEndpoint {
+  /** Called after each change of {@link held}. */
+  onHeld: () => void = () => undefined;
+  /** Calls that were executed and not answered yet. */
+  readonly held: Record<CallKind, number> = { GET: 0, POST: 0, gRPC: 0 };
+  private draining = false;
+  private readonly ledger: number;
+  private readonly answerAfterMs: number;
+  private readonly http: Server;
+  private readonly grpc = createHttp2Server();
+  private readonly sockets = new Set<Socket>();
+  private readonly sessions = new Set<ServerHttp2Session>();
+
+  /** `ledger`: a file descriptor. `/health` on the HTTP port answers with `healthStatus` and isn't written down. */
+  constructor(ledger: number, answerAfterMs: number, healthStatus: number) {
+    this.ledger = ledger;
+    this.answerAfterMs = answerAfterMs;
+    this.http = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
+      if (request.url === '/health') response.writeHead(healthStatus).end();
+      else this.serveHttp(request, response);
+    });
+    this.http.on('connection', (socket) => this.keep(socket));
+    this.grpc.on('connection', (socket: Socket) => this.keep(socket));
+    this.grpc.on('session', (session) => {
+      this.sessions.add(session);
+      session.on('close', () => this.sessions.delete(session));
+      session.on('error', () => undefined);
+      if (this.draining) goAway(session);
+    });
+    this.grpc.on('stream', (stream) => this.serveGrpc(stream));
+  }
+
+  /** Listens on free ports of loopback. */
+  async open(): Promise<{ http: number; grpc: number }> {
+    return { http: await listen(this.http), grpc: await listen(this.grpc) };
+  }
+
+  /** Takes no new connection; says on those there are that they end. */
+  drain(): void {
+    if (this.draining) return;
+    this.draining = true;
+    // Not the close of an HTTP server, which ends idle connections under requests that are on their way.
+    for (const server of [this.http, this.grpc]) NetServer.prototype.close.call(server);
+    for (const session of this.sessions) goAway(session);
+  }
+
+  /** Drains, and is told when the last connection is gone. `cut`: ends what is left of them, which must be idle. */
+  async leave(cut: boolean): Promise<void> {
+    this.drain();
+    if (cut) for (const socket of this.sockets) socket.end();
+    if (this.sockets.size > 0) await new Promise<void>((resolve) => (this.onEmpty = resolve));
+  }
+
+  private onEmpty: () => void = () => undefined;
+
+  private keep(socket: Socket): void {
+    this.sockets.add(socket);
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.sockets.delete(socket);
+      if (this.sockets.size === 0) this.onEmpty();
+    });
+  }
+
+  private serveHttp(request: IncomingMessage, response: ServerResponse): void {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const isGet = request.method === 'GET';
+      const id = isGet ? (request.url ?? '').slice(1) : Buffer.concat(chunks).toString('latin1');
+      this.execute(isGet ? 'GET' : 'POST', id, () => {
+        if (this.draining) response.setHeader('connection', 'close');
+        response.end(id);
+      });
+    });
+  }
+
+  private serveGrpc(stream: ServerHttp2Stream): void {
+    const chunks: Buffer[] = [];
+    stream.on('error', () => undefined);
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.on('end', () => {
+      const id = grpcText(Buffer.concat(chunks));
+      this.execute('gRPC', id, () => {
+        if (stream.destroyed) return;
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+        stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
+        stream.end(grpcMessage(id));
+      });
+    });
+  }
+
+  private execute(kind: CallKind, id: string, answer: () => void): void {
+    writeSync(this.ledger, `${kind} ${id}\n`);
+    this.held[kind]++;
+    this.onHeld();
+    setTimeout(() => {
+      this.held[kind]--;
+      answer();
+    }, this.answerAfterMs);
+  }
+}
+
+/** RFC 9113 section 6.8: the last stream is only named once the peer has seen that there shall be no further ones. */
+function goAway(session: ServerHttp2Session): void {
+  if (session.destroyed) return;
+  session.goaway(constants.NGHTTP2_NO_ERROR, ALL_STREAMS);
+  session.ping(() => session.close());
+}
+
+async function listen(server: NetServer): Promise<number> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return (server.address() as AddressInfo).port;
+}
