@@ -117,10 +117,7 @@ class Ewma implements Balancer {
     for (let i = 0; i < draws; i++) {
       const index = this.draws.any();
       const slot = this.slots[index]!;
-      if (!canTake(cells, slot) || tried.has(slot)) continue;
-      // Where all are in slow start, the last draws make an end of it.
-      if (i < draws / 2 && !this.isInShare(cells, slot)) continue;
-      return index;
+      if (canTake(cells, slot) && !tried.has(slot) && this.isInShare(cells, slot)) return index;
     }
     return this.drawByScan(cells, tried, -1);
   }
@@ -132,7 +129,7 @@ class Ewma implements Balancer {
       if (index < 0) return -1;
       const slot = this.slots[index]!;
       if (!canTake(cells, slot) || tried.has(slot)) continue;
-      return index !== first && this.isInShare(cells, slot) ? index : -1;
+      return this.isInShare(cells, slot) ? index : -1;
     }
     return this.drawByScan(cells, tried, first);
   }

@@ -5,10 +5,10 @@
 // slow answer; a lower one is averaged in with weight 1 - e^(-Δt / 10 s), so that trust returns over time. What counts is
 // the time to the head of the answer: a long download or stream says nothing of the endpoint's health.
 //
-// A failed attempt counts as 5 s, or twice the decayed value where that is more, up to 60 s; never as the time it took.
-// So an endpoint that fails in a millisecond doesn't look fast. Beside endpoints that answer in 10 ms it gets no calls
-// for about a minute, then one to prove itself. Twice the value, because where answers take ten seconds five would
-// attract.
+// A failed attempt counts as 5 s at least, not as the time it took, so that an endpoint that fails in a millisecond
+// doesn't look fast. Beside endpoints that answer in 10 ms it gets no calls for about a minute, then one to prove itself.
+// Where answers take longer than that, 5 s would attract: while failures go on the value grows, at most threefold a
+// second, up to 1,000 s. What fails in one moment, as all calls of a connection do, counts once.
 //
 // APISIX: each sample is averaged in with that weight, whatever it is, failures too. A sample is the time of connecting
 // plus the time to the last byte, which has the connecting in it a second time.
@@ -17,9 +17,11 @@ import { EndpointCell, type Cells } from '../model/cells.ts';
 /** Time constant of both formulas. */
 export const LATENCY_DECAY_MS = 10_000;
 
-/** What a failure counts as at least, and what doubling it stops at. */
+/** What a failure counts as at least, and what growth ends at. */
 const FAILURE_MS = 5_000;
-const MAX_FAILURE_MS = 60_000;
+const MAX_FAILURE_MS = 1_000_000;
+/** A failure doubles the value of one that is so much older, and adds less to that of a younger one. */
+const DOUBLING_MS = 1_000;
 
 /** APISIX forgets a value that nothing was added to for so long. */
 const APISIX_FORGET_MS = 60_000;
@@ -62,14 +64,15 @@ export type LatencyRecorder = (cells: Cells, slot: number, sample: LatencySample
 /** Peak EWMA (`ewma_formula: peak`). */
 export const recordLatency: LatencyRecorder = (cells, slot, sample, nowMs) => {
   const beforeUs = cells.get(slot, EndpointCell.LatencyUs);
-  const kept = keptAfter(latencyAgeMs(cells, slot, nowMs));
+  const ageMs = latencyAgeMs(cells, slot, nowMs);
+  const kept = keptAfter(ageMs);
   const decayedUs = beforeUs * kept;
+  const sampleUs = sample.headMs * 1_000;
   if (sample.failed) {
-    const failureUs = Math.max(FAILURE_MS * 1_000, Math.min(2 * decayedUs, MAX_FAILURE_MS * 1_000));
-    write(cells, slot, Math.max(failureUs, decayedUs, sample.headMs * 1_000), nowMs);
+    const grownUs = Math.min(decayedUs * (1 + Math.min(ageMs / DOUBLING_MS, 1)), MAX_FAILURE_MS * 1_000);
+    write(cells, slot, Math.max(FAILURE_MS * 1_000, grownUs, decayedUs, sampleUs), nowMs);
     return;
   }
-  const sampleUs = sample.headMs * 1_000;
   const above = beforeUs === 0 || sampleUs > decayedUs;
   write(cells, slot, above ? sampleUs : decayedUs + sampleUs * (1 - kept), nowMs);
 };

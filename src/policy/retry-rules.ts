@@ -37,7 +37,7 @@ export interface RetryRules {
   mayResend(method: string, path: string, isGrpc: boolean, because: ResendCause): boolean;
 }
 
-/** Compiles the rules of a port. Words that `retryWordProblem` and `retryMethodProblem` refuse say nothing. */
+/** Compiles the rules of a port. Words that config/ would refuse say nothing. */
 export function createRetryRules(policy: AttemptsPolicy): RetryRules {
   return new CompiledRules(policy);
 }
