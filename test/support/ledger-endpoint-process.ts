@@ -46,16 +46,16 @@ export class LedgerEndpointProcess {
   }
 
   /** See LedgerEndpoint. */
-  async drain(id: number): Promise<void> {
-    await this.order({ order: 'drain', id });
+  async drain(id: number, atOnce: boolean): Promise<void> {
+    await this.order({ order: 'drain', id, atOnce });
   }
 
   /** See LedgerEndpoint; resolves when its connections are gone. */
-  async leave(id: number, cut: boolean): Promise<void> {
-    await this.order({ order: 'leave', id, cut });
+  async leave(id: number, closesIdle: boolean): Promise<void> {
+    await this.order({ order: 'leave', id, closesIdle });
   }
 
-  /** Kills the process by SIGKILL once it has executed one call of each kind that it hasn't answered. */
+  /** It answers no more, and is killed by SIGKILL once it has executed one call of each kind without an answer. */
   async crash(id: number): Promise<NodeJS.Signals | null> {
     this.child.send({ order: 'crash', id } satisfies Order);
     return this.ended;

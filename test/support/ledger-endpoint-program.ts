@@ -6,8 +6,8 @@ import { LedgerEndpoint } from './ledger-endpoint.ts';
 /** What the parent asks for. `id` is the parent's. */
 export type Order =
   | { readonly order: 'open'; readonly id: number; readonly healthStatus: number }
-  | { readonly order: 'drain'; readonly id: number }
-  | { readonly order: 'leave'; readonly id: number; readonly cut: boolean }
+  | { readonly order: 'drain'; readonly id: number; readonly atOnce: boolean }
+  | { readonly order: 'leave'; readonly id: number; readonly closesIdle: boolean }
   | { readonly order: 'crash'; readonly id: number };
 
 /** That it was done. */
@@ -32,13 +32,14 @@ async function obey(order: Order): Promise<void> {
   const endpoint = endpoints.get(id);
   if (!endpoint) throw new Error(`no endpoint ${id}`);
   if (order.order === 'crash') return crashHolding(endpoint);
-  if (order.order === 'drain') endpoint.drain();
-  else await endpoint.leave(order.cut);
+  if (order.order === 'drain') endpoint.drain(order.atOnce);
+  else await endpoint.leave(order.closesIdle);
   report({ done: order.order, id });
 }
 
-/** Dies by SIGKILL as soon as a call of each kind was executed and not answered. */
+/** Answers no more, and dies by SIGKILL as soon as a call of each kind was executed and not answered. */
 function crashHolding(endpoint: LedgerEndpoint): void {
+  endpoint.answersNone = true;
   endpoint.onHeld = () => {
     if (Object.values(endpoint.held).every((count) => count > 0)) process.kill(process.pid, 'SIGKILL');
   };

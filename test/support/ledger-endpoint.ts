@@ -8,12 +8,7 @@
 // if the process is killed in the next instant.
 import { writeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import {
-  constants,
-  createServer as createHttp2Server,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2';
+import { createServer as createHttp2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import { Server as NetServer, type AddressInfo, type Socket } from 'node:net';
 
 /** What a call is, as the ledger names it. */
@@ -25,7 +20,8 @@ export const LEDGER_METHOD = '/test.Ledger/Execute';
 const PREFIX_BYTES = 5;
 /** Nothing is idle for so long while a test runs. */
 const KEEP_ALIVE_MS = 600_000;
-const ALL_STREAMS = 2 ** 31 - 1;
+/** GOAWAY on stream 0 with NO_ERROR and the highest stream id there is. */
+const GOAWAY_NOTICE = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0]);
 
 /** A message of gRPC, as it is on the wire. */
 export function grpcMessage(text: string): Buffer {
@@ -43,17 +39,22 @@ export function grpcText(bytes: Buffer): string {
 
 /** One endpoint, with a port for each protocol. */
 export class LedgerEndpoint {
-  /** Called after each change of {@link held}. */
+  /** Called for each call that was executed. */
   onHeld: () => void = () => undefined;
-  /** Calls that were executed and not answered yet. */
+  /** From now on nothing is answered. */
+  answersNone = false;
+  /** Calls that were executed and not answered. */
   readonly held: Record<CallKind, number> = { GET: 0, POST: 0, gRPC: 0 };
   private draining = false;
+  private goesAtOnce = false;
+  private closesIdle = false;
+  private onEmpty: () => void = () => undefined;
   private readonly ledger: number;
   private readonly answerAfterMs: number;
   private readonly http: Server;
   private readonly grpc = createHttp2Server();
   private readonly sockets = new Set<Socket>();
-  private readonly sessions = new Set<ServerHttp2Session>();
+  private readonly sessions = new Map<ServerHttp2Session, Socket>();
 
   /** `ledger`: a file descriptor. `/health` on the HTTP port answers with `healthStatus` and isn't written down. */
   constructor(ledger: number, answerAfterMs: number, healthStatus: number) {
@@ -64,12 +65,17 @@ export class LedgerEndpoint {
       else this.serveHttp(request, response);
     });
     this.http.on('connection', (socket) => this.keep(socket));
-    this.grpc.on('connection', (socket: Socket) => this.keep(socket));
+    let connected: Socket | undefined;
+    this.grpc.prependListener('connection', (socket: Socket) => {
+      this.keep(socket);
+      connected = socket; // the server makes its session next
+    });
     this.grpc.on('session', (session) => {
-      this.sessions.add(session);
+      if (!connected) throw new Error('a session without a connection');
+      this.sessions.set(session, connected);
       session.on('close', () => this.sessions.delete(session));
       session.on('error', () => undefined);
-      if (this.draining) goAway(session);
+      if (this.draining) this.sayGoodbye(session, connected);
     });
     this.grpc.on('stream', (stream) => this.serveGrpc(stream));
   }
@@ -79,23 +85,38 @@ export class LedgerEndpoint {
     return { http: await listen(this.http), grpc: await listen(this.grpc) };
   }
 
-  /** Takes no new connection; says on those there are that they end. */
-  drain(): void {
+  /**
+   * Takes no new connection; says on those there are that they end. `atOnce`: over HTTP/2 with a single GOAWAY that refuses
+   * what is on its way, as Node's own servers do.
+   */
+  drain(atOnce: boolean): void {
     if (this.draining) return;
     this.draining = true;
+    this.goesAtOnce = atOnce;
     // Not the close of an HTTP server, which ends idle connections under requests that are on their way.
     for (const server of [this.http, this.grpc]) NetServer.prototype.close.call(server);
-    for (const session of this.sessions) goAway(session);
+    for (const [session, socket] of this.sessions) this.sayGoodbye(session, socket);
   }
 
-  /** Drains, and is told when the last connection is gone. `cut`: ends what is left of them, which must be idle. */
-  async leave(cut: boolean): Promise<void> {
-    this.drain();
-    if (cut) for (const socket of this.sockets) socket.end();
+  /** Drains, and is told when the last connection is gone. `closesIdle`: ends those over HTTP/1 once nothing is held. */
+  async leave(closesIdle: boolean): Promise<void> {
+    this.drain(false);
+    this.closesIdle = closesIdle;
+    this.closeIdle();
     if (this.sockets.size > 0) await new Promise<void>((resolve) => (this.onEmpty = resolve));
   }
 
-  private onEmpty: () => void = () => undefined;
+  private closeIdle(): void {
+    if (!this.closesIdle || this.held.GET + this.held.POST > 0) return;
+    this.http.closeIdleConnections();
+    // For Node a connection without a request yet isn't idle.
+    for (const socket of this.sockets) if (socket.bytesRead === 0) socket.end();
+  }
+
+  private sayGoodbye(session: ServerHttp2Session, socket: Socket): void {
+    if (this.goesAtOnce) session.close();
+    else goAway(session, socket);
+  }
 
   private keep(socket: Socket): void {
     this.sockets.add(socket);
@@ -114,7 +135,7 @@ export class LedgerEndpoint {
       const id = isGet ? (request.url ?? '').slice(1) : Buffer.concat(chunks).toString('latin1');
       this.execute(isGet ? 'GET' : 'POST', id, () => {
         if (this.draining) response.setHeader('connection', 'close');
-        response.end(id);
+        response.end(id, () => this.closeIdle());
       });
     });
   }
@@ -139,16 +160,20 @@ export class LedgerEndpoint {
     this.held[kind]++;
     this.onHeld();
     setTimeout(() => {
+      if (this.answersNone) return;
       this.held[kind]--;
       answer();
     }, this.answerAfterMs);
   }
 }
 
-/** RFC 9113 section 6.8: the last stream is only named once the peer has seen that there shall be no further ones. */
-function goAway(session: ServerHttp2Session): void {
-  if (session.destroyed) return;
-  session.goaway(constants.NGHTTP2_NO_ERROR, ALL_STREAMS);
+/**
+ * As RFC 9113 section 6.8 wants it: first a GOAWAY that refuses nothing, and the true one once the peer has seen that. Node
+ * can't say the first: after a GOAWAY of its own it reads no further stream. So the frame goes past it.
+ */
+function goAway(session: ServerHttp2Session, socket: Socket): void {
+  if (session.destroyed || session.closed) return;
+  socket.write(GOAWAY_NOTICE);
   session.ping(() => session.close());
 }
 
