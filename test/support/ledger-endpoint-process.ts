@@ -45,9 +45,9 @@ export class LedgerEndpointProcess {
     return { id, http: report.http, grpc: report.grpc };
   }
 
-  /** See LedgerEndpoint. */
-  async drain(id: number, atOnce: boolean): Promise<void> {
-    await this.order({ order: 'drain', id, atOnce });
+  /** See LedgerEndpoint. `holding`: only once it holds a call of each kind, which are answered as it leaves. */
+  async drain(id: number, how: { readonly atOnce: boolean; readonly holding: boolean }): Promise<void> {
+    await this.order({ order: 'drain', id, ...how });
   }
 
   /** See LedgerEndpoint; resolves when its connections are gone. */
@@ -63,7 +63,7 @@ export class LedgerEndpointProcess {
 
   /** Ends the process. */
   async stop(): Promise<void> {
-    if (this.child.connected) this.child.disconnect();
+    this.child.kill('SIGKILL');
     await this.ended;
   }
 

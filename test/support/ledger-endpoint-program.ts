@@ -6,7 +6,7 @@ import { LedgerEndpoint } from './ledger-endpoint.ts';
 /** What the parent asks for. `id` is the parent's. */
 export type Order =
   | { readonly order: 'open'; readonly id: number; readonly healthStatus: number }
-  | { readonly order: 'drain'; readonly id: number; readonly atOnce: boolean }
+  | { readonly order: 'drain'; readonly id: number; readonly atOnce: boolean; readonly holding: boolean }
   | { readonly order: 'leave'; readonly id: number; readonly closesIdle: boolean }
   | { readonly order: 'crash'; readonly id: number };
 
@@ -21,6 +21,7 @@ const endpoints = new Map<number, LedgerEndpoint>();
 
 process.on('message', (order: Order) => void obey(order));
 process.on('disconnect', () => process.exit(0));
+if (!process.connected) process.exit(0);
 
 async function obey(order: Order): Promise<void> {
   const { id } = order;
@@ -31,18 +32,14 @@ async function obey(order: Order): Promise<void> {
   }
   const endpoint = endpoints.get(id);
   if (!endpoint) throw new Error(`no endpoint ${id}`);
-  if (order.order === 'crash') return crashHolding(endpoint);
-  if (order.order === 'drain') endpoint.drain(order.atOnce);
-  else await endpoint.leave(order.closesIdle);
-  report({ done: order.order, id });
-}
-
-/** Answers no more, and dies by SIGKILL as soon as a call of each kind was executed and not answered. */
-function crashHolding(endpoint: LedgerEndpoint): void {
-  endpoint.answersNone = true;
-  endpoint.onHeld = () => {
-    if (Object.values(endpoint.held).every((count) => count > 0)) process.kill(process.pid, 'SIGKILL');
-  };
+  if (order.order === 'crash') {
+    await endpoint.holdAll();
+    process.kill(process.pid, 'SIGKILL');
+  } else if (order.order === 'drain') {
+    if (order.holding) await endpoint.holdAll();
+    endpoint.drain(order.atOnce);
+  } else await endpoint.leave(order.closesIdle);
+  if (order.order !== 'crash') report({ done: order.order, id });
 }
 
 function report(message: Report): void {

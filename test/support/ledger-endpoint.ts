@@ -39,14 +39,15 @@ export function grpcText(bytes: Buffer): string {
 
 /** One endpoint, with a port for each protocol. */
 export class LedgerEndpoint {
-  /** Called for each call that was executed. */
-  onHeld: () => void = () => undefined;
-  /** From now on nothing is answered. */
-  answersNone = false;
   /** Calls that were executed and not answered. */
   readonly held: Record<CallKind, number> = { GET: 0, POST: 0, gRPC: 0 };
   private draining = false;
   private goesAtOnce = false;
+  /** Answers wait in `withheld`. */
+  private withholds = false;
+  private readonly withheld: (() => void)[] = [];
+  /** Called for each call that was executed. */
+  private onHeld: () => void = () => undefined;
   private closesIdle = false;
   private onEmpty: () => void = () => undefined;
   private readonly ledger: number;
@@ -54,6 +55,8 @@ export class LedgerEndpoint {
   private readonly http: Server;
   private readonly grpc = createHttp2Server();
   private readonly sockets = new Set<Socket>();
+  /** Connections on which `Connection: close` was said. */
+  private readonly closed = new WeakSet<Socket>();
   private readonly sessions = new Map<ServerHttp2Session, Socket>();
 
   /** `ledger`: a file descriptor. `/health` on the HTTP port answers with `healthStatus` and isn't written down. */
@@ -64,7 +67,11 @@ export class LedgerEndpoint {
       if (request.url === '/health') response.writeHead(healthStatus).end();
       else this.serveHttp(request, response);
     });
-    this.http.on('connection', (socket) => this.keep(socket));
+    this.http.on('connection', (socket) => {
+      this.keep(socket);
+      // After `Connection: close` the peer is to close; a request that comes nonetheless is lost (see serveHttp).
+      socket.destroySoon = () => this.closed.add(socket);
+    });
     let connected: Socket | undefined;
     this.grpc.prependListener('connection', (socket: Socket) => {
       this.keep(socket);
@@ -98,10 +105,25 @@ export class LedgerEndpoint {
     for (const [session, socket] of this.sessions) this.sayGoodbye(session, socket);
   }
 
-  /** Drains, and is told when the last connection is gone. `closesIdle`: ends those over HTTP/1 once nothing is held. */
+  /** Answers no more, and resolves once a call of each kind was executed and not answered. */
+  holdAll(): Promise<void> {
+    this.withholds = true;
+    return new Promise((resolve) => {
+      this.onHeld = () => {
+        if (Object.values(this.held).every((count) => count > 0)) resolve();
+      };
+    });
+  }
+
+  /**
+   * Drains, answers what it holds, and resolves when the last connection is gone. `closesIdle`: ends those over HTTP/1 once
+   * nothing is held.
+   */
   async leave(closesIdle: boolean): Promise<void> {
     this.drain(false);
     this.closesIdle = closesIdle;
+    this.withholds = false;
+    for (const answer of this.withheld.splice(0)) answer();
     this.closeIdle();
     if (this.sockets.size > 0) await new Promise<void>((resolve) => (this.onEmpty = resolve));
   }
@@ -128,6 +150,7 @@ export class LedgerEndpoint {
   }
 
   private serveHttp(request: IncomingMessage, response: ServerResponse): void {
+    if (this.closed.has(request.socket)) return void request.socket.destroy();
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
@@ -159,11 +182,11 @@ export class LedgerEndpoint {
     writeSync(this.ledger, `${kind} ${id}\n`);
     this.held[kind]++;
     this.onHeld();
-    setTimeout(() => {
-      if (this.answersNone) return;
+    const finish = (): void => {
       this.held[kind]--;
       answer();
-    }, this.answerAfterMs);
+    };
+    setTimeout(() => (this.withholds ? this.withheld.push(finish) : finish()), this.answerAfterMs);
   }
 }
 

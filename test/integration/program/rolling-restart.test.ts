@@ -91,12 +91,20 @@ class Cluster {
   async untilShown(pod: Pod, state: string | undefined): Promise<void> {
     const wanted = state === undefined ? [] : [state, state];
     for (let i = 0; i < 1000; i++) {
-      const list = await this.admin?.listEndpoints({});
-      const shown = (list?.endpoints ?? []).filter(({ port }) => port === pod.http || port === pod.grpc);
-      if (shown.map((one) => one.state).join() === wanted.join()) return;
+      if ((await this.rowsOf(pod)).map((row) => row.state).join() === wanted.join()) return;
       await delay(10);
     }
     assert.fail(`${pod.name} is never ${state ?? 'gone'}\n${this.sidecar?.log()}\n${this.control?.log()}`);
+  }
+
+  /** Attempts that the sidecar has made at the Pod. */
+  async attemptsAt(pod: Pod): Promise<number> {
+    return (await this.rowsOf(pod)).reduce((sum, { attempts }) => sum + Number(attempts), 0);
+  }
+
+  private async rowsOf(pod: Pod): Promise<readonly { state: string; attempts: string }[]> {
+    const list = await this.admin?.listEndpoints({});
+    return (list?.endpoints ?? []).filter(({ port }) => port === pod.http || port === pod.grpc);
   }
 
   /** How often each call was executed, on all Pods there were. */
@@ -153,9 +161,12 @@ describe('a rolling restart under load', () => {
       if (index % 2 === 0) {
         await cluster.announceEnd(pod);
         await cluster.untilShown(pod, 'draining');
-        await pod.process.drain(pod.id, atOnce);
+        const attempts = await cluster.attemptsAt(pod);
+        await calls.further(CALLS_BETWEEN);
+        assert.equal(await cluster.attemptsAt(pod), attempts, 'a draining Pod gets no calls');
+        await pod.process.drain(pod.id, { atOnce, holding: false });
       } else {
-        await pod.process.drain(pod.id, atOnce);
+        await pod.process.drain(pod.id, { atOnce, holding: true });
         await calls.further(CALLS_BETWEEN);
         await cluster.announceEnd(pod);
         await cluster.untilShown(pod, 'draining');

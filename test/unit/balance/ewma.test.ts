@@ -249,6 +249,11 @@ test('an endpoint in slow start has its share of calls, and idle ones are not co
     const fair = 0.1 / (endpoints - 0.9);
     near(scene.shares()[0]!, fair, 0.8 * fair, `${endpoints}:`);
   }
+  // It is the faster one, and yet it isn't drawn more often than now and then.
+  const fast = peak([1, 1]);
+  fast.cells.set(fast.rows[0]!.slot, EndpointCell.Share, 6_554);
+  fast.play(seededRng(4), 20, 60, (slot) => ({ tookMs: slot === fast.rows[0]!.slot ? 2 : 10 }));
+  assert.ok(fast.shares()[0]! < 0.25, String(fast.shares()[0]));
   // All of them in slow start: as if none were.
   const scene = peak([1, 1, 1]);
   for (const { slot } of scene.rows) scene.cells.set(slot, EndpointCell.Share, 6_554);
