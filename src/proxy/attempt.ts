@@ -4,6 +4,7 @@ import type { Fields, RequestSender, ResponseHead, ResponseReceiver } from '../c
 import { findField } from '../codec/fields.ts';
 import { httpToGrpcStatus, parseGrpcStatus } from '../codec/grpc/status.ts';
 import type { Channel } from '../upstream/channel.ts';
+import type { AttemptReport } from '../upstream/cluster.ts';
 import type { LiveEndpoint } from '../upstream/endpoint.ts';
 import type { EndpointPool, LeaseWaiter } from '../upstream/pool.ts';
 import { grpcForm, isGrpcAnswer } from './grpc-answer.ts';
@@ -29,7 +30,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   private sender: RequestSender | undefined = undefined;
   private over = false;
   /** The caller got the gRPC form of an answer that was none. */
-  isTranslated = false;
+  private isTranslated = false;
   /** HTTP status of the endpoint's answer; 0 before it. */
   status = 0;
   /** Status of a gRPC call; -1 before it is known. */
@@ -37,8 +38,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   /** The endpoint's end of a tunnel has said all. */
   private tunnelEnded = false;
   /** Time to a connection and to the answer's head, ms; -1 before. */
-  connectMs = -1;
-  headMs = -1;
+  private connectMs = -1;
+  private headMs = -1;
   /** It follows another, as the circuit breaker of further attempts counts. */
   readonly isRetry: boolean;
   /** It was recorded and reported: an answer that is kept back, or was. */
@@ -89,15 +90,15 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   onLease(channel: Channel): void {
     const request = this.request;
     this.connectMs = request.context.clock.nowMs - this.startMs;
-    request.lowerDeadline();
     request.addressTo(this.host);
-    const held = request.held.chunks();
-    const trailers = request.requestComplete ? request.trailers : undefined;
-    const endNow = request.requestComplete && trailers === undefined;
+    const { body } = request;
+    const held = body.heldChunks();
+    const trailers = body.complete ? body.trailers : undefined;
+    const endNow = body.complete && trailers === undefined;
     const sender = channel.start(request.head, endNow && held.length === 0, this);
     this.sender = sender;
     for (let i = 0; i < held.length; i++) sender.sendData(held[i]!, endNow && i === held.length - 1);
-    if (trailers) sender.sendTrailers(trailers, request.trailersNeverIndexed);
+    if (trailers) sender.sendTrailers(trailers, body.trailersNeverIndexed);
     request.attemptSending();
   }
 
@@ -174,7 +175,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
     this.passHeldHead();
     request.answerData(this, chunk, endStream);
     if (!endStream) return;
-    if (request.isTunnel && !request.requestComplete) this.tunnelEnded = true;
+    if (request.isTunnel && !request.body.complete) this.tunnelEnded = true;
     else this.succeed();
   }
 
@@ -229,7 +230,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   }
 
   private endParked(): void {
-    if (!this.request.requestComplete && !this.over) this.sender?.abort();
+    if (!this.request.body.complete && !this.over) this.sender?.abort();
     this.end(false);
   }
 
@@ -240,6 +241,21 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   record(error: ErrorKind | undefined, nowMs: number): AttemptRecord {
     const { endpoint, status, headMs, startMs } = this;
     return { endpoint, error, status, headMs, durationMs: nowMs - startMs };
+  }
+
+  /** What the upstream port hears of it. */
+  report(error: ErrorKind | undefined, progress: Progress, nowMs: number): AttemptReport {
+    const ended = error === undefined;
+    return {
+      error,
+      progress,
+      httpStatus: ended ? this.status : 0,
+      grpcStatus: ended && !this.isTranslated ? this.grpcStatus : -1,
+      connectMs: this.connectMs,
+      headMs: this.headMs,
+      totalMs: nowMs - this.startMs,
+      failed: false,
+    };
   }
 
   /**
@@ -254,7 +270,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
     if (!endStream) this.sender?.abort();
     if (request.retriesAnswer(this, answer, true)) return;
     request.answered(this, answer, true);
-    if (endStream && !request.requestComplete) this.sender?.abort();
+    if (endStream && !request.body.complete) this.sender?.abort();
     this.end(false);
     request.attemptSucceeded(this, this.grpcStatus);
   }
@@ -271,7 +287,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
     if (this.request.isGrpc && this.grpcStatus < 0) this.grpcStatus = GRPC_UNKNOWN;
     const ok = this.request.isGrpc ? this.grpcStatus === 0 : this.status < 500;
     // The server has ended first: what the caller still sends would go nowhere.
-    if (!this.request.requestComplete) this.sender?.abort();
+    if (!this.request.body.complete) this.sender?.abort();
     this.end(ok);
     this.request.attemptSucceeded(this, this.grpcStatus);
   }

@@ -7,7 +7,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { ErrorKind, Progress } from '../base/error.ts';
 import type { Logger } from '../base/log.ts';
-import { Timer, type TimerOwner, type TimerWheel } from '../base/timer-wheel.ts';
+import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import {
   HIGH_WATER_BYTES,
   type Fields,
@@ -27,11 +27,13 @@ import type { PortKey } from '../model/snapshot.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { LiveEndpoint } from '../upstream/endpoint.ts';
 import { Attempt } from './attempt.ts';
+import { CallTimers, END_TIMER, RETRY_TIMER } from './call-timers.ts';
 import { CallDeadline } from './deadline.ts';
 import { addForwardingFields, type ForwardingContext } from './forwarding.ts';
-import { HeldBody } from './held-body.ts';
+import { missingBridge } from './missing-bridge.ts';
 import { ParkedAnswer } from './parked-answer.ts';
 import type { AttemptRecord, RequestRecord } from './record.ts';
+import { RequestBody } from './request-body.ts';
 import { sendReply } from './reply.ts';
 import { Retries } from './retries.ts';
 import { ENDS_ATTEMPT, judgeWaits, shortestMs } from './timeouts.ts';
@@ -63,12 +65,6 @@ export function createRequestHandler(context: ProxyContext, route: () => LiveRou
 }
 
 const NO_BYTES = Buffer.alloc(0);
-const NOTHING_HELD = new HeldBody();
-
-/** Timers of a request. */
-const IO_TIMER = 0;
-const END_TIMER = 1;
-const RETRY_TIMER = 2;
 
 /** How many times a call was tried before (gRFC A6). */
 const PREVIOUS_ATTEMPTS_FIELD = 'grpc-previous-rpc-attempts';
@@ -80,13 +76,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   readonly isGrpc: boolean;
   /** `Host` or `:authority` as it came; empty for an HTTP/1.0 request without one. */
   private readonly authority: string;
-  /** The caller has sent its whole request. */
-  requestComplete: boolean;
-  /** Request trailers, kept for the attempt, and which of them are never to be indexed. */
-  trailers: Fields | undefined = undefined;
-  trailersNeverIndexed: readonly string[] | undefined = undefined;
-  /** Request body kept for another attempt, or for the first while it has no connection. */
-  held = NOTHING_HELD;
+  readonly body: RequestBody;
   /** The endpoint agreed to an upgrade: bytes go both ways until both have said all. */
   isTunnel = false;
 
@@ -102,21 +92,15 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   private keyHash = 0;
   /** The caller has got the head of an answer: the request is that attempt's for good. */
   private headPassedOn = false;
-  private requestPaused = false;
   private responsePaused = false;
   private done = false;
   /** Since when the upstream owes something, monotonic ms; of a tunnel either side. */
   private lastReadMs: number;
-  /** When the last byte of the request came. */
-  private lastRequestMs: number;
-  private readonly ioTimer: Timer;
+  private readonly timers: CallTimers;
   private deadline: CallDeadline | undefined = undefined;
-  /** Ends the call: its own deadline or `timeout.total`, whichever comes first. */
-  private endTimer: Timer | undefined = undefined;
+  /** What ends the call when its time is over: its own deadline or `timeout.total`, whichever comes first. */
   private endKind: ErrorKind = 'deadline_exceeded';
-  private retryTimer: Timer | undefined = undefined;
   private requestId = '';
-  private bytesReceived = 0;
   private bytesSent = 0;
   private status = 0;
 
@@ -124,11 +108,11 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.context = context;
     this.head = head;
     this.authority = head.authority;
-    this.requestComplete = endStream;
     this.sender = sender;
-    this.startMs = this.lastReadMs = this.lastRequestMs = context.clock.nowMs;
+    this.startMs = this.lastReadMs = context.clock.nowMs;
+    this.body = new RequestBody(endStream, this.startMs);
     this.startWallMs = context.clock.wallMs();
-    this.ioTimer = new Timer(this, IO_TIMER);
+    this.timers = new CallTimers(context.wheel, this);
     this.isGrpc = head.method === 'POST' && isGrpcContentType(findField(head.fields, 'content-type') ?? '');
     this.retries = new Retries(head.method, head.path, this.isGrpc, context.rng);
   }
@@ -152,17 +136,13 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     cluster.beginRequest(context.clock.nowMs);
     const { scheme, circuitBreakers } = cluster.port.policy;
     if (!isAdmitted) return this.fail('overflow', `max_requests is ${circuitBreakers.maxRequests}`);
-    if (head.protocol !== '' && isGrpcScheme(scheme)) {
-      return this.fail('unsupported_bridge', `an upgrade came to ${cluster.port.key}, whose scheme is ${scheme}`);
-    }
-    if (this.isGrpc && head.version === 10) {
-      return this.fail('unsupported_bridge', 'HTTP/1.0 has no trailers, where gRPC says how a call ended');
-    }
+    const gap = missingBridge(head, this.isGrpc, cluster.port.key, scheme);
+    if (gap !== undefined) return this.fail('unsupported_bridge', gap);
     if (isGrpcScheme(scheme)) {
       if (findField(head.fields, 'te') === undefined) head.fields.push('te', 'trailers');
-      if (this.isGrpc && !this.readDeadline()) return;
-    } else if (this.isGrpc) {
-      return this.fail('unsupported_bridge', `a gRPC call came to ${cluster.port.key}, whose scheme is ${scheme}`);
+      const deadline = this.isGrpc ? CallDeadline.read(head.fields, this.startMs) : undefined;
+      if (deadline === 'malformed') return this.fail('bad_request', 'grpc-timeout is malformed');
+      this.deadline = deadline;
     }
     this.startEndTimer();
     this.tryNext();
@@ -172,31 +152,26 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   onData(chunk: Uint8Array, endStream: boolean): void {
     if (this.done) return;
+    const { attempt, body } = this;
     const { nowMs } = this.context.clock;
-    this.bytesReceived += chunk.length;
-    this.lastRequestMs = nowMs;
-    if (endStream) this.requestComplete = true;
-    if (endStream || this.isTunnel) this.lastReadMs = nowMs;
-    const attempt = this.attempt;
     const sending = attempt?.sending ?? false;
+    if (endStream || this.isTunnel) this.lastReadMs = nowMs;
+    body.came(chunk, endStream, nowMs);
     if (this.retries.bodyKept) {
-      if (sending && this.held.bytes + chunk.length > REPLAY_BYTES) this.dropHeld();
-      else if (chunk.length > 0) {
-        if (this.held === NOTHING_HELD) this.held = new HeldBody();
-        this.held.push(chunk);
-      }
+      if (sending && body.heldBytes + chunk.length > REPLAY_BYTES) this.dropHeld();
+      else body.hold(chunk);
     }
     if (sending) attempt!.sendData(chunk, endStream);
-    this.pauseRequestIfFull();
+    if (body.paused || body.complete || !this.isFull()) return;
+    body.paused = true;
+    this.sender.pauseRequest();
   }
 
   onTrailers(fields: Fields, neverIndexed?: readonly string[]): void {
     if (this.done) return;
     // gRPC knows no trailers of a request, and some servers end the connection over them: that of other callers too.
     if (this.cluster && isGrpcScheme(this.cluster.port.policy.scheme)) return this.onData(NO_BYTES, true);
-    this.requestComplete = true;
-    this.trailers = fields;
-    this.trailersNeverIndexed = neverIndexed;
+    this.body.trailersCame(fields, neverIndexed);
     this.lastReadMs = this.context.clock.nowMs;
     if (this.attempt?.sending) this.attempt.sendTrailers(fields, neverIndexed);
   }
@@ -218,8 +193,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   /** matched -> attempt, or an earlier attempt -> the next. */
   private tryNext(): void {
-    const { cluster, context, retries } = this;
-    const { nowMs } = context.clock;
+    const { cluster, retries } = this;
+    const { nowMs } = this.context.clock;
     const endpoint = cluster!.pick(retries.tried, nowMs, this.keyHash);
     if (!endpoint) {
       const { kind, detail, retryAfterS } = cluster!.whyNone();
@@ -232,7 +207,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     }
     this.responsePaused = false;
     this.attempt = new Attempt(this, endpoint, retries.staleSeen, isRetry);
-    if (!this.ioTimer.running) context.wheel.start(this.ioTimer, this.shortestWaitMs());
+    if (!this.timers.isWatching) this.timers.watch(this.shortestWaitMs());
     this.attempt.start();
   }
 
@@ -245,15 +220,14 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   /** The attempt has a connection and has sent what was held: the caller may go on sending. */
   attemptSending(): void {
     this.lastReadMs = this.context.clock.nowMs;
-    if (this.held.bytes > REPLAY_BYTES) this.dropHeld();
+    if (this.body.heldBytes > REPLAY_BYTES) this.dropHeld();
     this.resumeRequest();
   }
 
   /** The attempt's request buffer has room again. */
   resumeRequest(): void {
-    if (!this.requestPaused || this.isFull()) return;
-    this.requestPaused = false;
-    this.lastRequestMs = this.context.clock.nowMs;
+    if (!this.body.paused || this.isFull()) return;
+    this.body.resumed(this.context.clock.nowMs);
     this.sender.resumeRequest();
   }
 
@@ -313,27 +287,17 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   /** An attempt -> the next one, after a wait. */
   private tryAgain(): void {
     const { waitMs } = this.retries;
-    if (waitMs <= 0) return this.tryNext();
-    this.retryTimer ??= new Timer(this, RETRY_TIMER);
-    this.context.wheel.start(this.retryTimer, waitMs);
+    if (waitMs <= 0) this.tryNext();
+    else this.timers.retryAfter(waitMs);
   }
 
   /** Records an attempt that has ended, and tells the upstream port of it. Once for each attempt. */
   private report(attempt: Attempt, error: ErrorKind | undefined, progress: Progress): void {
     if (attempt.isReported) return;
     attempt.isReported = true;
-    const record = attempt.record(error, this.context.clock.nowMs);
-    this.attempts.push(record);
-    this.cluster!.reportAttempt(attempt.endpoint, {
-      error,
-      progress,
-      httpStatus: error === undefined ? attempt.status : 0,
-      grpcStatus: error === undefined && !attempt.isTranslated ? attempt.grpcStatus : -1,
-      connectMs: attempt.connectMs,
-      headMs: attempt.headMs,
-      totalMs: record.durationMs,
-      failed: false,
-    });
+    const { nowMs } = this.context.clock;
+    this.attempts.push(attempt.record(error, nowMs));
+    this.cluster!.reportAttempt(attempt.endpoint, attempt.report(error, progress, nowMs));
   }
 
   /** The last real answer, if there is one, else one of our own. */
@@ -378,7 +342,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     }
     if (head.status === 101) {
       this.isTunnel = true;
-      this.requestComplete = false;
+      this.body.complete = false;
     }
     this.sender.sendHead(head, endStream);
   }
@@ -425,10 +389,10 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
         sendSinceMs: stalledSinceMs,
         readSinceMs: sending && stalledSinceMs < 0 && this.waitsForRead() ? this.lastReadMs : -1,
         attemptSinceMs: attempt?.status === 0 ? attempt.startMs : -1,
-        requestSinceMs: this.waitsForCaller() ? this.lastRequestMs : -1,
+        requestSinceMs: this.waitsForCaller() ? this.body.lastMs : -1,
         // A gRPC caller may rest while its answer is coming.
         flushSinceMs: sending && this.headPassedOn && !this.isGrpc ? this.sender.stalledSinceMs : -1,
-        silentSinceMs: Math.max(this.lastReadMs, this.lastRequestMs),
+        silentSinceMs: Math.max(this.lastReadMs, this.body.lastMs),
       },
       timeout,
       attempts,
@@ -436,7 +400,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
       nowMs,
     );
     const { over } = judgement;
-    if (over === undefined) this.context.wheel.start(this.ioTimer, judgement.leftMs);
+    if (over === undefined) this.timers.watch(judgement.leftMs);
     else if (this.isTunnel && over === 'read_timeout') this.abandon('idle_timeout');
     else if (attempt && ENDS_ATTEMPT.has(over)) this.timeOut(attempt, over);
     else this.abandon(over);
@@ -444,7 +408,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   /** Whether silence is the caller's, who hasn't sent its body. Streams of gRPC may rest. */
   private waitsForCaller(): boolean {
-    return !this.requestComplete && !this.requestPaused && !this.isGrpc && !this.headPassedOn;
+    return !this.body.complete && !this.body.paused && !this.isGrpc && !this.headPassedOn;
   }
 
   /**
@@ -453,8 +417,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
    */
   private waitsForRead(): boolean {
     if (this.isGrpc && !this.cluster!.port.policy.timeout.readIsSet) return false;
-    if (this.isTunnel) return !this.responsePaused && !this.requestPaused;
-    return (this.requestComplete || this.headPassedOn) && !this.responsePaused;
+    if (this.isTunnel) return !this.responsePaused && !this.body.paused;
+    return (this.body.complete || this.headPassedOn) && !this.responsePaused;
   }
 
   private shortestWaitMs(): number {
@@ -491,17 +455,6 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     } else this.fail(kind, '');
   }
 
-  /** Reads grpc-timeout; false where the request ended over it. */
-  private readDeadline(): boolean {
-    const deadline = CallDeadline.read(this.head.fields, this.startMs);
-    if (deadline === 'malformed') {
-      this.fail('bad_request', 'grpc-timeout is malformed');
-      return false;
-    }
-    this.deadline = deadline;
-    return true;
-  }
-
   /** Starts the timer that ends the call, if anything does. */
   private startEndTimer(): void {
     const { totalMs } = this.cluster!.port.policy.timeout;
@@ -511,8 +464,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     const endMs = isTotal ? totalMs : deadlineMs;
     if (isTotal) this.endKind = 'total_timeout';
     this.retries.endAt(this.startMs + endMs);
-    this.endTimer = new Timer(this, END_TIMER);
-    this.context.wheel.start(this.endTimer, endMs);
+    this.timers.endAfter(endMs);
   }
 
   /** The host that the endpoint is to see. */
@@ -520,15 +472,11 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     return this.cluster!.hostFor(endpoint, this.authority);
   }
 
-  /** Makes the head one for an endpoint; called as each attempt is sent. */
+  /** Makes the head one for an endpoint, with the time that is left of the call; called as each attempt is sent. */
   addressTo(host: string): void {
+    this.deadline?.lower(this.head.fields, this.context.clock.nowMs);
     this.head.authority = host;
     this.head.scheme = isSecureScheme(this.cluster!.port.policy.scheme) ? 'https' : 'http';
-  }
-
-  /** Lowers grpc-timeout by the time already spent; called as each attempt is sent. */
-  lowerDeadline(): void {
-    this.deadline?.lower(this.head.fields, this.context.clock.nowMs);
   }
 
   // --- the end -----------------------------------------------------------------------------------------------------
@@ -548,12 +496,9 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   private finish(error: ErrorKind | undefined, grpcStatus = -1): void {
     if (this.done) return;
     this.done = true;
-    const { wheel, clock } = this.context;
-    wheel.stop(this.ioTimer);
-    if (this.endTimer) wheel.stop(this.endTimer);
-    if (this.retryTimer) wheel.stop(this.retryTimer);
+    this.timers.stop();
     this.dropParked();
-    this.held = NOTHING_HELD;
+    this.body.drop();
     this.head.authority = this.authority;
     const cluster = this.cluster;
     if (cluster) {
@@ -562,14 +507,14 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     }
     this.context.onFinished({
       startWallMs: this.startWallMs,
-      durationMs: clock.nowMs - this.startMs,
+      durationMs: this.context.clock.nowMs - this.startMs,
       head: this.head,
       isGrpc: this.isGrpc,
       cluster,
       status: this.status,
       grpcStatus,
       error,
-      bytesReceived: this.bytesReceived,
+      bytesReceived: this.body.bytes,
       bytesSent: this.bytesSent,
       remoteAddress: this.sender.remoteAddress,
       requestId: this.requestId,
@@ -585,17 +530,11 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   private dropHeld(): void {
     this.retries.dropBody();
-    this.held = NOTHING_HELD;
+    this.body.drop();
   }
 
   private isFull(): boolean {
     const attempt = this.attempt;
-    return (attempt?.sending ? attempt.bufferedBytes : this.held.bytes) >= HIGH_WATER_BYTES;
-  }
-
-  private pauseRequestIfFull(): void {
-    if (this.requestPaused || this.requestComplete || !this.isFull()) return;
-    this.requestPaused = true;
-    this.sender.pauseRequest();
+    return (attempt?.sending ? attempt.bufferedBytes : this.body.heldBytes) >= HIGH_WATER_BYTES;
   }
 }
