@@ -2,11 +2,12 @@
 // that a part was made from (nothing is computed then), and, where a resource was sent again or changed elsewhere, by
 // comparing the result with what the previous snapshot has.
 import { isDeepStrictEqual } from 'node:util';
+import { shareEndpoints } from '../model/endpoint-list.ts';
 import { type ListenerSpec, type PortKey, portKey, type Snapshot, type UpstreamPort } from '../model/snapshot.ts';
 import type { SecretSpec } from '../model/tls.ts';
 import { targetAuthorities } from './authorities.ts';
 import { effectivePolicy, needsEndpoints } from './effective-policy.ts';
-import { endpointsOf, nodesOf, shareEndpoints } from './endpoint-specs.ts';
+import { endpointsOf, nodesOf } from './endpoint-specs.ts';
 import { canonicalIp } from './ip-address.ts';
 import { namesOf } from './name-specs.ts';
 import type { Resource, Resources } from './resource.ts';

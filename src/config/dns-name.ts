@@ -6,15 +6,17 @@ import { quote } from './problem-list.ts';
 const LABEL = /^[a-z0-9_-]{1,63}$/;
 
 /**
- * The one spelling of a DNS name: lower case, without the final dot. Labels have 1 to 63 letters, digits, `-` and `_`, the
- * whole at most 253 characters and at least one letter, so that `1.2.3` is a slip in an address and no name. Undefined if
- * it is none.
+ * The one spelling of a DNS name: lower case. A final dot stays: `web.` is the name `web` itself, and `web` what the
+ * search list makes of it (resolv.conf(5)). Labels have 1 to 63 letters, digits, `-` and `_`, the whole at most 253
+ * characters without that dot and at least one letter, so that `1.2.3` is a slip in an address and no name. Undefined
+ * if it is none.
  */
 export function canonicalDnsName(text: string): string | undefined {
   if (text.length > 254) return undefined;
-  const name = text.toLowerCase().replace(/\.$/, '');
-  if (name.length > 253 || !/[a-z]/.test(name)) return undefined;
-  return name.split('.').every((label) => LABEL.test(label)) ? name : undefined;
+  const name = text.toLowerCase();
+  const relative = name.endsWith('.') ? name.slice(0, -1) : name;
+  if (relative.length > 253 || !/[a-z]/.test(relative)) return undefined;
+  return relative.split('.').every((label) => LABEL.test(label)) ? name : undefined;
 }
 
 /** A host without the brackets that an IPv6 address may have there. */

@@ -18,9 +18,27 @@ export function isLoopbackIp(ip: string): boolean {
   return ip.startsWith('127.') || ip === '::1' || /^::ffff:7f[0-9a-f]{2}:/.test(ip);
 }
 
+const DOT = 0x2e;
+const ZERO = 0x30;
+const NINE = 0x39;
+
 function isIpv4(text: string): boolean {
-  const parts = text.split('.');
-  return parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && Number(part) <= 255);
+  // One walk without allocations: a resource may hold tens of thousands of addresses.
+  let parts = 1;
+  let digits = 0;
+  let value = 0;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === DOT) {
+      if (digits === 0 || ++parts > 4) return false;
+      digits = value = 0;
+    } else if (code >= ZERO && code <= NINE && !(digits > 0 && value === 0)) {
+      digits++;
+      value = value * 10 + code - ZERO;
+      if (value > 255) return false;
+    } else return false;
+  }
+  return parts === 4 && digits > 0;
 }
 
 /** The eight 16-bit words (RFC 4291 section 2.2). */

@@ -30,13 +30,13 @@ function wireTypeOf(type: FieldType): WireType {
 
 /** Walks `bytes` as the message `fullName`, adds what is wrong to `problems`, and returns the number of unknown fields. */
 export function checkWire(fullName: string, bytes: Uint8Array, problems: ProblemList): number {
-  return checkMessage(requiredSchema(fullName), bytes, '', problems);
+  return checkMessage(requiredSchema(fullName), bytes, ROOT, problems);
 }
 
 /** Depth is bounded by the schema: only fields that it knows are entered, and it has no recursive message. */
-function checkMessage(schema: MessageSchema, bytes: Uint8Array, path: string, problems: ProblemList): number {
+function checkMessage(schema: MessageSchema, bytes: Uint8Array, path: Path, problems: ProblemList): number {
   const reader = new BinaryReader(bytes);
-  const counts = new Map<FieldSchema, number>();
+  let counts: Map<FieldSchema, number> | undefined;
   let unknown = 0;
   try {
     while (reader.pos < reader.len) {
@@ -47,16 +47,19 @@ function checkMessage(schema: MessageSchema, bytes: Uint8Array, path: string, pr
         reader.skip(wireType, number);
         continue;
       }
-      const count = counts.get(field) ?? 0;
-      counts.set(field, count + 1);
-      const at = member(path, field.name);
-      if (field.type === 'message' && !field.repeated && count === 1) {
-        problems.add(at, 'is there twice; a message that stands alone may be sent once');
+      let count = 0;
+      if (field.repeated || field.type === 'message') {
+        counts ??= new Map();
+        count = counts.get(field) ?? 0;
+        counts.set(field, count + 1);
       }
-      unknown += checkField(reader, field, wireType, count, at, problems);
+      if (field.type === 'message' && !field.repeated && count === 1) {
+        problems.add(pathOf(path, field, undefined), 'is there twice; a message that stands alone may be sent once');
+      }
+      unknown += checkField(reader, field, wireType, count, path, problems);
     }
   } catch (error) {
-    problems.add(path, `undecodable bytes at offset ${reader.pos}: ${(error as Error).message}`);
+    problems.add(textOf(path), `undecodable bytes at offset ${reader.pos}: ${(error as Error).message}`);
   }
   return unknown;
 }
@@ -67,7 +70,7 @@ function checkField(
   field: FieldSchema,
   wireType: WireType,
   index: number,
-  path: string,
+  parent: Path,
   problems: ProblemList,
 ): number {
   const expected = wireTypeOf(field.type);
@@ -75,34 +78,38 @@ function checkField(
     // Numbers of a list may come packed, and must be read in both forms.
     if (field.repeated && wireType === WireType.LengthDelimited) {
       const packed = new BinaryReader(reader.bytes());
-      while (packed.pos < packed.len) checkScalar(packed, field, path, problems);
+      while (packed.pos < packed.len) checkScalar(packed, field, parent, undefined, problems);
       return 0;
     }
-    problems.add(path, `the wire holds ${WIRE_NAMES[wireType] ?? 'nothing known'} where ${field.type} belongs`);
+    const held = WIRE_NAMES[wireType] ?? 'nothing known';
+    problems.add(pathOf(parent, field, undefined), `the wire holds ${held} where ${field.type} belongs`);
     reader.skip(wireType, field.number);
     return 0;
   }
   if (field.type !== 'message') {
-    checkScalar(reader, field, field.repeated ? entry(path, index) : path, problems);
+    checkScalar(reader, field, parent, index, problems);
     return 0;
   }
   const bytes = reader.bytes();
   const inner = requiredSchema(field.typeName);
-  return checkMessage(
-    inner,
-    bytes,
-    field.map ? keyed(path, mapKey(bytes)) : field.repeated ? entry(path, index) : path,
-    problems,
-  );
+  return checkMessage(inner, bytes, { parent, field, index, bytes }, problems);
 }
 
-function checkScalar(reader: BinaryReader, field: FieldSchema, path: string, problems: ProblemList): void {
+/** `index`: its place in a list; undefined: the path is that of the list. */
+function checkScalar(
+  reader: BinaryReader,
+  field: FieldSchema,
+  parent: Path,
+  index: number | undefined,
+  problems: ProblemList,
+): void {
   if (field.type === 'string') {
     const bytes = reader.bytes();
+    if (isAscii(bytes)) return;
     try {
       utf8.decode(bytes);
     } catch {
-      problems.add(path, 'is not UTF-8');
+      problems.add(pathOf(parent, field, index), 'is not UTF-8');
     }
     return;
   }
@@ -113,11 +120,47 @@ function checkScalar(reader: BinaryReader, field: FieldSchema, path: string, pro
     reader.pos = start;
     const value = BigInt(field.type === 'uint32' ? reader.uint64() : reader.int64());
     const fits = field.type === 'uint32' ? value <= 0xffffffffn : value === BigInt.asIntN(32, value);
-    if (!fits) problems.add(path, `${value} does not fit in 32 bits`);
+    if (!fits) problems.add(pathOf(parent, field, index), `${value} does not fit in 32 bits`);
     return;
   }
   reader.skip(wireTypeOf(field.type), field.number);
 }
+
+/**
+ * Where a message stands. Put into words only for a problem: a resource may hold tens of thousands of messages, of which
+ * most have none.
+ */
+interface Path {
+  /** Undefined: the resource itself. */
+  readonly parent: Path | undefined;
+  readonly field: FieldSchema | undefined;
+  readonly index: number;
+  readonly bytes: Uint8Array;
+}
+
+const ROOT: Path = { parent: undefined, field: undefined, index: 0, bytes: new Uint8Array() };
+
+function textOf({ parent, field, index, bytes }: Path): string {
+  if (parent === undefined || field === undefined) return '';
+  if (field.map) return keyed(member(textOf(parent), field.name), mapKey(bytes));
+  return pathOf(parent, field, index);
+}
+
+/** Path of a field of the message at `parent`. `index`: of an entry, where the field is a list. */
+function pathOf(parent: Path, field: FieldSchema, index: number | undefined): string {
+  const path = member(textOf(parent), field.name);
+  return field.repeated && index !== undefined ? entry(path, index) : path;
+}
+
+/** Most text is, and that is quickly seen. */
+function isAscii(bytes: Uint8Array): boolean {
+  if (bytes.length > MAX_SCANNED) return false;
+  for (let i = 0; i < bytes.length; i++) if (bytes[i]! >= 0x80) return false;
+  return true;
+}
+
+/** From here on a decoder is faster. */
+const MAX_SCANNED = 64;
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 

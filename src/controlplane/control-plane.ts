@@ -72,7 +72,11 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   let started = false;
 
   function update(): void {
-    const translation = translator.translate(sources.flatMap((source) => source.objects()));
+    const objects = sources.flatMap((source) => source.objects());
+    const translation = translator.translate(
+      objects,
+      sources.flatMap((source) => source.refused()),
+    );
     cache.put(translation);
     const read = sources.flatMap((source) => source.findings());
     tell(sortFindings([...read, ...translation.findings, ...refusals(translation)]));

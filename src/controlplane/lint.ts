@@ -1,9 +1,9 @@
 // The findings of the control plane without the control plane: read once, translate, say what is wrong.
 import { statSync } from 'node:fs';
 import { type Finding, formatFinding, sortFindings } from './finding.ts';
-import { readObjects } from './read/objects.ts';
+import { type FileContent, readObjects } from './read/objects.ts';
 import { refusals } from './refusals.ts';
-import type { ConfigObject } from './source.ts';
+import type { ConfigObject, RefusedObject } from './source.ts';
 import { listFiles } from './sources/file-list.ts';
 import { readText } from './sources/read-text.ts';
 import { Translator } from './translate/translator.ts';
@@ -21,13 +21,15 @@ export interface LintResult {
 export function lint(path: string): LintResult {
   const findings: Finding[] = [];
   const objects: ConfigObject[] = [];
+  const refused: RefusedObject[] = [];
   const files = filesOf(path, findings);
   for (const file of files) {
     const content = readFile(file);
     findings.push(...content.findings);
     objects.push(...content.objects);
+    refused.push(...content.refused);
   }
-  const translation = new Translator().translate(objects);
+  const translation = new Translator().translate(objects, refused);
   findings.push(...translation.findings, ...refusals(translation));
   return summarise(sortFindings(findings), files.length);
 }
@@ -46,11 +48,11 @@ function filesOf(path: string, findings: Finding[]): string[] {
   return files.map((file) => file.path);
 }
 
-function readFile(path: string): { readonly objects: readonly ConfigObject[]; readonly findings: readonly Finding[] } {
+function readFile(path: string): Pick<FileContent, 'objects' | 'refused' | 'findings'> {
   try {
     return readObjects(readText(path), path);
   } catch (error) {
-    return { objects: [], findings: [wholeFile(path, `can't be read: ${(error as Error).message}`)] };
+    return { objects: [], refused: [], findings: [wholeFile(path, `can't be read: ${(error as Error).message}`)] };
   }
 }
 

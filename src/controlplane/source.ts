@@ -37,6 +37,21 @@ export interface ApisixUpstreamObject extends Named {
     readonly path: string;
     readonly origin: Origin;
   }[];
+  /** Where it says something about TLS. */
+  readonly tlsSettings: readonly TlsSetting[];
+}
+
+/** A place of an ApisixUpstream that says something about TLS. */
+export interface TlsSetting {
+  /**
+   * `port`: for the port of that number. `whole`: for the ports that have no `tlsSecret` of their own. `all`: for every
+   * port, as annotations are.
+   */
+  readonly reach: 'port' | 'whole' | 'all';
+  /** Set where the reach is `port`. */
+  readonly port: number | undefined;
+  readonly path: string;
+  readonly origin: Origin;
 }
 
 /** One TCP port of a Service. */
@@ -90,6 +105,13 @@ export interface NativeObject {
   readonly origin: Origin;
 }
 
+/** An object that stands in the input and that an error refuses. */
+export interface RefusedObject {
+  /** Kind and name, as `objectName` gives them. */
+  readonly object: string;
+  readonly origin: Origin;
+}
+
 /** Everything that sources give. */
 export type ConfigObject = ApisixUpstreamObject | ServiceObject | EndpointSliceObject | NativeObject;
 
@@ -100,8 +122,10 @@ export interface Source {
    * source can't be read at all, naming the fix.
    */
   start(changed: () => void): Promise<void>;
-  /** The objects in force, in the order of their files: of two with one name the last stands. Unchanged ones are the same objects. */
+  /** The good objects, in the order of their files: of two with one name the last stands. Unchanged ones are the same objects. */
   objects(): readonly ConfigObject[];
+  /** The objects that are refused: what was in force of each stays so. */
+  refused(): readonly RefusedObject[];
   findings(): readonly Finding[];
   stop(): void;
 }

@@ -1,6 +1,7 @@
 // What is known of a name, and how a new answer and the one before it make the next. A part that couldn't be learned
 // this time (one family of addresses, one target of an SRV record) is taken from before: a fault of DNS never removes
-// anything.
+// anything. Which of the addresses are used is decided after that (own-families.ts): of a family that this machine
+// lacks the addresses are kept as well.
 import type { SrvRecord } from './dns-client.ts';
 
 /** A part of an answer that couldn't be learned. */
@@ -14,14 +15,15 @@ export interface Gap {
 
 /** What a name stands for. */
 export interface Answer {
-  /** Full name that was found, with the search domain; the name itself where it stood in the hosts file. */
+  /**
+   * Full name that was found, with the search domain, without final dot; the name itself where it stood in the hosts
+   * file.
+   */
   readonly foundAs: string;
   /** SRV records; undefined: plain addresses. */
   readonly records: readonly SrvRecord[] | undefined;
   /** Addresses of `foundAs`, or of each target; ordered, in their one spelling. A host without any isn't here. */
   readonly addresses: ReadonlyMap<string, readonly string[]>;
-  /** Addresses that aren't used, since this machine has none of that family. */
-  readonly leftOut: readonly string[];
   readonly gaps: readonly Gap[];
   /** How long it may be used before it is asked for again, ms; as the server says. */
   readonly ttlMs: number;
@@ -30,11 +32,9 @@ export interface Answer {
 /** What came of a look-up: an answer, or why there is none, in words. */
 export type LookupResult = { readonly answer: Answer } | { readonly failure: string };
 
-/** `next` with what it lacks from `previous`; `previous` itself if they say the same. */
+/** `next` with what it lacks from `previous`. */
 export function mergeAnswer(previous: Answer | undefined, next: Answer): Answer {
-  if (!previous) return next;
-  const merged = next.gaps.length === 0 ? next : { ...next, addresses: fillGaps(previous, next) };
-  return sameAnswer(previous, merged) ? previous : merged;
+  return !previous || next.gaps.length === 0 ? next : { ...next, addresses: fillGaps(previous, next) };
 }
 
 function fillGaps(previous: Answer, next: Answer): ReadonlyMap<string, readonly string[]> {
@@ -47,14 +47,13 @@ function fillGaps(previous: Answer, next: Answer): ReadonlyMap<string, readonly 
   return addresses;
 }
 
-/** Whether both stand for the same endpoints. Times to live don't matter. */
-function sameAnswer(a: Answer, b: Answer): boolean {
+/** Whether both stand for the same endpoints. Gaps and times to live don't matter. */
+export function isSameAnswer(a: Answer, b: Answer): boolean {
   return (
     a.foundAs === b.foundAs &&
     sameRecords(a.records, b.records) &&
     a.addresses.size === b.addresses.size &&
-    [...a.addresses].every(([host, list]) => sameList(list, b.addresses.get(host) ?? [])) &&
-    sameList(a.leftOut, b.leftOut)
+    [...a.addresses].every(([host, list]) => sameList(list, b.addresses.get(host) ?? []))
   );
 }
 

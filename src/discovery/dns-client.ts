@@ -2,6 +2,7 @@
 // `dns.lookup` shares with the file system, and with the time to live. It follows CNAMEs and asks over TCP what came
 // truncated. It knows neither /etc/hosts nor the search list; resolver.ts adds those.
 import { promises as dns } from 'node:dns';
+import { withoutFinalDot } from './final-dot.ts';
 
 /** An SRV record (RFC 2782). */
 export interface SrvRecord {
@@ -86,7 +87,7 @@ export function createDnsClient({ servers, timeoutMs, tries }: DnsClientOptions)
       ask(
         () => resolver.resolveSrv(name),
         (record): SrvRecord => ({
-          target: record.name.toLowerCase().replace(/\.$/, ''),
+          target: withoutFinalDot(record.name.toLowerCase()),
           port: record.port,
           priority: record.priority,
           weight: record.weight,

@@ -1,4 +1,5 @@
 // The static table of host names, /etc/hosts (hosts(5)): an address and its names a line. It stands above DNS.
+import { withoutFinalDot } from './final-dot.ts';
 
 /** The one spelling of an IP address; undefined if it is none (a zone, `fe80::1%eth0`, makes it none). */
 export type CanonicalIp = (text: string) => string | undefined;
@@ -15,7 +16,7 @@ export function parseHosts(text: string, canonicalIp: CanonicalIp): HostTable {
     const address = canonicalIp(first);
     if (address === undefined) continue;
     for (const written of names) {
-      const name = written.toLowerCase().replace(/\.$/, '');
+      const name = withoutFinalDot(written.toLowerCase());
       const addresses = table.get(name);
       if (!addresses) table.set(name, [address]);
       else if (!addresses.includes(address)) addresses.push(address);

@@ -12,8 +12,9 @@ import type { Cancel, Clock } from '../base/clock.ts';
 import { backoffMs, type BackoffPolicy } from '../base/backoff.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/rng.ts';
-import { mergeAnswer, type Answer, type LookupResult } from './answer.ts';
+import { isSameAnswer, mergeAnswer, type Answer, type LookupResult } from './answer.ts';
 import type { LookupQueue } from './lookup-queue.ts';
+import { partAnswer, type OwnFamilies } from './own-families.ts';
 import type { LookupQuery } from './resolver.ts';
 
 /** Bounds of the time after which an answer is asked for again, ms. */
@@ -32,6 +33,8 @@ export interface NameEntryContext {
   readonly rng: Rng;
   readonly logger: Logger;
   readonly lookup: (query: LookupQuery) => Promise<LookupResult>;
+  /** Families this machine has. */
+  readonly families: () => OwnFamilies;
   readonly queue: LookupQueue;
   /** After each look-up; `isNews`: endpoints may differ from those before it. */
   readonly onSettled: (entry: NameEntry, isNews: boolean) => void;
@@ -43,13 +46,17 @@ export class NameEntry {
   readonly name: string;
   /** Whether it was neither answered nor has failed yet. */
   isPending = true;
-  /** Another object whenever it says something else. */
+  /** What is in use; another object whenever it says something else. */
   answer: Answer | undefined = undefined;
+  /** Addresses that aren't, since this machine has none of their family. */
+  leftOut: readonly string[] = [];
   error = '';
   /** When it was answered last. */
   resolvedWallMs: number | undefined = undefined;
   /** When it is looked up again; undefined while it is. */
   nextWallMs: number | undefined = undefined;
+  /** `answer` with what is left out. */
+  private known: Answer | undefined = undefined;
   private failures = 0;
   private dropped = false;
   private cancelTimer: Cancel | undefined = undefined;
@@ -110,16 +117,19 @@ export class NameEntry {
   }
 
   private succeed(next: Answer): void {
-    const { clock, rng, logger } = this.context;
+    const { clock, rng, logger, families } = this.context;
     const before = this.answer;
-    this.answer = mergeAnswer(before, next);
+    this.known = mergeAnswer(this.known, next);
+    const { used, leftOut } = partAnswer(this.known, families);
+    this.leftOut = leftOut;
+    if (before === undefined || !isSameAnswer(before, used)) this.answer = used;
     this.resolvedWallMs = clock.wallMs();
     if (this.failures > 0) logger.log('info', { name: this.name }, 'DNS name is found again');
     this.failures = 0;
     const [gap] = next.gaps;
     this.error = gap ? `${gap.host}${gap.family ? ` ${gap.family === 4 ? 'A' : 'AAAA'}` : ''}: ${gap.reason}` : '';
     if (this.answer !== before && logger.isOn('info')) {
-      logger.log('info', { name: this.name, addresses: addressesOf(this.answer) }, 'addresses of a DNS name');
+      logger.log('info', { name: this.name, addresses: addressesOf(used) }, 'addresses of a DNS name');
     }
     const ttlMs = Math.min(Math.max(next.ttlMs, TTL_BOUNDS_MS.min), TTL_BOUNDS_MS.max);
     this.schedule(ttlMs + Math.min(ttlMs * REFRESH_JITTER, REFRESH_JITTER_MS) * rng.unit());

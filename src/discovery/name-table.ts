@@ -3,11 +3,12 @@
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/rng.ts';
+import { orderedEndpoints, shareEndpoints } from '../model/endpoint-list.ts';
 import type { NameSpec, PortKey, Snapshot, UpstreamPort } from '../model/snapshot.ts';
 import type { Answer, LookupResult } from './answer.ts';
-import { orderedEndpoints, shareEndpoints } from './endpoint-list.ts';
 import { LookupQueue } from './lookup-queue.ts';
 import { addressesOf, NameEntry, type NameEntryContext } from './name-entry.ts';
+import { ownFamilies, type OwnFamilies } from './own-families.ts';
 import { activeNames, portEndpoints } from './port-endpoints.ts';
 import type { LookupQuery } from './resolver.ts';
 
@@ -16,6 +17,7 @@ const GATHER_MS = 10;
 
 /** A name and what is known of it, for those who look. */
 export interface NameStatus {
+  /** As configured, with a final dot if it has one. */
   readonly name: string;
   /** In use, ordered. */
   readonly addresses: readonly string[];
@@ -58,6 +60,8 @@ export interface NameTableContext {
   readonly logger: Logger;
   /** NameResolver.lookup. */
   readonly lookup: (query: LookupQuery) => Promise<LookupResult>;
+  /** Families this machine has; for tests. */
+  readonly families?: () => OwnFamilies;
   /** `expand` would give something else now. At most once in 10 ms, never from within a call of the table's. */
   readonly onChange: () => void;
 }
@@ -84,6 +88,7 @@ export function createNameTable(context: NameTableContext): NameTable {
 
   const entryContext: NameEntryContext = {
     ...context,
+    families: context.families ?? ownFamilies,
     queue,
     onSettled(entry, isNews) {
       pending.delete(entry);
@@ -192,7 +197,7 @@ export function createNameTable(context: NameTableContext): NameTable {
   };
 }
 
-/** A name of both kinds is two: their answers differ. */
+/** A name of both kinds is two, and so is one with and without a final dot: their answers differ. */
 function keyOf({ kind, name }: NameSpec): string {
   return `${kind} ${name}`;
 }
@@ -202,12 +207,12 @@ function statusOf({ name, weight }: NameSpec, entry: NameEntry | undefined): Nam
     const error = weight === 0 ? 'not looked up while its weight is 0' : 'not looked up';
     return { name, addresses: [], error, leftOut: [], resolvedWallMs: undefined, nextWallMs: undefined };
   }
-  const { answer, error, resolvedWallMs, nextWallMs } = entry;
+  const { answer, error, leftOut, resolvedWallMs, nextWallMs } = entry;
   return {
     name,
     addresses: answer ? addressesOf(answer) : [],
     error: entry.isPending ? 'not answered yet' : error,
-    leftOut: answer?.leftOut ?? [],
+    leftOut,
     resolvedWallMs,
     nextWallMs,
   };

@@ -1,4 +1,5 @@
 import { networkInterfaces } from 'node:os';
+import type { Answer } from './answer.ts';
 
 /** Families in which this machine has an address that others could reach it by. */
 export interface OwnFamilies {
@@ -12,6 +13,26 @@ export function ownFamilies(): OwnFamilies {
     .flatMap((addresses) => addresses ?? [])
     .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'));
   return { ipv4: own.some(({ family }) => family === 'IPv4'), ipv6: own.some(({ family }) => family === 'IPv6') };
+}
+
+/**
+ * Parts what a name stands for, host by host, into the answer with the addresses to use and those that partByFamily
+ * leaves out. `known` is all that is known, also from before: while one family can't be learned its addresses still
+ * count, else a single SERVFAIL would make a machine use the family that it hasn't.
+ */
+export function partAnswer(
+  known: Answer,
+  families: () => OwnFamilies,
+): { readonly used: Answer; readonly leftOut: readonly string[] } {
+  const leftOut: string[] = [];
+  const addresses = new Map<string, readonly string[]>();
+  let own: OwnFamilies | undefined;
+  for (const [host, all] of known.addresses) {
+    const parts = partByFamily(all, () => (own ??= families()));
+    addresses.set(host, parts.used);
+    leftOut.push(...parts.leftOut);
+  }
+  return leftOut.length === 0 ? { used: known, leftOut } : { used: { ...known, addresses }, leftOut };
 }
 
 /**

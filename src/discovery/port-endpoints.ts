@@ -1,7 +1,8 @@
 // From the names of an upstream port to its endpoints.
+import { orderedEndpoints } from '../model/endpoint-list.ts';
 import type { EndpointSpec, NameSpec, Snapshot, UpstreamPort } from '../model/snapshot.ts';
 import type { Answer } from './answer.ts';
-import { orderedEndpoints } from './endpoint-list.ts';
+import { withoutFinalDot } from './final-dot.ts';
 import { weigher, type WeightShare } from './weight-shares.ts';
 
 /** SRV priorities go up to this; ours are signed 32-bit numbers. */
@@ -42,7 +43,10 @@ export function portEndpoints(
     const answer = answerTo(name);
     if (!answer) continue;
     if (answer.records) draftRecords(name, answer, drafts);
-    else for (const addresses of answer.addresses.values()) draftAddresses(name, name.name, addresses, drafts);
+    else {
+      const host = withoutFinalDot(name.name);
+      for (const addresses of answer.addresses.values()) draftAddresses(name, host, addresses, drafts);
+    }
   }
   const weigh = weigher(drafts.map(({ share }) => share));
   return orderedEndpoints(

@@ -1,5 +1,6 @@
 // How names without all their labels are completed, by /etc/resolv.conf (resolv.conf(5)). c-ares takes the name servers
 // from the file itself; its queries know nothing of the search list, so that is done here.
+import { isAbsolute, withoutFinalDot } from './final-dot.ts';
 
 /** What is used of the file. */
 export interface ResolvConf {
@@ -39,15 +40,16 @@ export function parseResolvConf(text: string): ResolvConf {
   return { search, ndots, timeoutMs, tries };
 }
 
-/** The full names that `name` may mean, in the order to ask for them. */
+/** The full names that `name` may mean, without final dot, in the order to ask for them. */
 export function candidatesOf(name: string, { search, ndots }: ResolvConf): readonly string[] {
+  if (isAbsolute(name)) return [withoutFinalDot(name)];
   const completed = search.map((domain) => `${name}.${domain}`);
   const dots = name.split('.').length - 1;
   return dots >= ndots ? [name, ...completed] : [...completed, name];
 }
 
 function domainOf(text: string): string {
-  return text.toLowerCase().replace(/\.$/, '');
+  return withoutFinalDot(text.toLowerCase());
 }
 
 /** `.` alone asks for nothing to be added. */

@@ -14,8 +14,8 @@
 import type { Answer, Gap, LookupResult } from './answer.ts';
 import { byCodeUnits, compareRecords } from './answer.ts';
 import { createDnsClient, type AddressRecord, type DnsClient, type Reply, type SrvRecord } from './dns-client.ts';
+import { withoutFinalDot } from './final-dot.ts';
 import { parseHosts, staticAddresses, type CanonicalIp } from './hosts-file.ts';
-import { ownFamilies, partByFamily, type OwnFamilies } from './own-families.ts';
 import { candidatesOf, parseResolvConf, type ResolvConf } from './resolv-conf.ts';
 import { watchedFile } from './watched-file.ts';
 
@@ -23,7 +23,7 @@ import { watchedFile } from './watched-file.ts';
 export interface LookupQuery {
   /** `service`: SRV records first. */
   readonly kind: 'addresses' | 'service';
-  /** Lower case, without final dot. */
+  /** Lower case; with a final dot the search list isn't used. */
   readonly name: string;
   /** The answer in use. */
   readonly previous: Answer | undefined;
@@ -49,8 +49,6 @@ export interface NameResolverOptions {
   readonly timeoutMs?: number;
   /** Where resolv.conf doesn't say. Default 2. */
   readonly tries?: number;
-  /** Families this machine has; for tests. */
-  readonly families?: () => OwnFamilies;
   /** For tests. */
   readonly createClient?: typeof createDnsClient;
 }
@@ -76,7 +74,6 @@ type Found =
 /** Addresses of one host with what is missing of them. */
 interface HostAddresses {
   readonly addresses: readonly string[];
-  readonly leftOut: readonly string[];
   readonly gaps: readonly Gap[];
   readonly ttlMs: number;
 }
@@ -84,7 +81,7 @@ interface HostAddresses {
 /** A resolver by the machine's files and servers. */
 export function createNameResolver(options: NameResolverOptions): NameResolver {
   const { canonicalIp, servers, timeoutMs = 2_000, tries = 2 } = options;
-  const { families = ownFamilies, createClient = createDnsClient } = options;
+  const { createClient = createDnsClient } = options;
   const hosts = watchedFile(options.hostsPath ?? '/etc/hosts', (text) => parseHosts(text, canonicalIp));
   const conf = watchedFile(options.resolvConfPath ?? '/etc/resolv.conf', parseResolvConf);
   let client: DnsClient | undefined;
@@ -102,7 +99,8 @@ export function createNameResolver(options: NameResolverOptions): NameResolver {
     return client;
   }
 
-  async function lookup({ kind, name, previous }: LookupQuery): Promise<LookupResult> {
+  async function lookup({ kind, name: written, previous }: LookupQuery): Promise<LookupResult> {
+    const name = withoutFinalDot(written);
     const fixed = canonicalIp(name);
     const known = fixed === undefined ? staticAddresses(hosts(), name) : [fixed];
     if (known) return { answer: addressAnswer(name, { ...NOTHING, addresses: inOrder(known), ttlMs: HOSTS_TTL_MS }) };
@@ -110,7 +108,7 @@ export function createNameResolver(options: NameResolverOptions): NameResolver {
     const dns = clientFor(current);
     let failure: string | undefined;
     let exists = false;
-    for (const candidate of candidatesOf(name, current)) {
+    for (const candidate of candidatesOf(written, current)) {
       const found = kind === 'service' ? await findService(dns, candidate) : await findAddresses(dns, candidate);
       if (found.kind === 'answer') return { answer: found.answer };
       if (found.kind === 'none') exists = true;
@@ -183,12 +181,9 @@ export function createNameResolver(options: NameResolverOptions): NameResolver {
       return worst ?? { kind: a.kind === 'none' || aaaa.kind === 'none' ? 'none' : 'no_name' };
     }
     const records = [...recordsOf(a), ...recordsOf(aaaa)];
-    const { used, leftOut } = partByFamily(
-      inOrder(records.map(({ address }) => canonicalIp(address) ?? address)),
-      families,
-    );
+    const addresses = inOrder(records.map(({ address }) => canonicalIp(address) ?? address));
     const gaps = [...gapOf(name, 4, a), ...gapOf(name, 6, aaaa)];
-    return { addresses: used, leftOut, gaps, ttlMs: shortestTtl(records) };
+    return { addresses, gaps, ttlMs: shortestTtl(records) };
   }
 
   return {
@@ -203,14 +198,13 @@ export function createNameResolver(options: NameResolverOptions): NameResolver {
   };
 }
 
-const NOTHING: HostAddresses = { addresses: [], leftOut: [], gaps: [], ttlMs: Number.POSITIVE_INFINITY };
+const NOTHING: HostAddresses = { addresses: [], gaps: [], ttlMs: Number.POSITIVE_INFINITY };
 
-function addressAnswer(name: string, { addresses, leftOut, gaps, ttlMs }: HostAddresses): Answer {
+function addressAnswer(name: string, { addresses, gaps, ttlMs }: HostAddresses): Answer {
   return {
     foundAs: name,
     records: undefined,
     addresses: new Map([[name, addresses]]),
-    leftOut,
     gaps,
     ttlMs: gaps.length > 0 ? Math.min(ttlMs, GAP_TTL_MS) : ttlMs,
   };
@@ -225,7 +219,6 @@ function serviceAnswer(name: string, records: readonly SrvRecord[], hosts: Reado
     addresses: new Map(
       [...hosts].filter(([, host]) => host.addresses.length > 0).map(([it, host]) => [it, host.addresses]),
     ),
-    leftOut: inOrder(all.flatMap((host) => host.leftOut)),
     gaps: all.flatMap((host) => host.gaps),
     ttlMs: Math.max(SERVICE_TTL_MS.min, ttlMs),
   };

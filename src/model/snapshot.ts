@@ -19,7 +19,10 @@ export interface EndpointSpec {
   readonly priority: number;
   readonly draining: boolean;
   readonly labels: ReadonlyMap<string, string>;
-  /** DNS name that it was found under; empty for an address. What `pass_host: node` and probes call it. */
+  /**
+   * DNS name that it was found under, without final dot; empty for an address. What `pass_host: node` and probes call
+   * it.
+   */
   readonly host: string;
 }
 
@@ -27,7 +30,7 @@ export interface EndpointSpec {
 export interface NameSpec {
   /** `addresses`: each address is an endpoint (APISIX `nodes`). `service`: SRV records first (APISIX `discovery_type: dns`). */
   readonly kind: 'addresses' | 'service';
-  /** Lower case, without final dot. */
+  /** Lower case. With a final dot it is asked for as it is, without one under the search list (resolv.conf(5)). */
   readonly name: string;
   readonly port: number;
   /** Whether `port` was stated, so that it stands above that of an SRV record. */

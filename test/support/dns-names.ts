@@ -50,7 +50,6 @@ export function addressesAnswer(name: string, addresses: readonly string[], over
     foundAs: name,
     records: undefined,
     addresses: new Map([[name, [...addresses].sort()]]),
-    leftOut: [],
     gaps: [],
     ttlMs: 60_000,
     ...overrides,
@@ -71,7 +70,6 @@ export function serviceAnswer(
       return { target, port: Number(port), priority: Number(priority), weight: Number(weight) };
     }),
     addresses: new Map(Object.entries(targets)),
-    leftOut: [],
     gaps: [],
     ttlMs: 30_000,
     ...overrides,

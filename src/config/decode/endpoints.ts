@@ -1,5 +1,6 @@
 import type { Endpoint, Endpoints } from '../../gen/outrigger/config/v1/endpoints.ts';
 import { canonicalDnsName } from '../dns-name.ts';
+import { canonicalIp } from '../ip-address.ts';
 import { entry, member, type ProblemList, quote } from '../problem-list.ts';
 import { checkIp, checkLabels, checkPort, checkWord } from './values.ts';
 
@@ -11,7 +12,18 @@ export function checkEndpoints(message: Endpoints, problems: ProblemList, name: 
   if (port === undefined || Number(port) > 65535) {
     problems.add('name', 'must be namespace/service/port, where port is a service port number between 1 and 65535');
   }
-  for (const [i, endpoint] of message.endpoints.entries()) checkEndpoint(endpoint, problems, entry('endpoints', i));
+  const { endpoints } = message;
+  for (let i = 0; i < endpoints.length; i++) {
+    const endpoint = endpoints[i]!;
+    // There may be tens of thousands: paths are put together only for those that have something to tell.
+    if (!isSound(endpoint)) checkEndpoint(endpoint, problems, entry('endpoints', i));
+  }
+}
+
+/** Whether there is nothing to look at more closely. */
+function isSound({ address, port, state, labels }: Endpoint): boolean {
+  for (const _ in labels) return false;
+  return canonicalIp(address) !== undefined && port >= 1 && port <= 65535 && (state === undefined || state === 'ready');
 }
 
 /** Weight and priority are bounded by their types. */

@@ -25,7 +25,7 @@ export function checkNodes(nodes: readonly Node[], problems: ProblemList): void 
 
 /** A domain name with or without a port, as a registry is asked for it. */
 export interface ServiceName {
-  /** Lower case, without final dot. */
+  /** Lower case; a final dot stays. */
   readonly name: string;
   /** 0 where none is stated. */
   readonly port: number;

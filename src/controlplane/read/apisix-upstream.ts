@@ -2,7 +2,7 @@
 // inherits it; what this door means by silence (two attempts) is written out.
 import { PortLevelSettings, Upstream } from '../../gen/outrigger/config/v1/upstream.ts';
 import type { Origin } from '../finding.ts';
-import type { ApisixUpstreamObject } from '../source.ts';
+import type { ApisixUpstreamObject, TlsSetting } from '../source.ts';
 import { readExternalNodes } from './external-nodes.ts';
 import { reportNativeProblems } from './native-problems.ts';
 import type { ObjectHeader } from './object.ts';
@@ -16,7 +16,8 @@ import {
 } from './upstream-annotation.ts';
 import type { Value } from './value.ts';
 
-const SPEC_FIELDS = ['ingressClassName', 'externalNodes', 'portLevelSettings', ...POLICY_FIELDS] as const;
+/** Fields of the spec. */
+export const SPEC_FIELDS = ['ingressClassName', 'externalNodes', 'portLevelSettings', ...POLICY_FIELDS] as const;
 const PORT_FIELDS = ['port', ...POLICY_FIELDS] as const;
 
 /** Attempts where `retries` is left out: the ApisixUpstream document says that by default the retry count is 1. */
@@ -32,6 +33,9 @@ interface Annotations {
 export function readApisixUpstream(header: ObjectHeader): ApisixUpstreamObject {
   const { namespace, name, origin, spec } = header;
   const members = spec === undefined || spec.isEmpty ? undefined : spec.members(SPEC_FIELDS);
+  if (members === undefined && !header.object.report.failed) {
+    header.object.warn('has no spec: all of its policy is the default', 'write it under `spec`');
+  }
   const metadata = header.members.get('metadata');
   const annotations = { tls: readTlsAnnotations(metadata), upstream: readUpstreamAnnotation(metadata) };
   const written = readPolicy(members ?? new Map(), { hasOuterActive: false });
@@ -71,7 +75,16 @@ export function readApisixUpstream(header: ObjectHeader): ApisixUpstreamObject {
     externalNodes,
     portOrigins,
     tlsSecrets: tlsSecrets.filter((one) => one !== undefined),
+    tlsSettings: [
+      ...tlsSetting('whole', undefined, members?.get('tlsSecret')),
+      ...ports.flatMap(({ settings, tlsValue }) => tlsSetting('port', settings.port, tlsValue)),
+      ...annotations.tls.values.flatMap((value) => tlsSetting('all', undefined, value)),
+    ],
   };
+}
+
+function tlsSetting(reach: TlsSetting['reach'], port: number | undefined, value: Value | undefined): TlsSetting[] {
+  return value === undefined ? [] : [{ reach, port, path: value.path, origin: value.keyOrigin }];
 }
 
 function refuseDiscovery(outer: Value | undefined, ports: readonly ReadPort[]): void {
@@ -96,6 +109,7 @@ interface ReadPort {
   readonly origin: Origin;
   readonly path: string;
   readonly tlsSecret: TlsSecret | undefined;
+  readonly tlsValue: Value | undefined;
   readonly discovery: Value | undefined;
 }
 
@@ -121,6 +135,7 @@ function readPorts(list: Value | undefined, hasOuterActive: boolean, annotations
       origin: item.origin,
       path: item.path,
       tlsSecret: tlsSecret(members.get('tlsSecret'), policy),
+      tlsValue: members.get('tlsSecret'),
       discovery: members.get('discovery'),
     });
   }

@@ -35,8 +35,10 @@ export function readDurationS(value: Value | undefined, least: 'above 0' | 'from
   const seconds = parseDurationS(value.scalar());
   if (seconds === undefined) {
     value.error(`must be a duration, not ${value.shape()}`, 'write for example 5s, 500ms or 1m30s');
-  } else if (least === 'above 0' ? seconds <= 0 : seconds < 1) {
-    value.error(`must be ${least === 'above 0' ? 'longer than 0' : 'at least 1s'}, not ${value.shape()}`);
+  } else if (least === 'above 0' && seconds <= 0) {
+    value.error(`must be longer than 0, not ${value.shape()}`, 'write for example 5s, or remove it for the default');
+  } else if (least === 'from 1' && seconds < 1) {
+    value.error(`must be at least 1s, not ${value.shape()}`, 'write 1s or more, or remove it for the default');
   } else {
     return seconds;
   }

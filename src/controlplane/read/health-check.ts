@@ -83,8 +83,9 @@ function readProbeTimeout(value: Value | undefined): number | undefined {
   const written = value?.scalar();
   if (value === undefined || seconds === undefined || typeof written !== 'string') return seconds;
   const nanoseconds = Math.round(seconds * 1e9);
+  const refused = /[a-zµμ]$/.test(written) ? 'a unit' : 'a text';
   value.warn(
-    `'${written}' is read as ${seconds} s; APISIX's ingress controller refuses a unit here`,
+    `'${written}' is read as ${seconds} s; APISIX's ingress controller refuses ${refused} here`,
     `write ${nanoseconds} (nanoseconds), which both read alike, or ${seconds}`,
   );
   return seconds;
@@ -92,10 +93,24 @@ function readProbeTimeout(value: Value | undefined): number | undefined {
 
 function readHeaderLine(value: Value): string | undefined {
   const line = value.text();
-  if (line === undefined || /^[!#$%&'*+.^_`|~\w-]+:[^\r\n\0]*$/.test(line)) return line;
-  value.error(`'${line}' is not a header line`, 'write `Name: value`');
+  if (line === undefined) return undefined;
+  if (!/^[!#$%&'*+.^_`|~\w-]+:/.test(line)) {
+    value.error(`'${line}' is not a header line`, 'write `Name: value`');
+    return undefined;
+  }
+  const bad = UNFIT.exec(line)?.[0].codePointAt(0);
+  if (bad === undefined) return line;
+  const code = `U+${bad.toString(16).toUpperCase().padStart(4, '0')}`;
+  const name = line.slice(0, line.indexOf(':'));
+  value.error(
+    `the value of ${name} has a character that a field can't carry (${code})`,
+    'remove it, or percent-encode it',
+  );
   return undefined;
 }
+
+/** RFC 9110 section 5.5: control characters but the tab, and what is no single byte. */
+const UNFIT = /[^\t\u0020-\u007e\u0080-\u00ff]/u;
 
 function readActiveHealthy(value: Value | undefined): ActiveHealthy | undefined {
   const members = value?.members(['interval', 'httpCodes', 'successes']);

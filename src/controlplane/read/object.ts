@@ -1,8 +1,11 @@
 // Which kind of object a document is, and the parts that all kinds share.
+import { isMap } from 'yaml';
 import { suggest } from '../../config/suggest.ts';
 import { didYouMean, type Value } from './value.ts';
 import type { Kind } from '../../config/resource.ts';
 import type { Origin } from '../finding.ts';
+import { isName, readName } from './name.ts';
+import { meantMember, reportUnknownMetadata } from './object-keys.ts';
 
 /** What stands before the spec. */
 export interface ObjectHeader {
@@ -83,6 +86,9 @@ export function recognise(object: Value, members: ReadonlyMap<string, Value>, li
     members
       .get('apiVersion')
       ?.error(`'${apiVersion}' is not known (${versions.join(', ')})`, didYouMean(apiVersion, versions));
+  } else if (!apiVersion.includes('/')) {
+    // A version without a group is Kubernetes' own, and there this kind has no other one.
+    members.get('apiVersion')?.error(`'${apiVersion}' is not known`, `write \`apiVersion: ${VERSION_OF[known]}\``);
   } else {
     members
       .get('apiVersion')
@@ -130,6 +136,32 @@ function isVersionOf(kind: (typeof KINDS_READ)[number], apiVersion: string | und
   return apiVersion === VERSION_OF[kind];
 }
 
+/** Native kinds whose resources are named `namespace/name`. */
+const NAMESPACED_KINDS: readonly string[] = ['Upstream', 'Endpoints', 'Secret'] satisfies Kind[];
+
+/**
+ * What an object is called that an error refuses, as `objectName` calls one that is read; undefined where the error hides it
+ * or the kind isn't one that is read. Reports nothing.
+ */
+export function nameInSpiteOfErrors(members: ReadonlyMap<string, Value>, listed?: string): string | undefined {
+  const apiVersion = scalarText(members.get('apiVersion'));
+  const kind = scalarText(members.get('kind')) ?? listed ?? (apiVersion === 'ApisixUpstream' ? apiVersion : undefined);
+  const metadata = meantMember(members, 'metadata');
+  if (kind === undefined || metadata === undefined || !isMap(metadata.node)) return undefined;
+  const parts = metadata.anyMembers() ?? new Map<string, Value>();
+  const name = scalarText(meantMember(parts, 'name'));
+  const namespaceValue = meantMember(parts, 'namespace');
+  const isGiven = namespaceValue !== undefined && !namespaceValue.isEmpty;
+  const namespace = isGiven ? scalarText(namespaceValue) : 'default';
+  if (name === undefined || name === '' || namespace === undefined) return undefined;
+  if (ONLY_NATIVE_KINDS.includes(kind) || apiVersion?.startsWith('outrigger') === true) {
+    if (!ONLY_NATIVE_KINDS.includes(kind) && !NAMESPACED_KINDS.includes(kind)) return undefined;
+    return NAMESPACED_KINDS.includes(kind) && namespace !== '' ? `${kind} ${namespace}/${name}` : `${kind} ${name}`;
+  }
+  const isRead = KINDS_READ.some((known) => known === kind) && kind !== 'List';
+  return isRead && isName(name) && isName(namespace) ? `${kind} ${namespace}/${name}` : undefined;
+}
+
 /** Name, namespace and labels. Undefined after the error was reported. */
 export function readHeader(object: Value, members: ReadonlyMap<string, Value>, kind: string): ObjectHeader | undefined {
   const metadata = members.get('metadata');
@@ -138,6 +170,7 @@ export function readHeader(object: Value, members: ReadonlyMap<string, Value>, k
     return undefined;
   }
   const parts = metadata.anyMembers();
+  if (parts !== undefined) reportUnknownMetadata(parts);
   const name = readName(parts?.get('name'));
   const given = parts?.get('namespace');
   const namespace = given === undefined || given.isEmpty ? 'default' : readName(given);
@@ -146,15 +179,6 @@ export function readHeader(object: Value, members: ReadonlyMap<string, Value>, k
   object.report.object = `${kind} ${namespace}/${name}`;
   const labels = readLabels(parts?.get('labels'));
   return { namespace, name, labels, origin: object.origin, spec: members.get('spec'), object, members };
-}
-
-/** A name may not break the resource names that are made of it. */
-function readName(value: Value | undefined): string | undefined {
-  const name = value?.text();
-  if (value === undefined || name === undefined) return undefined;
-  if (/^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$/.test(name)) return name;
-  value.error(`'${name}' is not a name`, 'use letters, digits, `-` and `.`, at most 253');
-  return undefined;
 }
 
 function readLabels(value: Value | undefined): ReadonlyMap<string, string> {

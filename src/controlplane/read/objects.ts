@@ -1,14 +1,16 @@
 // The text of one file → the objects in it, and everything that is wrong with it. Reads nothing else and remembers
 // nothing.
-import { type Document, LineCounter, parseAllDocuments } from 'yaml';
+import { type Document, isMap, LineCounter, parseAllDocuments } from 'yaml';
 import { readNative } from '../../config/native.ts';
 import { type Finding, sortFindings } from '../finding.ts';
-import type { ConfigObject } from '../source.ts';
+import type { ConfigObject, NativeObject, RefusedObject } from '../source.ts';
 import { readAliases } from './aliases.ts';
 import { readApisixUpstream } from './apisix-upstream.ts';
 import { readEndpointSlice } from './endpoint-slice.ts';
 import { locate } from './locate.ts';
-import { listItems, type ObjectHeader, readHeader, recognise } from './object.ts';
+import { listItems, nameInSpiteOfErrors, type ObjectHeader, type ReadAs, readHeader, recognise } from './object.ts';
+import { reportUnknownKeys } from './object-keys.ts';
+import { reportRepeatedNodes } from './repeated-nodes.ts';
 import { readSecret } from './secret.ts';
 import { readService } from './service.ts';
 import { failureMessage, mayHoldSecrets, syntaxMessage } from './syntax-message.ts';
@@ -18,9 +20,13 @@ import { ObjectReport, Value } from './value.ts';
 export interface FileContent {
   /** The objects without an error. */
   readonly objects: readonly ConfigObject[];
+  /** The objects with an error, as far as their names can be read. */
+  readonly refused: readonly RefusedObject[];
+  /** Whether an error hides the kind or name of an object, which may then be any. */
+  readonly hasNameless: boolean;
+  /** Whether it is no valid YAML; what is read of it then may lack anything. */
+  readonly isBroken: boolean;
   readonly findings: readonly Finding[];
-  /** Whether anything in it is an error. */
-  readonly failed: boolean;
 }
 
 /** Reads YAML (several documents, lists) or JSON. Never throws. */
@@ -32,9 +38,10 @@ export function readObjects(text: string, file: string): FileContent {
     const why = failureMessage(error as Error, mayHoldSecrets(text));
     const message = `can't be read: ${why}`;
     reader.findings.push({ severity: 'error', file, line: 1, column: 1, object: '', path: '', message });
+    reader.isBroken = true;
   }
-  const failed = reader.findings.some((finding) => finding.severity === 'error');
-  return { objects: reader.objects, findings: sortFindings(reader.findings), failed };
+  const { objects, refused, hasNameless, isBroken } = reader;
+  return { objects, refused, hasNameless, isBroken, findings: sortFindings(reader.findings) };
 }
 
 /** Syntax errors told of one document; after the first the parser mostly guesses. */
@@ -49,7 +56,10 @@ const READERS = {
 
 class FileReader {
   readonly objects: ConfigObject[] = [];
+  readonly refused: RefusedObject[] = [];
   readonly findings: Finding[] = [];
+  hasNameless = false;
+  isBroken = false;
   private readonly file: string;
   private hidesText = false;
 
@@ -74,40 +84,66 @@ class FileReader {
       const message = syntaxMessage(warning, this.hidesText);
       report.add('warning', report.originAt(warning.pos[0]), '', message, undefined);
     }
-    // After an error of syntax the rest of the document is a guess.
-    if (document.errors.length === 0 && problem !== undefined) {
+    const object = new Value(report, document.contents, '', document.contents?.range[0] ?? 0);
+    if (problem !== undefined && document.errors.length === 0) {
       const { message, fix } = this.hidesText
         ? { message: 'an alias here stands for nothing', fix: 'put a text that begins with * in quotes' }
         : { message: problem.message, fix: 'write out what it stands for' };
       report.add('error', report.originAt(problem.alias.range?.[0] ?? 0), '', message, fix);
-    } else if (document.errors.length === 0 && document.contents !== null) {
-      const object = new Value(report, document.contents, '', document.contents.range[0]);
-      if (!object.isEmpty) this.readObject(object, undefined, document);
     }
     this.findings.push(...report.findings);
+    if (problem !== undefined) this.isBroken = true;
+    else if (document.errors.length > 0) this.readBroken(object);
+    else if (!object.isEmpty) this.readObject(object, undefined, document);
   }
 
-  private readObject(object: Value, listed: string | undefined, document: Document.Parsed): void {
+  /** After an error of syntax the rest of the document is a guess; what object it is may be right all the same. */
+  private readBroken(object: Value): void {
+    this.isBroken = true;
+    const members = isMap(object.node) ? object.anyMembers() : undefined;
+    const name = members && nameInSpiteOfErrors(members);
+    if (name !== undefined) this.refused.push({ object: name, origin: object.origin });
+  }
+
+  private readObject(given: Value, listed: string | undefined, document: Document.Parsed): void {
+    // Each object has a report of its own, which says whether it is refused.
+    const report = new ObjectReport(this.file, given.report.lines, given.report.aliases);
+    const object = new Value(report, given.node, given.path, given.offset);
     const members = object.anyMembers();
-    if (members === undefined) return;
-    const found = recognise(object, members, listed);
-    if (found.as === 'nothing') return;
-    if (found.as === 'List') return this.readList(members, found.kind, object, document);
+    const found = members && recognise(object, members, listed);
+    const result = members && found && this.readAs(found, object, members, document);
+    this.findings.push(...report.findings);
+    if (!report.failed) {
+      if (result !== undefined) this.objects.push(result);
+      return;
+    }
+    const name = members && nameInSpiteOfErrors(members, listed);
+    if (name === undefined) this.hasNameless = true;
+    else this.refused.push({ object: name, origin: object.origin });
+  }
+
+  private readAs(
+    found: ReadAs,
+    object: Value,
+    members: ReadonlyMap<string, Value>,
+    document: Document.Parsed,
+  ): ConfigObject | undefined {
+    if (found.as === 'nothing') return undefined;
     if (found.as === 'native') return this.readNativeObject(object, members, found.kind, document);
+    if (found.as === 'List') {
+      this.readList(members, found.kind, document);
+      return undefined;
+    }
+    reportUnknownKeys(members, found.as);
     const header = readHeader(object, members, found.kind);
-    if (header === undefined) return;
-    const result = READERS[found.as](header);
-    if (result !== undefined && !object.report.failed) this.objects.push(result);
+    return header && READERS[found.as](header);
   }
 
   /** Items of a typed list (`ServiceList`) don't repeat their kind. */
-  private readList(members: ReadonlyMap<string, Value>, kind: string, list: Value, document: Document.Parsed): void {
+  private readList(members: ReadonlyMap<string, Value>, kind: string, document: Document.Parsed): void {
     const listed = kind === 'List' ? undefined : kind.slice(0, -'List'.length);
-    for (const item of listItems(members)) {
-      const report = new ObjectReport(this.file, list.report.lines, list.report.aliases);
-      this.readObject(new Value(report, item.node, item.path, 0), listed, document);
-      this.findings.push(...report.findings);
-    }
+    if (listed === undefined || listed in READERS) reportUnknownKeys(members, 'List');
+    for (const item of listItems(members)) this.readObject(item, listed, document);
   }
 
   private readNativeObject(
@@ -115,7 +151,7 @@ class FileReader {
     members: ReadonlyMap<string, Value>,
     kind: string,
     document: Document.Parsed,
-  ): void {
+  ): NativeObject | undefined {
     const header = members.get('metadata')?.anyMembers();
     const name = String(header?.get('name')?.scalar() ?? '');
     const namespace = header?.get('namespace')?.scalar();
@@ -124,11 +160,12 @@ class FileReader {
     const read = readNative(plain);
     if (read.ok) {
       const { kind: resourceKind, name: resourceName, bytes } = read;
-      this.objects.push({ kind: 'native', resourceKind, name: resourceName, bytes, origin: object.origin });
-      return;
+      reportRepeatedNodes(object, read.resource);
+      return { kind: 'native', resourceKind, name: resourceName, bytes, origin: object.origin };
     }
     for (const problem of read.problems) {
       object.report.add('error', locate(object, problem.path), problem.path, problem.reason, undefined);
     }
+    return undefined;
   }
 }

@@ -2,8 +2,9 @@
 import { UpstreamTls } from '../../gen/outrigger/config/v1/tls.ts';
 import type { PortLevelSettings, Timeout } from '../../gen/outrigger/config/v1/upstream.ts';
 import { readDiscovery } from './discovery.ts';
-import { readDurationS } from './duration.ts';
+import { parseDurationS, readDurationS } from './duration.ts';
 import { readHealthCheck } from './health-check.ts';
+import { readName } from './name.ts';
 import { STREAM_SCHEMES } from './stream-scheme.ts';
 import type { Members, Value } from './value.ts';
 
@@ -83,10 +84,20 @@ function readTimeout(value: Value | undefined): Timeout | undefined {
   const members = value?.members(['connect', 'send', 'read']);
   if (members === undefined) return undefined;
   return {
-    connect: readDurationS(members.get('connect'), 'above 0'),
-    send: readDurationS(members.get('send'), 'above 0'),
-    read: readDurationS(members.get('read'), 'above 0'),
+    connect: readTimeoutS(members.get('connect')),
+    send: readTimeoutS(members.get('send')),
+    read: readTimeoutS(members.get('read')),
   };
+}
+
+/** The schema takes any text here that is a Go duration, and APISIX's controller takes `0s` for one that is left out. */
+function readTimeoutS(value: Value | undefined): number | undefined {
+  const written = value?.scalar();
+  if (value === undefined || typeof written !== 'string' || parseDurationS(written) !== 0) {
+    return readDurationS(value, 'above 0');
+  }
+  value.warn(`'${written}' is not possible here: it counts as left out`, 'remove it, or write for example 5s');
+  return undefined;
 }
 
 function readHost(passHost: Value | undefined, upstreamHost: Value | undefined): PolicyValues {
@@ -104,9 +115,11 @@ function readHost(passHost: Value | undefined, upstreamHost: Value | undefined):
 function readTlsSecret(value: Value | undefined): PolicyValues['tls'] {
   const members = value?.members(['name', 'namespace']);
   if (value === undefined || members === undefined) return undefined;
-  const name = members.get('name')?.text();
-  const namespace = members.get('namespace')?.text();
-  if (!members.has('name') || !members.has('namespace')) value.error('needs name and namespace of the Secret');
+  const name = readName(members.get('name'));
+  const namespace = readName(members.get('namespace'));
+  if (!members.has('name') || !members.has('namespace')) {
+    value.error('needs name and namespace of the Secret', 'write for example `{name: web-cert, namespace: default}`');
+  }
   if (name === undefined || namespace === undefined) return undefined;
   return UpstreamTls.fromPartial({ clientCertId: `${namespace}/${name}` });
 }

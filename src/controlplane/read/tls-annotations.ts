@@ -16,6 +16,8 @@ export interface TlsAnnotations {
   readonly tls: Partial<Pick<UpstreamTls, 'ca' | 'verify'>> | undefined;
   /** The Secret with the authorities, to be looked for. */
   readonly caSecret: { readonly name: string; readonly value: Value } | undefined;
+  /** All of them, for their places. */
+  readonly values: readonly Value[];
 }
 
 /** Reads them from `metadata`. */
@@ -29,10 +31,11 @@ export function readTlsAnnotations(metadata: Value | undefined): TlsAnnotations 
   }
   const caValue = members?.get(CA_SECRET);
   const caName = caValue?.text();
-  const verify = readVerify(members?.get(VERIFY));
+  const verifyValue = members?.get(VERIFY);
+  const verify = readVerify(verifyValue);
   if (caValue !== undefined && caName !== undefined && !/^[^/\s]+\/[^/\s]+$/.test(caName)) {
     caValue.error(`'${caName}' is not namespace/name`, 'name the Secret that holds ca.crt, say default/web-ca');
-    return { tls: undefined, caSecret: undefined };
+    return { tls: undefined, caSecret: undefined, values: [] };
   }
   const tls = {
     ...(caName === undefined ? {} : { ca: { secret: caName, file: undefined } }),
@@ -41,6 +44,7 @@ export function readTlsAnnotations(metadata: Value | undefined): TlsAnnotations 
   return {
     tls: Object.keys(tls).length === 0 ? undefined : tls,
     caSecret: caValue === undefined || caName === undefined ? undefined : { name: caName, value: caValue },
+    values: [caValue, verifyValue].filter((value) => value !== undefined),
   };
 }
 

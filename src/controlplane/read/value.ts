@@ -48,7 +48,8 @@ export class Value {
   readonly report: ObjectReport;
   readonly node: Node | undefined;
   readonly path: string;
-  private readonly offset: number;
+  /** Place of the value in its file. */
+  readonly offset: number;
   private readonly keyOffset: number;
 
   /** `keyOffset` is where the value's key stands, or for an item the list. */

@@ -1,11 +1,18 @@
-// Configuration from a watched directory. A file with an error keeps its last good content in force, whole, and
-// disturbs no other file. Change is noticed through fs.watch and, where that sees nothing (network file systems, a
-// replaced directory) or isn't to be had, by looking again from time to time.
+// Configuration from a watched directory. An error takes nothing out of force and disturbs no other file:
+//
+//   a file that can't be read or isn't valid YAML     nothing of it changes
+//   an object that is refused                         is told as such; the others of its file apply
+//   an object without a kind or name to be read       what the text names no more stays: it may be that one
+//   an object that is gone from the text              is gone
+//
+// Change is noticed through fs.watch and, where that sees nothing (network file systems, a replaced directory) or isn't
+// to be had, by looking again from time to time.
 import { statSync } from 'node:fs';
 import type { Cancel, Clock } from '../../base/clock.ts';
 import { type Finding, sortFindings } from '../finding.ts';
+import { objectName } from '../object-name.ts';
 import { readObjects } from '../read/objects.ts';
-import type { ConfigObject, Source } from '../source.ts';
+import type { ConfigObject, RefusedObject, Source } from '../source.ts';
 import { type ListedFile, listFiles } from './file-list.ts';
 import { FolderWatch } from './folder-watch.ts';
 import { readText } from './read-text.ts';
@@ -25,12 +32,13 @@ const MAX_FILE_BYTES = 32 * 1024 * 1024;
 interface FileState {
   readonly signature: string;
   readonly text: string | undefined;
-  /** In force. */
   readonly objects: readonly ConfigObject[];
-  /** Whether they are the content of a text without errors. */
-  readonly good: boolean;
+  readonly refused: readonly RefusedObject[];
   readonly findings: readonly Finding[];
 }
+
+/** What a file gives. */
+type Content = Pick<FileState, 'objects' | 'refused' | 'findings'>;
 
 /** Where a directory source gets its time. */
 export interface DirectorySourceOptions {
@@ -78,6 +86,10 @@ export class DirectorySource implements Source {
 
   objects(): readonly ConfigObject[] {
     return [...this.files.values()].flatMap((file) => file.objects);
+  }
+
+  refused(): readonly RefusedObject[] {
+    return [...this.files.values()].flatMap((file) => file.refused);
   }
 
   findings(): readonly Finding[] {
@@ -145,13 +157,13 @@ export class DirectorySource implements Source {
     if (last !== undefined && last.signature === file.signature && !this.touched.has(file.path)) return last;
     const { path, signature } = file;
     if (file.size > MAX_FILE_BYTES) {
-      return refused(file, last, wholeFile(path, `is larger than ${MAX_FILE_BYTES} bytes`, 'split it'));
+      return unread(file, last, wholeFile(path, `is larger than ${MAX_FILE_BYTES} bytes`, 'split it'));
     }
     let text: string;
     try {
       text = readText(path);
     } catch (error) {
-      return refused(file, last, wholeFile(path, `can't be read: ${(error as Error).message}`, undefined));
+      return unread(file, last, wholeFile(path, `can't be read: ${(error as Error).message}`, undefined));
     }
     if (last !== undefined && text === last.text) return { ...last, signature };
     return { signature, text, ...inForce(path, text, last) };
@@ -159,35 +171,50 @@ export class DirectorySource implements Source {
 }
 
 /** A file that isn't even read. */
-function refused(file: ListedFile, last: FileState | undefined, finding: Finding): FileState {
-  const { objects = [], good = false } = last ?? {};
-  return { signature: file.signature, text: undefined, objects, good, findings: [finding, ...keeps(file.path, last)] };
+function unread(file: ListedFile, last: FileState | undefined, finding: Finding): FileState {
+  const { objects = [], refused = [] } = last ?? {};
+  const findings = [finding, ...stay(file.path, objects, 'nothing of this file changes')];
+  return { signature: file.signature, text: undefined, objects, refused, findings };
 }
 
-/** What stands after a file was read: its content, or after an error what stood before. */
-function inForce(
-  path: string,
-  text: string,
-  last: FileState | undefined,
-): Pick<FileState, 'objects' | 'good' | 'findings'> {
-  if (last !== undefined && last.objects.length > 0 && text.trim() === '') {
+/** What stands after a text was read. */
+function inForce(path: string, text: string, last: FileState | undefined): Content {
+  if (last === undefined || last.objects.length + last.refused.length === 0) return readObjects(text, path);
+  const { objects, refused } = last;
+  if (text.trim() === '') {
     // A program that writes in place empties the file first: that is no wish to delete everything.
     const finding = wholeFile(
       path,
       'is empty; its last content stays in force',
       'delete the file to remove its objects',
     );
-    return { objects: last.objects, good: last.good, findings: [{ ...finding, severity: 'warning' }] };
+    return { objects, refused, findings: [{ ...finding, severity: 'warning' }] };
   }
-  const { objects, findings, failed } = readObjects(text, path);
-  // Where nothing was ever right, the objects that are right are better than none.
-  if (!failed || last?.good !== true) return { objects, good: !failed, findings };
-  return { objects: last.objects, good: true, findings: [...findings, ...keeps(path, last)] };
+  const content = readObjects(text, path);
+  if (content.isBroken) {
+    // What can be read of such a text may be a guess, and what is missing in it may only be hidden.
+    const notes = stay(path, objects, 'nothing of this file changes');
+    return { objects, refused, findings: [...content.findings, ...notes] };
+  }
+  if (!content.hasNameless) return content;
+  const named = new Set([...content.objects.map(objectName), ...content.refused.map(({ object }) => object)]);
+  const kept = objects.filter((object) => !named.has(objectName(object)));
+  return {
+    objects: [...content.objects, ...kept],
+    refused: [...content.refused, ...refused.filter(({ object }) => !named.has(object))],
+    findings: [...content.findings, ...stay(path, kept, 'an object of this file has no kind or name to be read')],
+  };
 }
 
-function keeps(path: string, last: FileState | undefined): Finding[] {
-  if (last === undefined || last.objects.length === 0) return [];
-  return [{ ...wholeFile(path, 'the last good content of this file stays in force', undefined), severity: 'note' }];
+/** Names told in one finding. */
+const MAX_NAMES = 10;
+
+function stay(path: string, objects: readonly ConfigObject[], why: string): Finding[] {
+  const names = [...new Set(objects.map(objectName))];
+  if (names.length === 0) return [];
+  const more = names.length > MAX_NAMES ? ` and ${names.length - MAX_NAMES} more` : '';
+  const message = `${why}: what was in force stays so (${names.slice(0, MAX_NAMES).join(', ')}${more})`;
+  return [{ ...wholeFile(path, message, undefined), severity: 'note' }];
 }
 
 function wholeFile(file: string, message: string, fix: string | undefined): Finding {

@@ -4,8 +4,8 @@ import { readServiceName } from '../../config/decode/nodes.ts';
 import { canonicalIp } from '../../config/ip-address.ts';
 import type { Endpoints } from '../../gen/outrigger/config/v1/endpoints.ts';
 import { type Node, PortLevelSettings, type Upstream } from '../../gen/outrigger/config/v1/upstream.ts';
-import { isSecureScheme, type Scheme } from '../../model/policy.ts';
 import type { Finding } from '../finding.ts';
+import { defaultPort, repeatedNodes, repetitionMessage } from '../read/repeated-nodes.ts';
 import type { ApisixUpstreamObject, ExternalNode, ServiceObject, ServicePort } from '../source.ts';
 
 type Report = (finding: Finding) => void;
@@ -33,7 +33,7 @@ export function portsOf(
   const { portOrigins, externalNodes, upstream, origin } = decoration;
   if (service?.externalName === undefined && !namesEndpoints(decoration)) return [];
   if (portOrigins.size > 0) return [...portOrigins].map(([port, place]) => portOf(port, place));
-  const byDefault = isSecureScheme((upstream.scheme ?? 'http') as Scheme) ? 443 : 80;
+  const byDefault = defaultPort(upstream);
   if (externalNodes.length > 0) {
     const numbers = new Map(externalNodes.map((node) => [node.port ?? byDefault, node.origin]));
     return [...numbers].map(([port, place]) => portOf(port, place));
@@ -49,19 +49,28 @@ function portOf(port: number, origin: ServicePort['origin']): ServicePort {
 
 /** The nodes of an ApisixUpstream. One whose Service is of no use is left out, and reported. */
 export function nodesOf(
-  { namespace, name, externalNodes }: ApisixUpstreamObject,
+  { namespace, name, externalNodes, upstream }: ApisixUpstreamObject,
   services: ReadonlyMap<string, ServiceObject | undefined>,
   report: Report,
 ): Node[] {
-  return externalNodes.flatMap((node) => {
-    const { port, weight } = node;
-    const service = services.get(node.name);
-    const host = node.type === 'Domain' ? node.name : service?.externalName;
-    if (host !== undefined) return [{ host, port, weight, priority: undefined, metadata: {} }];
-    const object = `ApisixUpstream ${namespace}/${name}`;
-    report({ severity: 'error', ...node.origin, object, path: node.path, ...uselessService(namespace, node, service) });
+  const object = `ApisixUpstream ${namespace}/${name}`;
+  const found = externalNodes.flatMap((from) => {
+    const { port, weight } = from;
+    const service = services.get(from.name);
+    const host = from.type === 'Domain' ? from.name : service?.externalName;
+    if (host !== undefined) return [{ from, node: { host, port, weight, priority: undefined, metadata: {} } }];
+    report({ severity: 'error', ...from.origin, object, path: from.path, ...uselessService(namespace, from, service) });
     return [];
   });
+  const byDefault = defaultPort(upstream);
+  for (const { earlier, last } of repeatedNodes(
+    found.map(({ node: { host, port = byDefault } }) => ({ host, port })),
+  )) {
+    const [from, standing] = [found[earlier]?.from, found[last]?.from];
+    if (from === undefined || standing === undefined) continue;
+    report({ severity: 'warning', ...from.origin, object, path: from.path, ...repetitionMessage(standing.path) });
+  }
+  return found.map(({ node }) => node);
 }
 
 function uselessService(

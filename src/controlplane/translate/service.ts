@@ -2,13 +2,21 @@
 // Endpoints of those whose endpoints the slices name.
 import { canonicalIp } from '../../config/ip-address.ts';
 import type { Endpoints } from '../../gen/outrigger/config/v1/endpoints.ts';
-import type { Upstream } from '../../gen/outrigger/config/v1/upstream.ts';
+import { Upstream } from '../../gen/outrigger/config/v1/upstream.ts';
 import type { Finding, Origin } from '../finding.ts';
 import { isCarried, withoutStreams } from '../read/stream-scheme.ts';
-import type { ApisixUpstreamObject, EndpointSliceObject, ServiceObject, ServicePort } from '../source.ts';
+import type {
+  ApisixUpstreamObject,
+  EndpointSliceObject,
+  NativeObject,
+  RefusedObject,
+  ServiceObject,
+  ServicePort,
+} from '../source.ts';
 import { versioned, type VersionedResource } from '../versioned-resource.ts';
 import { joinEndpoints } from './endpoints.ts';
 import { addressEndpoints, namesEndpoints, nodesOf, portsOf, withExternalName } from './external.ts';
+import { reportIdleTls } from './idle-tls.ts';
 import { makeUpstream, reportUnknownPorts } from './upstream.ts';
 
 /** What was made of one Service. */
@@ -29,6 +37,16 @@ export interface DerivedService {
 export interface Inputs {
   readonly service: ServiceObject | undefined;
   readonly decoration: ApisixUpstreamObject | undefined;
+  /** A native Upstream of the name, which takes the place of the policy that is made here. */
+  readonly native: NativeObject | undefined;
+  /** The policy of the name that is refused, and of which nothing is in force. */
+  readonly refusedPolicy:
+    | {
+        readonly refused: RefusedObject;
+        /** No Upstream is sent, so that a sidecar keeps the one that it has. Else the one in force stays without it. */
+        readonly isWithheld: boolean;
+      }
+    | undefined;
   readonly slices: readonly EndpointSliceObject[];
   /** The Services that external nodes of the decoration name. */
   readonly named: ReadonlyMap<string, ServiceObject | undefined>;
@@ -38,14 +56,17 @@ type Report = (finding: Finding) => void;
 
 /** Makes everything of a name; undefined if nothing of it is there. */
 export function derive(name: string, inputs: Inputs): DerivedService | undefined {
-  const { service, decoration, slices } = inputs;
+  const { service, decoration, refusedPolicy, slices } = inputs;
+  const isWithheld = refusedPolicy?.isWithheld === true;
   const main = decoration ?? service;
   if (main === undefined) return sliceWithoutService(name, slices);
   const findings: Finding[] = [];
   const report: Report = (finding) => void findings.push(finding);
   if (service === undefined && decoration !== undefined && !namesEndpoints(decoration)) {
     report(policyOfNothing(name, decoration));
-    const resources = [versioned('Upstream', withoutStreams(decoration.upstream), decoration.origin, undefined)];
+    if (inputs.native === undefined) reportIdleTls(name, decoration, decoration.upstream, [], report);
+    const policy = versioned('Upstream', withoutStreams(decoration.upstream), decoration.origin, undefined);
+    const resources = isWithheld ? [] : [policy];
     return { name, origin: decoration.origin, ports: [], resources, backers: new Set(), findings };
   }
   const stated = portsOf(service, decoration);
@@ -54,10 +75,15 @@ export function derive(name: string, inputs: Inputs): DerivedService | undefined
   const policy = makeUpstream(name, service, decoration, report);
   const carried = stated.filter(({ port }) => isCarried(policy, port));
   const upstream = withEndpoints(withoutStreams(policy), carried, inputs, report);
+  if (decoration !== undefined && inputs.native === undefined && (carried.length > 0 || stated.length === 0)) {
+    const numbers = carried.map(({ port }) => port);
+    reportIdleTls(name, decoration, policy, numbers, report);
+  }
+  if (refusedPolicy !== undefined) report(withoutPolicy(name, main, refusedPolicy));
   const ports = carried.filter((port) => service !== undefined || hasSource(name, inputs, upstream, port, report));
   const endpoints = endpointsOf(name, inputs, upstream, ports, report);
   const resources = [
-    versioned('Upstream', upstream, main.origin, name),
+    ...(isWithheld ? [] : [versioned('Upstream', upstream, main.origin, name)]),
     ...endpoints.map((message) => versioned('Endpoints', message, slices[0]?.origin ?? main.origin, name)),
   ];
   const numbers = ports.map(({ port }) => port).sort((a, b) => a - b);
@@ -103,30 +129,52 @@ function asksRegistry({ discoveryType, portLevelSettings }: Upstream, port: numb
 /** The Endpoints of each port whose endpoints stand neither in the Upstream nor in a registry. */
 function endpointsOf(
   name: string,
-  { service, decoration, slices }: Inputs,
-  upstream: Upstream,
+  { service, decoration, native, refusedPolicy, slices }: Inputs,
+  made: Upstream,
   ports: readonly ServicePort[],
   report: Report,
 ): Endpoints[] {
+  const upstream = native === undefined ? made : Upstream.decode(native.bytes);
+  const hasStatedNodes = native === undefined && decoration !== undefined && decoration.externalNodes.length > 0;
   const open = ports.filter(({ port }) => upstream.nodes.length === 0 && !asksRegistry(upstream, port));
   const object = `Service ${name}`;
-  if (service !== undefined && service.externalName === undefined) {
-    const unused = ports.length > 0 && (open.length === 0 || (decoration?.externalNodes.length ?? 0) > 0);
+  const isPlain = service !== undefined && service.externalName === undefined;
+  // Where the endpoints of a policy that isn't sent stand is not known.
+  if (isPlain && refusedPolicy?.isWithheld !== true) {
+    const unused = ports.length > 0 && (open.length === 0 || hasStatedNodes);
+    const who =
+      native === undefined ? 'ApisixUpstream of its name has externalNodes' : 'native Upstream of its name has nodes';
     const message = unused
-      ? 'its EndpointSlices have no effect: the ApisixUpstream of its name has externalNodes or discovery'
+      ? `its EndpointSlices have no effect: the ${who} or discovery`
       : 'no EndpointSlice names this Service: its calls are answered with no_endpoints';
     if (unused === slices.length > 0) report({ severity: 'note', ...service.origin, object, path: '', message });
   }
   return open.map((port) => {
     const full = `${name}/${port.port}`;
     // Nodes that are all left out are no reason to call somebody else.
-    if (service === undefined || (decoration?.externalNodes.length ?? 0) > 0) return { name: full, endpoints: [] };
+    if (service === undefined || hasStatedNodes) return { name: full, endpoints: [] };
     const byAddress = service.externalName && addressEndpoints(full, service.externalName, port.port);
     if (byAddress) return byAddress;
     const { endpoints, otherPortNames } = joinEndpoints(service, port, slices);
     if (otherPortNames !== undefined) report(otherNames(object, port, otherPortNames));
     return { name: full, endpoints };
   });
+}
+
+function withoutPolicy(
+  name: string,
+  main: ServiceObject | ApisixUpstreamObject,
+  { refused, isWithheld }: NonNullable<Inputs['refusedPolicy']>,
+): Finding {
+  const { file, line } = refused.origin;
+  const kind = refused.object.startsWith('Upstream ') ? 'native Upstream' : 'ApisixUpstream';
+  const because = `its ${kind} (${file}:${line}) is refused`;
+  const place = { ...main.origin, object: `${main.kind} ${name}`, path: '', fix: `correct the ${kind}` };
+  if (!isWithheld) {
+    return { severity: 'warning', ...place, message: `${because}: the policy in force stays as it was without it` };
+  }
+  const message = `has no policy, since ${because}: sidecars that have one keep it, others answer its calls with no_endpoints`;
+  return { severity: 'error', ...place, message };
 }
 
 function otherNames(object: string, { name, port, origin }: ServicePort, others: readonly string[]): Finding {

@@ -1,7 +1,8 @@
 // All objects of all sources → resources. What was made of one Service is kept until one of its objects changes, so the
-// work of a change follows the change.
+// work of a change follows the change. An object that is refused is what it was when it was last good.
 import type { Finding, Origin } from '../finding.ts';
-import type { ConfigObject, EndpointSliceObject, NativeObject } from '../source.ts';
+import { objectName } from '../object-name.ts';
+import type { ConfigObject, EndpointSliceObject, NativeObject, RefusedObject } from '../source.ts';
 import { type VersionedResource, versionedFromBytes } from '../versioned-resource.ts';
 import type { SecretReference } from '../../config/secret-references.ts';
 import { referenceProblem, referencesOf } from '../references.ts';
@@ -21,16 +22,23 @@ export interface Translation {
 export class Translator {
   private services = new Map<string, { readonly inputs: Inputs; readonly derived: DerivedService }>();
   private natives = new Map<NativeObject, VersionedResource>();
+  /** The objects in force by name. */
+  private inForce: ReadonlyMap<string, ConfigObject> = new Map();
 
   /** `objects` in the order of their files: of two with one kind and name the last stands. */
-  translate(objects: readonly ConfigObject[]): Translation {
+  translate(objects: readonly ConfigObject[], refused: readonly RefusedObject[] = []): Translation {
     const findings: Finding[] = [];
-    const standing = lastOfEachName(objects, findings);
+    const byName = lastOfEachName(objects, findings);
+    hold(byName, refused, this.inForce, findings);
+    this.inForce = byName;
+    const standing = [...byName.values()];
+    const withheld = refusedPolicies(byName, refused);
     const services: DerivedService[] = [];
     const others: VersionedResource[] = [];
     const kept: typeof this.services = new Map();
-    for (const [name, inputs] of gather(standing)) {
+    for (const [name, gathered] of gather(standing)) {
       const before = this.services.get(name);
+      const inputs = { ...gathered, refusedPolicy: refusedPolicy(withheld.get(name), before?.derived) };
       const derived = before !== undefined && sameInputs(before.inputs, inputs) ? before.derived : derive(name, inputs);
       if (derived === undefined) continue;
       kept.set(name, { inputs, derived });
@@ -67,7 +75,7 @@ function overruled(
     const decoration = kind === 'Upstream' ? services.get(name)?.inputs.decoration : undefined;
     if (decoration === undefined) return [];
     const message = `has no effect: the native Upstream in ${origin.file}:${origin.line} has the same name`;
-    const object = describe(decoration);
+    const object = objectName(decoration);
     return [{ severity: 'warning', ...decoration.origin, object, path: '', message, fix: 'remove one of the two' }];
   });
 }
@@ -89,16 +97,16 @@ function uselessSecrets(
   );
   const ofDecorations = [...services.values()].flatMap(({ inputs: { decoration } }) =>
     (decoration?.tlsSecrets ?? []).flatMap(({ name, part, path, origin }) =>
-      decoration === undefined ? [] : warn(origin, describe(decoration), path, { name, part, path }),
+      decoration === undefined ? [] : warn(origin, objectName(decoration), path, { name, part, path }),
     ),
   );
   return [...ofNatives, ...ofDecorations];
 }
 
-function lastOfEachName(objects: readonly ConfigObject[], findings: Finding[]): ConfigObject[] {
+function lastOfEachName(objects: readonly ConfigObject[], findings: Finding[]): Map<string, ConfigObject> {
   const byName = new Map<string, ConfigObject>();
   for (const object of objects) {
-    const key = describe(object);
+    const key = objectName(object);
     const earlier = byName.get(key);
     if (earlier !== undefined) {
       const { file, line } = earlier.origin;
@@ -114,21 +122,60 @@ function lastOfEachName(objects: readonly ConfigObject[], findings: Finding[]): 
     }
     byName.set(key, object);
   }
-  return [...byName.values()];
+  return byName;
 }
 
-/** Kind and name, as findings call an object. */
-function describe(object: ConfigObject): string {
-  return object.kind === 'native'
-    ? `${object.resourceKind} ${object.name}`
-    : `${object.kind} ${object.namespace}/${object.name}`;
+/**
+ * Puts in the place of each object that is refused what was in force of it. Where a good one of its name stands in another
+ * file that one is taken, unless the one in force was of the same file as the refused one.
+ */
+function hold(
+  byName: Map<string, ConfigObject>,
+  refused: readonly RefusedObject[],
+  before: ReadonlyMap<string, ConfigObject>,
+  findings: Finding[],
+): void {
+  for (const { object, origin } of refused) {
+    const last = before.get(object);
+    if (last === undefined || (byName.has(object) && last.origin.file !== origin.file)) continue;
+    byName.set(object, last);
+    const message = 'is refused: its last good version stays in force';
+    findings.push({ severity: 'note', ...origin, object, path: '', message });
+  }
 }
 
-function gather(objects: readonly ConfigObject[]): Map<string, Inputs> {
-  const found = new Map<string, { -readonly [K in keyof Inputs]: Inputs[K] }>();
+/** Policies that are refused, by the name of their Service, where nothing of them is in force. */
+function refusedPolicies(
+  byName: ReadonlyMap<string, ConfigObject>,
+  refused: readonly RefusedObject[],
+): ReadonlyMap<string, RefusedObject> {
+  const found = new Map<string, RefusedObject>();
+  for (const one of refused) {
+    const [kind, name = ''] = one.object.split(' ');
+    const native = `Upstream ${name}`;
+    // A native Upstream takes the place of an ApisixUpstream, refused or not.
+    const isOpen = !byName.has(native) && (kind === 'Upstream' || !byName.has(one.object));
+    if (isOpen && (kind === 'Upstream' || (kind === 'ApisixUpstream' && !found.has(name)))) found.set(name, one);
+  }
+  return found;
+}
+
+function refusedPolicy(
+  refused: RefusedObject | undefined,
+  before: DerivedService | undefined,
+): Inputs['refusedPolicy'] {
+  if (refused === undefined) return undefined;
+  return { refused, isWithheld: before?.resources.some(({ kind }) => kind === 'Upstream') !== true };
+}
+
+type Gathered = Omit<Inputs, 'refusedPolicy'>;
+
+function gather(objects: readonly ConfigObject[]): Map<string, Gathered> {
+  const found = new Map<string, { -readonly [K in keyof Gathered]: Gathered[K] }>();
   const slices = new Map<string, EndpointSliceObject[]>();
   const at = (name: string) => {
-    const inputs = found.get(name) ?? { service: undefined, decoration: undefined, slices: [], named: new Map() };
+    const nothing = { service: undefined, decoration: undefined, native: undefined, slices: [], named: new Map() };
+    const inputs = found.get(name) ?? nothing;
     found.set(name, inputs);
     return inputs;
   };
@@ -143,6 +190,11 @@ function gather(objects: readonly ConfigObject[]): Map<string, Inputs> {
       at(name).slices = list;
     }
   }
+  for (const object of objects) {
+    if (object.kind !== 'native' || object.resourceKind !== 'Upstream') continue;
+    const inputs = found.get(object.name);
+    if (inputs !== undefined) inputs.native = object;
+  }
   for (const inputs of found.values()) {
     const { namespace, externalNodes } = inputs.decoration ?? { namespace: '', externalNodes: [] };
     const names = externalNodes.filter(({ type }) => type === 'Service').map(({ name }) => name);
@@ -155,6 +207,9 @@ function sameInputs(a: Inputs, b: Inputs): boolean {
   return (
     a.service === b.service &&
     a.decoration === b.decoration &&
+    a.native === b.native &&
+    a.refusedPolicy?.refused === b.refusedPolicy?.refused &&
+    a.refusedPolicy?.isWithheld === b.refusedPolicy?.isWithheld &&
     a.slices.length === b.slices.length &&
     a.slices.every((slice, i) => slice === b.slices[i]) &&
     // The names are those of the same decoration.

@@ -1,8 +1,12 @@
 // Calls through the data plane while DNS changes and fails: a real resolver and DNS server, with the time of the name
 // table moved by hand.
 import assert from 'node:assert/strict';
-import { Agent, createServer, type Server } from 'node:http';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Agent, createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { silentLogger } from '../../../src/base/log.ts';
 import { seededRng } from '../../../src/base/rng.ts';
@@ -12,11 +16,13 @@ import { createNameTable } from '../../../src/discovery/name-table.ts';
 import { activeNamesOf } from '../../../src/discovery/port-endpoints.ts';
 import { createNameResolver } from '../../../src/discovery/resolver.ts';
 import type { EndpointSpec, NameSpec, Snapshot } from '../../../src/model/snapshot.ts';
-import { startDataPlane } from '../../support/data-plane.ts';
+import { issueAuthority, issueCertificate } from '../../support/certificates.ts';
+import { startDataPlane, type TestPolicy } from '../../support/data-plane.ts';
 import { nameSpec } from '../../support/dns-names.ts';
 import { startDnsServer, type Fault } from '../../support/dns-server.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { httpCall } from '../../support/http-call.ts';
+import { upstreamTls } from '../../support/tls-peer.ts';
 
 /** Longer than any time to live here and any wait after a failure. */
 const NEXT_LOOKUP_MS = 100_000;
@@ -44,16 +50,27 @@ async function startServers(t: TestContext, addresses: readonly string[]) {
   return { port, served };
 }
 
-async function setUp(t: TestContext, addresses: readonly string[]) {
+interface Scene {
+  readonly policy?: TestPolicy;
+  /** Text of resolv.conf. */
+  readonly conf?: string;
+  /** Whether the machine has IPv6. */
+  readonly ipv6?: boolean;
+}
+
+async function setUp(t: TestContext, addresses: readonly string[], { policy, conf = '', ipv6 = true }: Scene = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'dns-plane-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, 'resolv.conf'), conf);
   const servers = await startServers(t, addresses);
   const dns = await startDnsServer();
-  const plane = await startDataPlane([]);
+  const plane = await startDataPlane([], policy);
   const clock = new FakeClock();
   const resolver = createNameResolver({
     canonicalIp,
     servers: [dns.address],
     hostsPath: '/nonexistent/hosts',
-    resolvConfPath: '/nonexistent/resolv.conf',
+    resolvConfPath: join(folder, 'resolv.conf'),
     timeoutMs: 250,
     tries: 1,
   });
@@ -73,6 +90,7 @@ async function setUp(t: TestContext, addresses: readonly string[]) {
       void result.finally(() => inFlight.delete(result));
       return result;
     },
+    families: () => ({ ipv4: true, ipv6 }),
     onChange: apply,
   });
   const agent = new Agent({ keepAlive: true });
@@ -180,6 +198,21 @@ test('APISIX row 72: an address in IPv6 is called, and the same again is not a c
   assert.equal(plane.config.snapshot, snapshot);
 });
 
+test('without IPv6, a fault of A alone changes nothing, and the AAAA records beside it are not called', async (t) => {
+  const { dns, port, configure, call, lookUpAgain, plane, table } = await setUp(t, ['127.0.0.1'], { ipv6: false });
+  const name = nameSpec('web.x', { port });
+  dns.set('web.x', ['A 127.0.0.1', 'AAAA 2001:db8::1'], 1);
+  await configure([name]);
+  const { snapshot } = plane.config;
+  dns.fail('web.x', 'SERVFAIL', 'A');
+  await lookUpAgain();
+  assert.match(table.statuses([name])[0]?.error ?? '', /^web\.x A: .*SERVFAIL/);
+  assert.deepEqual(table.statuses([name])[0]?.addresses, ['127.0.0.1']);
+  assert.deepEqual(table.statuses([name])[0]?.leftOut, ['2001:db8::1']);
+  assert.equal(plane.config.snapshot, snapshot);
+  for (let i = 0; i < 4; i++) assert.equal((await call()).status, 200);
+});
+
 test('APISIX row 102: from two addresses to one, and the zone emptied', async (t) => {
   const { dns, port, configure, call, lookUpAgain, endpointsNow, served } = await setUp(t, ['127.0.0.1', '127.0.0.2']);
   dns.set('web.x', ['A 127.0.0.1', 'A 127.0.0.2'], 1);
@@ -221,4 +254,54 @@ test('P-012: addresses swapped under load: none lost, the new ones take over', a
   for (let i = 0; i < 4; i++) await call();
   const grown = all.filter((address) => served.get(address) !== before.get(address));
   assert.deepEqual(grown, ['127.0.0.1', '127.0.0.4'], 'only those of the last answer');
+});
+
+const POD_CONF = 'search ns.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5';
+
+test('a final dot: only the name itself is asked for, and the endpoint hears it without the dot', async (t) => {
+  const hosts: (string | undefined)[] = [];
+  const server = createServer((request, response) => {
+    hosts.push(request.headers.host);
+    response.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close().closeAllConnections());
+  const { port } = server.address() as AddressInfo;
+  const { dns, configure, call, table } = await setUp(t, [], {
+    policy: { host: { passHost: 'node', upstreamHost: '' } },
+    conf: POD_CONF,
+  });
+  dns.set('one.test', ['A 127.0.0.1']);
+  dns.set('one.test.svc.cluster.local', ['A 127.0.0.9']);
+  const name = nameSpec('one.test.', { port });
+  await configure([name]);
+  assert.deepEqual(dns.asked.toSorted(), ['one.test A', 'one.test AAAA']);
+  assert.equal((await call()).status, 200);
+  assert.deepEqual(hosts, [`one.test:${port}`]);
+  assert.deepEqual(
+    table.statuses([name]).map(({ name: shown, addresses }) => [shown, addresses]),
+    [['one.test.', ['127.0.0.1']]],
+  );
+});
+
+test('a final dot is in neither the SNI nor the name that a certificate is looked at for', async (t) => {
+  const authority = await issueAuthority();
+  const { chain, keyPem } = await issueCertificate(authority, { dns: ['one.test'] });
+  const names: string[] = [];
+  const seen = (request: IncomingMessage, response: ServerResponse): void => {
+    names.push(String((request.socket as { servername?: string | false }).servername));
+    response.end();
+  };
+  const server = createHttpsServer({ cert: chain, key: keyPem }, seen);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close().closeAllConnections());
+  const { port } = server.address() as AddressInfo;
+  const { dns, configure, call } = await setUp(t, [], {
+    policy: { scheme: 'https', tls: upstreamTls(authority), host: { passHost: 'node', upstreamHost: '' } },
+    conf: POD_CONF,
+  });
+  dns.set('one.test', ['A 127.0.0.1']);
+  await configure([nameSpec('one.test.', { port })]);
+  assert.equal((await call()).status, 200);
+  assert.deepEqual(names, ['one.test']);
 });

@@ -19,7 +19,6 @@ async function setUp(t: TestContext, { conf = '', hosts = '', timeoutMs = 2000 }
     servers: [dns.address],
     hostsPath: join(folder, 'hosts'),
     resolvConfPath: join(folder, 'resolv.conf'),
-    families: () => ({ ipv4: true, ipv6: true }),
     timeoutMs,
     tries: 1,
   });
@@ -152,6 +151,9 @@ test('the search list of a Pod, with four names to ask for', async (t) => {
   assert.equal(answerOf(await lookup('db')).foundAs, 'db.ns.svc.cluster.local');
   assert.equal(answerOf(await lookup('api.example')).foundAs, 'api.example');
   assert.equal(dns.asked.filter((question) => question.endsWith(' A')).length, 1 + 4);
+  dns.asked.length = 0;
+  assert.equal(answerOf(await lookup('api.example.')).foundAs, 'api.example');
+  assert.deepEqual(dns.asked.toSorted(), ['api.example A', 'api.example AAAA'], 'a final dot: none but the name');
 });
 
 test('the hosts file and localhost ask nobody', async (t) => {

@@ -184,7 +184,8 @@ test('nodes: addresses are endpoints, DNS names are names in one spelling, and t
   store.set(
     resource('Upstream', 'shop/cart', {
       nodes: [
-        { host: 'Web.Example.', port: 80, weight: 1 },
+        { host: 'Web.Example', port: 80, weight: 1 },
+        { host: 'Web.Example.', port: 80 },
         { host: '10.0.0.1', port: 80, weight: 2 ** 32 - 1, priority: -1, metadata },
         { host: 'web.example', port: 80, weight: 0, priority: 7, metadata },
         { host: 'a_b-c', port: 80 },
@@ -199,6 +200,7 @@ test('nodes: addresses are endpoints, DNS names are names in one spelling, and t
   assert.deepEqual(made?.names, [
     { ...name, name: 'a_b-c', weight: 1, priority: 0, labels: new Map() },
     { ...name, name: 'web.example', weight: 0, priority: 7, labels },
+    { ...name, name: 'web.example.', weight: 1, priority: 0, labels: new Map() },
   ]);
   const address = { port: 80, draining: false, host: '' };
   assert.deepEqual(made.endpoints, [
@@ -259,11 +261,11 @@ test('a service that DNS knows: the port stated, else that of the scheme; for on
     resource('Upstream', 'shop/cart', { ...registry, portLevelSettings: [{ port: 81, scheme: 'grpcs' }] }),
   );
   // The Endpoints that are here all the same aren't looked at.
-  assert.deepEqual(of('shop/cart/80'), [['service', 'web.example', 80, false], 0]);
-  assert.deepEqual(of('shop/cart/81'), [['service', 'web.example', 443, false], 0]);
+  assert.deepEqual(of('shop/cart/80'), [['service', 'web.example.', 80, false], 0]);
+  assert.deepEqual(of('shop/cart/81'), [['service', 'web.example.', 443, false], 0]);
   const other = { port: 81, serviceName: 'other.example:8080', discoveryType: 'dns' };
   store.set(resource('Upstream', 'shop/cart', { ...registry, portLevelSettings: [other] }));
-  assert.deepEqual(of('shop/cart/80'), [['service', 'web.example', 80, false], 0]);
+  assert.deepEqual(of('shop/cart/80'), [['service', 'web.example.', 80, false], 0]);
   assert.deepEqual(of('shop/cart/81'), [['service', 'other.example', 8080, true], 0]);
   store.set(resource('Upstream', 'shop/cart', { portLevelSettings: [other] }));
   assert.deepEqual(of('shop/cart/80'), [1]);

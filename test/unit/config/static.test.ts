@@ -66,7 +66,7 @@ test('endpoints that are DNS names stand in the Upstream, beside addresses', () 
   const port = snapshot.ports.get('static/listener-0/8080');
   assert.deepEqual(
     port?.names.map(({ kind, name, port: number, portIsSet }) => [kind, name, number, portIsSet]),
-    [['addresses', 'web.example', 80, true]],
+    [['addresses', 'web.example.', 80, true]],
   );
   assert.deepEqual(
     port.endpoints.map((endpoint) => [endpoint.address, endpoint.port]),

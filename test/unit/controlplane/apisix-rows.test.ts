@@ -16,8 +16,8 @@ const SERVICE =
 function translate(translator: Translator, ...texts: string[]): Translation {
   return translator.translate(
     texts.flatMap((text, i) => {
-      const { objects, failed, findings } = readObjects(text, `${i}.yaml`);
-      assert.equal(failed, false, findings.map(({ message }) => message).join());
+      const { objects, refused, findings } = readObjects(text, `${i}.yaml`);
+      assert.deepEqual(refused, [], findings.map(({ message }) => message).join());
       return objects;
     }),
   );

@@ -29,8 +29,10 @@ test('errors make the exit code 1', (context) => {
   assert.equal(exitCode, 1);
   assert.equal(
     text,
-    `${path}/c.yaml:4:16: error: ApisixUpstream default/foo: spec.scheme: 'grcp' is not known (http, https, grpc, grpcs, tcp, tls, udp); did you mean 'grpc'?\n` +
-      '3 files: 1 error, 0 warnings, 0 notes\n',
+    `${path}/a.yaml:1:1: error: Service default/foo: has no policy, since its ApisixUpstream (${path}/c.yaml:1) is refused: ` +
+      'sidecars that have one keep it, others answer its calls with no_endpoints; correct the ApisixUpstream\n' +
+      `${path}/c.yaml:4:16: error: ApisixUpstream default/foo: spec.scheme: 'grcp' is not known (http, https, grpc, grpcs, tcp, tls, udp); did you mean 'grpc'?\n` +
+      '3 files: 2 errors, 0 warnings, 0 notes\n',
   );
 });
 

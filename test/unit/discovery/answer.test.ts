@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { mergeAnswer } from '../../../src/discovery/answer.ts';
+import { isSameAnswer, mergeAnswer } from '../../../src/discovery/answer.ts';
 import { addressesAnswer, serviceAnswer } from '../../support/dns-names.ts';
 
 const reason = 'the DNS server failed (SERVFAIL)';
 
-test('an equal answer is the one before, whatever its time to live', () => {
+test('an equal answer stands for the same, whatever its time to live', () => {
   const before = addressesAnswer('a.x', ['10.0.0.1', '10.0.0.2']);
-  assert.equal(mergeAnswer(before, addressesAnswer('a.x', ['10.0.0.2', '10.0.0.1'], { ttlMs: 5 })), before);
+  assert.ok(isSameAnswer(before, addressesAnswer('a.x', ['10.0.0.2', '10.0.0.1'], { ttlMs: 5 })));
   const service = serviceAnswer('s.x', ['1 1 80 a.x'], { 'a.x': ['10.0.0.1'] });
-  assert.equal(mergeAnswer(service, serviceAnswer('s.x', ['1 1 80 a.x'], { 'a.x': ['10.0.0.1'] })), service);
+  assert.ok(isSameAnswer(service, serviceAnswer('s.x', ['1 1 80 a.x'], { 'a.x': ['10.0.0.1'] })));
 });
 
-test('every difference that matters makes a new answer', () => {
+test('every difference that matters is seen', () => {
   const before = serviceAnswer('s.x', ['1 1 80 a.x'], { 'a.x': ['10.0.0.1'] });
   for (const next of [
     serviceAnswer('s.y', ['1 1 80 a.x'], { 'a.x': ['10.0.0.1'] }),
@@ -22,9 +22,9 @@ test('every difference that matters makes a new answer', () => {
     serviceAnswer('s.x', ['1 1 80 a.x', '1 1 80 b.x'], { 'a.x': ['10.0.0.1'] }),
     serviceAnswer('s.x', ['1 1 80 a.x'], { 'a.x': ['10.0.0.2'] }),
     serviceAnswer('s.x', ['1 1 80 a.x'], { 'a.x': ['10.0.0.1', '10.0.0.2'] }),
-    serviceAnswer('s.x', ['1 1 80 a.x'], { 'a.x': ['10.0.0.1'] }, { leftOut: ['::1'] }),
     addressesAnswer('s.x', ['10.0.0.1']),
   ]) {
+    assert.equal(isSameAnswer(before, next), false);
     assert.equal(mergeAnswer(before, next), next);
   }
 });
@@ -35,7 +35,7 @@ test('a family that failed keeps its addresses; one that is empty does not', () 
   assert.deepEqual(mergeAnswer(before, failed).addresses.get('a.x'), ['10.0.0.2', '::1', '::2']);
   assert.deepEqual(mergeAnswer(before, addressesAnswer('a.x', ['10.0.0.2'])).addresses.get('a.x'), ['10.0.0.2']);
   const same = addressesAnswer('a.x', ['10.0.0.1'], { gaps: [{ host: 'a.x', family: 6, reason }] });
-  assert.equal(mergeAnswer(before, same), before);
+  assert.ok(isSameAnswer(mergeAnswer(before, same), before));
   assert.equal(mergeAnswer(undefined, failed), failed);
 });
 

@@ -23,7 +23,7 @@ import {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const NXDOMAIN: LookupResult = { failure: 'no such name (NXDOMAIN)' };
 
-function setUp() {
+function setUp({ ipv6 = true } = {}) {
   const clock = new FakeClock();
   const asked: LookupQuery[] = [];
   const open: { readonly query: LookupQuery; readonly end: (result: LookupResult) => void }[] = [];
@@ -40,6 +40,7 @@ function setUp() {
       const result = script.get(query.name);
       return result ? Promise.resolve(result) : new Promise((resolve) => open.push({ query, end: resolve }));
     },
+    families: () => ({ ipv4: true, ipv6 }),
     onChange: () => changes++,
   });
   const say = (name: string, addresses: readonly string[], overrides: Partial<Answer> = {}): void => {
@@ -408,16 +409,89 @@ test('a look-up that throws is a failure', async () => {
 });
 
 test('a gap is shown and what is left out too', async () => {
-  const { table, say, pass, status } = setUp();
-  say('a.x', ['10.0.0.1', '::1'], { ttlMs: 1000 });
+  const { table, say, pass, status } = setUp({ ipv6: false });
+  say('a.x', ['10.0.0.1', '2001:db8::1', '::1'], { ttlMs: 1000 });
   table.want([A]);
   await pass(0);
-  say('a.x', ['10.0.0.1'], { gaps: [{ host: 'a.x', family: 6, reason: 'timeout' }], leftOut: ['2001:db8::1'] });
+  say('a.x', ['10.0.0.1'], { gaps: [{ host: 'a.x', family: 6, reason: 'timeout' }] });
   await pass(1100);
   assert.deepEqual(table.statuses([A, A]).length, 1);
   assert.deepEqual(status(A).addresses, ['10.0.0.1', '::1']);
   assert.equal(status(A).error, 'a.x AAAA: timeout');
   assert.deepEqual(status(A).leftOut, ['2001:db8::1']);
+});
+
+test('without IPv6, a failed look-up of A keeps the last good answer, whatever AAAA says', async () => {
+  const { table, say, pass, status, changes } = setUp({ ipv6: false });
+  const snapshot = snapshotOf([portWithNames('web', [A])]);
+  const gaps = [{ host: 'a.x', family: 4, reason: 'SERVFAIL' }] as const;
+  say('a.x', ['10.0.0.1', '2001:db8::1'], { ttlMs: 1000 });
+  table.want([A]);
+  await pass(0);
+  const first = table.expand(snapshot, EMPTY_SNAPSHOT);
+  assert.deepEqual(shown(portOf(first)), ['10.0.0.1:80*1@a.x']);
+  for (const six of ['2001:db8::1', '2001:db8::2']) {
+    say('a.x', [six], { ttlMs: 1000, gaps });
+    await pass(1100);
+    assert.deepEqual(status(A).addresses, ['10.0.0.1']);
+    assert.deepEqual(status(A).leftOut, [six]);
+    assert.equal(status(A).error, 'a.x A: SERVFAIL');
+    assert.equal(table.expand(snapshot, first), first);
+  }
+  assert.equal(changes(), 1);
+  say('a.x', ['2001:db8::2'], { ttlMs: 1000 });
+  await pass(1100);
+  assert.deepEqual(
+    status(A).addresses,
+    ['2001:db8::2'],
+    'no A records is an answer, and something is better than nothing',
+  );
+  say('a.x', ['10.0.0.9', '2001:db8::2'], { ttlMs: 1000 });
+  await pass(1100);
+  assert.deepEqual(shown(portOf(table.expand(snapshot, first))), ['10.0.0.9:80*1@a.x']);
+});
+
+test('a family that the machine gets is used from the next answer on', async () => {
+  const machine = { ipv4: true, ipv6: false };
+  const clock = new FakeClock();
+  const table = createNameTable({
+    clock,
+    rng: seededRng(1),
+    logger: { level: 'fatal', isOn: () => false, log: () => undefined },
+    lookup: () => Promise.resolve({ answer: addressesAnswer('a.x', ['10.0.0.1', '2001:db8::1'], { ttlMs: 1000 }) }),
+    families: () => machine,
+    onChange: () => undefined,
+  });
+  const snapshot = snapshotOf([portWithNames('web', [A])]);
+  table.want([A]);
+  await table.settled();
+  const before = table.expand(snapshot, EMPTY_SNAPSHOT);
+  assert.deepEqual(shown(portOf(before)), ['10.0.0.1:80*1@a.x']);
+  machine.ipv6 = true;
+  clock.advance(1100);
+  await turn();
+  assert.deepEqual(shown(portOf(table.expand(snapshot, before))), ['10.0.0.1:80*1@a.x', '[2001:db8::1]:80*1@a.x']);
+  assert.deepEqual(table.statuses([A])[0]?.leftOut, []);
+  table.stop();
+});
+
+test('a name with and without a final dot is two, each shown as it is configured', async () => {
+  const { table, say, pass, asked } = setUp();
+  const dotted = nameSpec('a.x.');
+  say('a.x', ['10.0.0.1'], { foundAs: 'a.x.search', addresses: new Map([['a.x.search', ['10.0.0.1']]]) });
+  say('a.x.', ['10.0.0.2'], { foundAs: 'a.x', addresses: new Map([['a.x', ['10.0.0.2']]]) });
+  table.want([A, dotted]);
+  await pass(0);
+  assert.deepEqual(
+    asked.map(({ name }) => name),
+    ['a.x', 'a.x.'],
+  );
+  assert.deepEqual(
+    table.statuses([A, dotted]).map(({ name, addresses }) => `${name} ${addresses.join(' ')}`),
+    ['a.x 10.0.0.1', 'a.x. 10.0.0.2'],
+  );
+  const port = portOf(table.expand(snapshotOf([portWithNames('web', [A, dotted])]), EMPTY_SNAPSHOT));
+  assert.deepEqual(shown(port), ['10.0.0.1:80*1@a.x', '10.0.0.2:80*1@a.x']);
 });
 
 test('stop ends everything', async () => {

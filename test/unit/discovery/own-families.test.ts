@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ownFamilies, partByFamily } from '../../../src/discovery/own-families.ts';
+import { ownFamilies, partAnswer, partByFamily } from '../../../src/discovery/own-families.ts';
+import { addressesAnswer, serviceAnswer } from '../../support/dns-names.ts';
 
 const MIXED = ['127.0.0.1', '192.0.2.1', '2001:db8::1', '::1'];
 
@@ -36,6 +37,31 @@ test('everything is used where nothing would be left', () => {
     partByFamily(far, () => ({ ipv4: false, ipv6: false })),
     { used: far, leftOut: [] },
   );
+});
+
+test('each target of a service for itself, and the machine is asked once', () => {
+  const known = serviceAnswer('s.x', ['1 1 80 a.x', '1 1 80 b.x', '1 1 80 c.x'], {
+    'a.x': ['192.0.2.1', '2001:db8::1'],
+    'b.x': ['2001:db8::2'],
+    'c.x': ['192.0.2.3', '2001:db8::3'],
+  });
+  let asked = 0;
+  const { used, leftOut } = partAnswer(known, () => {
+    asked++;
+    return { ipv4: true, ipv6: false };
+  });
+  assert.deepEqual(
+    [...used.addresses],
+    [
+      ['a.x', ['192.0.2.1']],
+      ['b.x', ['2001:db8::2']],
+      ['c.x', ['192.0.2.3']],
+    ],
+  );
+  assert.deepEqual(leftOut, ['2001:db8::1', '2001:db8::3']);
+  assert.equal(asked, 1);
+  const one = addressesAnswer('a.x', ['192.0.2.1']);
+  assert.equal(partAnswer(one, () => assert.fail('one family: nobody needs to know')).used, one);
 });
 
 test('the machine has interfaces to ask', () => {

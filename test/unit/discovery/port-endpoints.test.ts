@@ -29,6 +29,11 @@ test('every address is an endpoint, with its name, and the weight is divided', (
     ['10.0.0.1:81*1^-1@a.x'],
     'the host is the name as configured, not as completed by the search list',
   );
+  assert.deepEqual(
+    expand([], [[nameSpec('a.x.'), addressesAnswer('a.x', ['10.0.0.1'])]]),
+    ['10.0.0.1:80*1@a.x'],
+    'but without a final dot, which no Host and no certificate has',
+  );
 });
 
 test('a name without an answer is no endpoint and divides nothing', () => {
@@ -81,6 +86,9 @@ test('SRV: weight 0 is 1, targets divide theirs, ports and priorities of the rec
 test('SRV: no records, but addresses; the largest priority and weight; a target unknown', () => {
   const service = nameSpec('s.x', { kind: 'service', port: 443, portIsSet: false });
   assert.deepEqual(expand([], [[service, addressesAnswer('s.x', ['10.0.0.1'])]]), ['10.0.0.1:443*1@s.x']);
+  assert.deepEqual(expand([], [[{ ...service, name: 's.x.' }, addressesAnswer('s.x', ['10.0.0.1'])]]), [
+    '10.0.0.1:443*1@s.x',
+  ]);
   assert.deepEqual(
     expand([], [[service, serviceAnswer('s.x', ['65535 65535 1 a.x', '0 1 2 gone.x'], { 'a.x': ['10.0.0.1'] })]]),
     ['10.0.0.1:1*65535^-65535@a.x'],

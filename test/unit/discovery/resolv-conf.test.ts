@@ -20,6 +20,7 @@ test('the file of a Pod', () => {
   ]);
   assert.equal(candidatesOf('a.b.c.d.e', conf)[3], 'a.b.c.d.e', 'four dots are fewer than five');
   assert.equal(candidatesOf('a.b.c.d.e.f', conf)[0], 'a.b.c.d.e.f');
+  assert.deepEqual(candidatesOf('api.example.', conf), ['api.example'], 'a final dot: nothing is added');
 });
 
 test('an empty file asks for the name alone', () => {

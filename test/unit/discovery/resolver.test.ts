@@ -33,7 +33,7 @@ const srv = (
 /** Replies by `TYPE name`; what isn't here doesn't exist. */
 type Script = Record<string, Reply<AddressRecord> | Reply<SrvRecord>>;
 
-function setUp(t: TestContext, { hosts = '', conf = '', ipv6 = true } = {}) {
+function setUp(t: TestContext, { hosts = '', conf = '' } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'resolver-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const hostsPath = join(folder, 'hosts');
@@ -57,7 +57,6 @@ function setUp(t: TestContext, { hosts = '', conf = '', ipv6 = true } = {}) {
     canonicalIp,
     hostsPath,
     resolvConfPath,
-    families: () => ({ ipv4: true, ipv6 }),
     createClient(options) {
       clients.push(options);
       return client;
@@ -281,11 +280,22 @@ test('a target without addresses is a gap; all of them are a failure', async (t)
   assert.equal(answer.records?.length, 2);
 });
 
-test('addresses of a family that the machine lacks are left out', async (t) => {
-  const { lookup } = setUp(t, { ipv6: false });
-  const answer = answerOf(await lookup('a.x', { 'A a.x': found(['10.0.0.1']), 'AAAA a.x': found(['2001:db8::1']) }));
-  assert.deepEqual(answer.addresses.get('a.x'), ['10.0.0.1']);
-  assert.deepEqual(answer.leftOut, ['2001:db8::1']);
+test('a final dot: asked for as it is, whatever the search list', async (t) => {
+  const { lookup, asked } = setUp(t, { hosts: '10.0.0.7 known', conf: `${SEARCH}\noptions ndots:5` });
+  const script = { 'A api.x.one.example': found(['10.0.0.9']), 'A api.x': found(['10.0.0.1']) };
+  const answer = answerOf(await lookup('api.x.', script));
+  assert.equal(answer.foundAs, 'api.x');
+  assert.deepEqual([...answer.addresses], [['api.x', ['10.0.0.1']]]);
+  assert.deepEqual(asked, ['A api.x', 'AAAA api.x']);
+  assert.equal(answerOf(await lookup('api.x', script)).foundAs, 'api.x.one.example');
+  assert.deepEqual(await lookup('gone.'), { failure: 'no such name (NXDOMAIN)' });
+  assert.deepEqual(asked, ['A gone', 'AAAA gone'], 'a single label too');
+  assert.deepEqual(await lookup('ill.', { 'A ill': SERVFAIL, 'AAAA ill': SERVFAIL }), { failure: 'SERVFAIL' });
+  const service = await lookup('s.x.', { 'SRV s.x': srv([1, 1, 80, 'a.x']), 'A a.x': NONE }, undefined, 'service');
+  assert.ok('failure' in service);
+  assert.equal(asked[0], 'SRV s.x');
+  assert.deepEqual(answerOf(await lookup('known.')).addresses.get('known'), ['10.0.0.7'], 'the hosts file knows both');
+  assert.deepEqual([...answerOf(await lookup('localhost.')).addresses], [['localhost', ['127.0.0.1']]]);
 });
 
 test('a changed resolv.conf makes a new client with its timeouts', async (t) => {

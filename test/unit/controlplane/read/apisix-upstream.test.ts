@@ -116,7 +116,9 @@ for (const [spec, expected] of [
   ['retries: -1', /spec\.retries: -1 is out of bounds/],
   ['retries: many', /spec\.retries: must be a whole number .*not 'many'/],
   ['timeout: {read: soon}', /spec\.timeout\.read: must be a duration, not 'soon'; write for example 5s/],
-  ['timeout: {read: 0}', /spec\.timeout\.read: must be longer than 0/],
+  ['timeout: {read: 0}', /spec\.timeout\.read: must be longer than 0, not 0; write for example 5s, or remove it/],
+  ['healthCheck: {active: {unhealthy: {}, timeout: 0s}}', /active\.timeout: must be longer than 0, not '0s'; write/],
+  ['healthCheck: {active: {unhealthy: {}, timeout: "0"}}', /active\.timeout: must be longer than 0, not '0'; write/],
   ['timeout: 5s', /spec\.timeout: must be a map, not '5s'/],
   ['loadbalancer: {hashOn: header}', /spec\.loadbalancer: type is missing/],
   ['loadbalancer: {type: chash}', /spec\.loadbalancer: chash needs a key/],
@@ -128,11 +130,21 @@ for (const [spec, expected] of [
   ['portLevelSettings: {port: 1}', /must be a list, not a map/],
   ['healthCheck: {active: {unhealthy: {timeout: 500ms}}}', /timeout: must be a count of timeouts from 1 to 254/],
   ['healthCheck: {active: {unhealthy: {tcpFailures: 255}}}', /tcpFailures: 255 is out of bounds/],
-  ['healthCheck: {active: {unhealthy: {}, healthy: {interval: 500ms}}}', /interval: must be at least 1s/],
+  [
+    'healthCheck: {active: {unhealthy: {}, healthy: {interval: 500ms}}}',
+    /interval: must be at least 1s, not '500ms'; write 1s or more/,
+  ],
   ['healthCheck: {active: {unhealthy: {httpCodes: [99]}}}', /httpCodes\[0\]: 99 is out of bounds/],
   ['healthCheck: {active: {unhealthy: {httpCodes: [500, 500]}}}', /httpCodes\[1\]: 500 stands here twice/],
   ['healthCheck: {active: {unhealthy: {}, requestHeaders: ["no colon"]}}', /is not a header line; write `Name: value`/],
-  ['tlsSecret: {name: a}', /tlsSecret: needs name and namespace/],
+  [
+    'healthCheck: {active: {unhealthy: {}, requestHeaders: ["X-A: b\\u0001c"]}}',
+    /requestHeaders\[0\]: the value of X-A has a character that a field can't carry \(U\+0001\); remove it/,
+  ],
+  ['healthCheck: {active: {unhealthy: {}, requestHeaders: ["X-A: \u{1f600}"]}}', /can't carry \(U\+1F600\); remove it/],
+  ['tlsSecret: {name: a}', /tlsSecret: needs name and namespace of the Secret; write for example `\{name: web-cert/],
+  ['tlsSecret: {name: a/b, namespace: c}', /tlsSecret\.name: 'a\/b' is not a name; use letters/],
+  ['tlsSecret: {name: a, namespace: ""}', /tlsSecret\.namespace: '' is not a name; use letters/],
   ['healthCheck: {active: {unhealthy: {timeout: 300s}}}', /timeout: must be a count of timeouts from 1 to 254/],
   [
     'healthCheck: {active: {unhealthy: {timeout: 1, timeouts: 1}}}',
@@ -166,6 +178,16 @@ for (const [spec, expected] of [
 
 for (const [spec, expected] of [
   ['retries: "3"', /spec\.retries: '3' is a text where a number belongs; write 3 without quotes/],
+  ['timeout: {connect: 0s}', /spec\.timeout\.connect: '0s' is not possible here: it counts as left out; remove it/],
+  ['timeout: {read: "0"}', /spec\.timeout\.read: '0' is not possible here: it counts as left out; remove it/],
+  [
+    'healthCheck: {active: {unhealthy: {}, timeout: "5"}}',
+    /'5' is read as 5 s; APISIX's ingress controller refuses a text here; write 5000000000 \(nano/,
+  ],
+  [
+    'healthCheck: {active: {unhealthy: {}, timeout: 5s}}',
+    /'5s' is read as 5 s; APISIX's ingress controller refuses a unit here; write/,
+  ],
   ['scheme:', /spec\.scheme: has no value and is left out/],
   ['subsets: [{name: a, labels: {}}]', /spec\.subsets: is not supported by this version/],
   ['loadbalancer: {type: ewma, key: x}', /spec\.loadbalancer\.key: has no effect with type ewma/],
@@ -227,8 +249,14 @@ test('APISIX row 86: passive checks alone are an error that names active', () =>
 
 test('a registry that is not supported refuses its object and no other', () => {
   const other = 'apiVersion: apisix.apache.org/v2\nkind: ApisixUpstream\nmetadata: {name: bar}\nspec: {retries: 1}\n';
-  const { objects, failed } = readObjects(`${HEAD}  discovery: {type: nacos, serviceName: a}\n---\n${other}`, 'a.yaml');
-  assert.equal(failed, true);
+  const { objects, refused } = readObjects(
+    `${HEAD}  discovery: {type: nacos, serviceName: a}\n---\n${other}`,
+    'a.yaml',
+  );
+  assert.deepEqual(
+    refused.map(({ object }) => object),
+    ['ApisixUpstream shop/foo'],
+  );
   assert.deepEqual(
     objects.map((object) => object.kind === 'ApisixUpstream' && object.name),
     ['bar'],
@@ -237,4 +265,12 @@ test('a registry that is not supported refuses its object and no other', () => {
 
 test('all errors of an object are found at once', () => {
   assert.equal(read('retries: x\nscheme: y\ntimeout: {read: z}').findings.length, 3);
+});
+
+test('a timeout of 0s inherits, as one that is left out', () => {
+  const { upstream } = read(
+    'timeout: {connect: 2s}\nportLevelSettings: [{port: 80, timeout: {connect: 0s, read: 3s}}]',
+  );
+  const [port] = upstream?.portLevelSettings ?? [];
+  assert.deepEqual([port?.timeout?.connect, port?.timeout?.read], [undefined, 3]);
 });

@@ -247,7 +247,7 @@ test('the fields that only the whole has', () => {
   assert.deepEqual(
     object?.externalNodes.map(({ type, name, port, weight }) => [type, name, port, weight]),
     [
-      ['Domain', 'foo.com', 81, 0],
+      ['Domain', 'foo.com.', 81, 0],
       ['Service', 'bar', undefined, 100],
     ],
   );

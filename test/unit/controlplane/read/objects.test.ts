@@ -141,7 +141,7 @@ test('Service: only TCP ports, names and protocols as they are', () => {
 });
 
 test('Service: external, headless, without ports, dual-stack', () => {
-  assert.equal(service('{type: ExternalName, externalName: A.b.}').service?.externalName, 'a.b');
+  assert.equal(service('{type: ExternalName, externalName: A.b.}').service?.externalName, 'a.b.');
   assert.equal(service('{type: ExternalName, externalName: "[FD00::1]"}').service?.externalName, 'fd00::1');
   assert.equal(service(`{${PORTS}}`).service?.externalName, undefined);
   assert.match(service('{type: ExternalName}').findings.join(), /error: .*spec\.type: .*needs externalName/);
@@ -237,7 +237,7 @@ test('an alias names the last anchor before it, and many aliases to little are f
     `apiVersion: apisix.apache.org/v2\nkind: ApisixUpstream\nmetadata: {name: foo}\nspec:\n${body}\n`;
   const text = object(`  timeout: &p {connect: 1s}\n  healthCheck:\n  loadbalancer: &p {type: roundrobin}`);
   assert.match(read(text.replace('&p {type', '&p {tipe')).findings.join('\n'), /tipe: unknown field/);
-  const many = `x: &p {scheme: grpc}\n${object(`  portLevelSettings:\n${ports}`)}`;
+  const many = `status: &p {scheme: grpc}\n${object(`  portLevelSettings:\n${ports}`)}`;
   const { objects } = readObjects(many, 'a.yaml');
   const [upstream] = objects;
   assert.ok(upstream?.kind === 'ApisixUpstream');
@@ -247,7 +247,7 @@ test('an alias names the last anchor before it, and many aliases to little are f
 
 test('a long chain of merges is followed to its end', () => {
   const links = Array.from({ length: 20 }, (_, i) => `  m${i + 1}: &m${i + 1} {<<: *m${i}}`).join('\n');
-  const text = `x:\n  m0: &m0 {${PORTS}}\n${links}\napiVersion: v1\nkind: Service\nmetadata: {name: foo}\nspec: *m20\n`;
+  const text = `status:\n  m0: &m0 {${PORTS}}\n${links}\napiVersion: v1\nkind: Service\nmetadata: {name: foo}\nspec: *m20\n`;
   const [object] = readObjects(text, 'a.yaml').objects;
   assert.deepEqual(object?.kind === 'Service' && object.ports.map(({ port }) => port), [80]);
 });
@@ -276,4 +276,39 @@ test('a word for addressType that Kubernetes does not have is an error', () => {
     slice(`addressType: ${word}\nports: [{port: 80}]\nendpoints: [{addresses: [10.0.0.1]}]\n`).findings.join('\n');
   assert.equal(of('IPv4'), '');
   assert.match(of('IPV4'), /error: .*addressType: 'IPV4' is not known \(IPv4, IPv6, FQDN\); did you mean 'IPv4'\?/);
+});
+
+/** What is read of a text as a whole. */
+function content(text: string): { objects: number; refused: string[]; hasNameless: boolean; isBroken: boolean } {
+  const { objects, refused, hasNameless, isBroken } = readObjects(text, 'a.yaml');
+  return { objects: objects.length, refused: refused.map(({ object }) => object), hasNameless, isBroken };
+}
+
+test('what is refused is told by kind, namespace and name, also where these are misspelt or the text is broken', () => {
+  const whole = { objects: 0, hasNameless: false, isBroken: false };
+  const apisix = (metadata: string, spec = '{retires: 3}') =>
+    `apiVersion: apisix.apache.org/v2\nkind: ApisixUpstream\n${metadata}\nspec: ${spec}\n`;
+  const prod = ['ApisixUpstream prod/a'];
+  assert.deepEqual(content(apisix('metadata: {name: a, namespace: prod}')), { ...whole, refused: prod });
+  assert.deepEqual(content(apisix('metadata: {name: a, namepsace: prod}', '{}')), { ...whole, refused: prod });
+  assert.deepEqual(content(apisix('metadta: {nmae: a, namespace: prod}')), { ...whole, refused: prod });
+  const broken = apisix('metadata: {name: a, namespace: prod}', '{scheme: [[}');
+  assert.deepEqual(content(broken), { ...whole, refused: prod, isBroken: true });
+  const wrongVersion = apisix('metadata: {name: a, namespace: prod}', '{}').replace('/v2', '/v3');
+  assert.deepEqual(content(wrongVersion), { ...whole, refused: prod });
+  assert.deepEqual(content(`---\n${apisix('metadata: {name: a/b}')}`), { ...whole, refused: [], hasNameless: true });
+  const native = (kind: string, metadata: string) =>
+    `apiVersion: outrigger.config/v1\nkind: ${kind}\nmetadata: ${metadata}\nspec: {nothing: 1}\n`;
+  assert.deepEqual(content(native('Upstream', '{name: a}')).refused, ['Upstream default/a']);
+  assert.deepEqual(content(native('Upstream', '{namespace: "", name: "1"}')).refused, ['Upstream 1']);
+  assert.deepEqual(content(native('Endpoints', '{namespace: b, name: a/80}')).refused, ['Endpoints b/a/80']);
+  assert.deepEqual(content(native('Listener', '{name: outbound/80}')).refused, ['Listener outbound/80']);
+  const list = '{apiVersion: v1, kind: ServiceList, items: [{metadata: {name: a}, spec: {ports: 5}}]}';
+  assert.deepEqual(content(list), { ...whole, refused: ['Service default/a'] });
+});
+
+test('Services have one version: another one is an error, that of another group a note', () => {
+  const of = (version: string) => content(`{apiVersion: ${version}, kind: Service, metadata: {name: a}, spec: {}}`);
+  assert.deepEqual(of('v11').refused, ['Service default/a']);
+  assert.deepEqual(of('serving.knative.dev/v1'), { objects: 0, refused: [], hasNameless: false, isBroken: false });
 });

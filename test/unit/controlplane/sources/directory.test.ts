@@ -45,6 +45,10 @@ class Fixture {
       .map((object) => (object.kind === 'Service' ? `${object.name} ${object.ports[0]?.port ?? '-'}` : object.kind));
   }
 
+  refused(): string[] {
+    return this.source.refused().map(({ object }) => object);
+  }
+
   findings(): string[] {
     return this.source.findings().map((finding) => formatFinding(finding).replaceAll(`${this.directory}/`, ''));
   }
@@ -89,27 +93,83 @@ test('edits, new files and deletions are seen; nothing is told where nothing cha
   assert.equal(fixture.changes, 3);
 });
 
-test('a file with an error keeps its last good content whole, and disturbs no other', async (context) => {
+test('a file that is no valid YAML changes nothing, and disturbs no other', async (context) => {
   const fixture = new Fixture(context);
   fixture.write('a.yaml', `${service('a', 1)}---\n${service('a2', 1)}`);
   fixture.write('b.yaml', service('b', 2));
   await fixture.start();
-  fixture.write('a.yaml', `${service('a', 9)}---\n${service('a2', 70_000)}`);
+  fixture.write('a.yaml', `${service('a', 9)}---\n${service('a2', 1).replace('[{', '[[{')}---\n${service('a3', 1)}`);
   fixture.write('b.yaml', service('b', 3));
   fixture.look();
   assert.deepEqual(fixture.services(), ['a 1', 'a2 1', 'b 3']);
-  assert.deepEqual(fixture.findings(), [
-    'a.yaml:1:1: note: the last good content of this file stays in force',
-    'a.yaml:9:23: error: Service default/a2: spec.ports[0].port: 70000 is out of bounds; write a whole number from 1 to 65535',
-  ]);
-  fixture.write('a.yaml', 'kind: [');
-  fixture.look();
-  assert.deepEqual(fixture.services(), ['a 1', 'a2 1', 'b 3']);
+  const [note, ...errors] = fixture.findings();
+  assert.equal(
+    note,
+    'a.yaml:1:1: note: nothing of this file changes: what was in force stays so (Service default/a, Service default/a2)',
+  );
+  assert.ok(errors.length > 0);
+  for (const error of errors) assert.match(error, /^a\.yaml:\d+:\d+: error: /);
   fixture.write('a.yaml', service('a', 5));
   fixture.look();
   assert.deepEqual(fixture.services(), ['a 5', 'b 3']);
   assert.deepEqual(fixture.findings(), []);
 });
+
+test('the same where the file was never wholly good: a refused object beside the others', async (context) => {
+  const fixture = new Fixture(context);
+  const refused = 'apiVersion: apisix.apache.org/v2\nkind: ApisixUpstream\nmetadata: {name: f}\nspec: {retires: 3}\n';
+  fixture.write('f.yaml', `${service('f', 7400)}---\n${refused}`);
+  await fixture.start();
+  assert.deepEqual(fixture.services(), ['f 7400']);
+  assert.deepEqual(fixture.refused(), ['ApisixUpstream default/f']);
+  fixture.write('f.yaml', `${service('f', 7400).replace('[{', '[[{')}---\n${refused}`);
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['f 7400']);
+  assert.deepEqual(fixture.refused(), ['ApisixUpstream default/f']);
+  writeFileSync(join(fixture.directory, '.next'), Buffer.from(`# caf\u00e9\n${service('f', 7401)}`, 'latin1'));
+  renameSync(join(fixture.directory, '.next'), join(fixture.directory, 'f.yaml'));
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['f 7400']);
+});
+
+test('a refused object is named; the others of its file apply at once, and what is gone is gone', async (context) => {
+  const fixture = new Fixture(context);
+  fixture.write('a.yaml', [service('a', 1), service('a2', 1), service('a3', 1)].join('---\n'));
+  await fixture.start();
+  fixture.write('a.yaml', `${service('a', 9)}---\n${service('a2', 70_000)}---\n${service('a4', 4)}`);
+  fixture.look();
+  assert.deepEqual(fixture.services(), ['a 9', 'a4 4']);
+  assert.deepEqual(fixture.refused(), ['Service default/a2']);
+  // What is held of it elsewhere is held on through a text that says nothing of it.
+  fixture.write('a.yaml', 'kind: [');
+  fixture.look();
+  assert.deepEqual(fixture.refused(), ['Service default/a2']);
+  fixture.write('a.yaml', service('a', 9));
+  fixture.look();
+  assert.deepEqual([fixture.services(), fixture.refused(), fixture.findings()], [['a 9'], [], []]);
+});
+
+for (const [what, text] of [
+  ['kind', service('a', 2).replace('kind: Service', 'kind: Servce')],
+  ['version', 'just text\n'],
+  ['key kind', service('a', 2).replace('kind:', 'knd:')],
+  ['name', service('a', 2).replace('name: a', 'name: 5')],
+  ['list', '{apiVersion: v1, kind: List, items: 5}\n'],
+] as const) {
+  test(`an object whose ${what} can't be read may be any that the text names no more: those stay`, async (context) => {
+    const fixture = new Fixture(context);
+    fixture.write('a.yaml', [service('a', 1), service('b', 1), service('c', 1)].join('---\n'));
+    await fixture.start();
+    fixture.write('a.yaml', [text, service('b', 2), service('c', 70_000)].join('---\n'));
+    fixture.look();
+    assert.deepEqual(fixture.services().sort(), ['a 1', 'b 2']);
+    assert.deepEqual(fixture.refused(), ['Service default/c']);
+    assert.match(fixture.findings().join('\n'), /note: .*no kind or name to be read: .*\(Service default\/a\)$/m);
+    fixture.write('a.yaml', service('b', 3));
+    fixture.look();
+    assert.deepEqual([fixture.services(), fixture.refused()], [['b 3'], []]);
+  });
+}
 
 test('a file that was never right gives the objects that are', async (context) => {
   const fixture = new Fixture(context);

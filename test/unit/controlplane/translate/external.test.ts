@@ -33,7 +33,7 @@ interface Outcome {
 function translate(...texts: string[]): Outcome {
   const objects = texts.flatMap((text, i) => {
     const content = readObjects(text, `${i}.yaml`);
-    assert.equal(content.failed, false, content.findings.map(formatFinding).join('\n'));
+    assert.deepEqual(content.refused, [], content.findings.map(formatFinding).join('\n'));
     return content.objects;
   });
   const translation = new Translator().translate(objects);
@@ -261,4 +261,16 @@ test('sidecars get the listeners of external upstreams, but not one that runs at
   };
   assert.deepEqual(targets('10.0.0.1'), [['outbound/8080', 'default/bar 8080', 'default/foo 8080']]);
   assert.deepEqual(targets('10.0.0.9'), [['outbound/8080', 'default/bar 8080']]);
+});
+
+test('a node that stands twice is one, the last, and the other one is told', () => {
+  const node = (name: string, rest: string) => `{type: Domain, name: ${name}${rest}}`;
+  const repeated = (scheme: string, ...nodes: string[]) =>
+    translate(apisix(`{scheme: ${scheme}, externalNodes: [${nodes.join(', ')}]}`)).findings.filter((text) =>
+      text.includes('host and port'),
+    );
+  assert.deepEqual(repeated('http', node('a.b', ', port: 80, weight: 1'), node('c', ''), node('A.b', ', weight: 9')), [
+    'warning: ApisixUpstream default/foo: spec.externalNodes[0].name: has the host and port of spec.externalNodes[2].name and no effect: the last one stands, with its own weight; remove one of the two',
+  ]);
+  assert.deepEqual(repeated('https', node('a.b', ', port: 80'), node('a.b', '')), []);
 });

@@ -198,3 +198,166 @@ test('an ApisixUpstream beside a native Upstream of its name is a warning: the n
   const alone = translate(service('{port: 80}'), native).findings.map(formatFinding).join('\n');
   assert.doesNotMatch(alone, /has no effect/);
 });
+
+/** Translates files one after another, as a control plane that runs does. */
+class Running {
+  private readonly translator = new Translator();
+
+  next(files: Record<string, string>): { upstreams: string[]; services: string[]; findings: string[] } {
+    const read = Object.entries(files).map(([name, text]) => readObjects(text, name));
+    const { services, others, findings } = this.translator.translate(
+      read.flatMap(({ objects }) => objects),
+      read.flatMap(({ refused }) => refused),
+    );
+    const upstreams = [...services.flatMap((one) => one.resources), ...others]
+      .filter(({ kind }) => kind === 'Upstream')
+      .map(({ name, bytes }) => `${name} ${Upstream.decode(bytes).scheme ?? '-'}`);
+    return {
+      upstreams,
+      services: services.map(({ name, ports }) => `${name} ${ports.join()}`),
+      findings: findings.map(formatFinding).filter((text) => !text.includes('no EndpointSlice names')),
+    };
+  }
+}
+
+const GOOD = apisix('{scheme: grpc}');
+const REFUSED = apisix('{scheme: grpc, retires: 3}');
+
+test('a refused object keeps its last good version, whatever becomes of the others', () => {
+  const running = new Running();
+  running.next({ a: service('{port: 80}'), b: GOOD });
+  const held = running.next({ a: service('{port: 81}'), b: REFUSED });
+  assert.deepEqual([held.upstreams, held.services], [['default/foo grpc'], ['default/foo 81']]);
+  assert.deepEqual(held.findings, [
+    'b:1:1: note: ApisixUpstream default/foo: is refused: its last good version stays in force',
+  ]);
+  const both = running.next({ a: service('{port: 70000}'), b: REFUSED });
+  assert.deepEqual([both.upstreams, both.services], [['default/foo grpc'], ['default/foo 81']]);
+  // Moved to another file while it is wrong.
+  assert.deepEqual(running.next({ a: service('{port: 70000}'), c: REFUSED }).upstreams, ['default/foo grpc']);
+  const gone = running.next({ a: service('{port: 82}') });
+  assert.deepEqual([gone.upstreams, gone.services, gone.findings], [['default/foo -'], ['default/foo 82'], []]);
+});
+
+test('of two with one name the one in force is held where it is refused, and only there', () => {
+  const running = new Running();
+  const files = { a: GOOD, b: apisix('{scheme: https}'), s: service('{port: 80}') };
+  assert.deepEqual(running.next(files).upstreams, ['default/foo https']);
+  assert.deepEqual(running.next({ ...files, b: REFUSED }).upstreams, ['default/foo https']);
+  assert.deepEqual(running.next({ a: GOOD, s: files.s }).upstreams, ['default/foo grpc']);
+  // The one that is added and refused was never in force.
+  assert.deepEqual(running.next({ a: GOOD, b: REFUSED, s: files.s }).upstreams, ['default/foo grpc']);
+  assert.deepEqual(running.next({ a: files.b, b: REFUSED, s: files.s }).upstreams, ['default/foo https']);
+});
+
+test('a control plane that starts over a refused policy sends none, and says so; the listener and Endpoints stay', () => {
+  for (const [refused, what] of [
+    [REFUSED, 'ApisixUpstream'],
+    [
+      '{apiVersion: outrigger.config/v1, kind: Upstream, metadata: {name: foo}, spec: {schem: grpc}}',
+      'native Upstream',
+    ],
+  ] as const) {
+    const running = new Running();
+    const files = {
+      a: `${service('{port: 80}')}\n---\n${slice('s', '{port: 1}', '{addresses: [10.0.0.1]}')}`,
+      b: refused,
+    };
+    const { upstreams, services, findings } = running.next(files);
+    assert.deepEqual([upstreams, services], [[], ['default/foo 80']]);
+    assert.deepEqual(findings, [
+      `a:1:1: error: Service default/foo: has no policy, since its ${what} (b:1) is refused: sidecars that have one keep it, ` +
+        `others answer its calls with no_endpoints; correct the ${what}`,
+    ]);
+    assert.deepEqual(running.next(files).upstreams, [], 'nor later');
+    assert.deepEqual(running.next({ ...files, a: service('{port: 81}') }).services, ['default/foo 81']);
+    assert.deepEqual(running.next({ ...files, b: GOOD }).upstreams, ['default/foo grpc']);
+  }
+});
+
+test('a refused policy that is new takes nothing from a Service that works without', () => {
+  const running = new Running();
+  running.next({ a: service('{port: 80, appProtocol: http}') });
+  const { upstreams, findings } = running.next({ a: service('{port: 80, appProtocol: http}'), b: REFUSED });
+  assert.deepEqual(upstreams, ['default/foo -']);
+  assert.deepEqual(findings, [
+    'a:1:1: warning: Service default/foo: its ApisixUpstream (b:1) is refused: the policy in force stays as it was without it; correct the ApisixUpstream',
+  ]);
+});
+
+test('beside a native Upstream with nodes no EndpointSlice is missed, and one that is there has no effect', () => {
+  const native = (spec: string) =>
+    `{apiVersion: outrigger.config/v1, kind: Upstream, metadata: {name: foo}, spec: {${spec}}}`;
+  const notes = (...texts: string[]) => translate(...texts).findings.map(formatFinding);
+  const nodes = native('nodes: [{host: 10.0.0.1, port: 80}]');
+  assert.deepEqual(notes(service('{port: 80}'), nodes), []);
+  assert.deepEqual(notes(service('{port: 80}'), native('discovery_type: dns, service_name: a.b')), []);
+  assert.deepEqual(
+    notes(service('{port: 80}'), nodes, slice('s', '{name: other, port: 1}', '{addresses: [10.0.0.1]}')),
+    [
+      '0.yaml:1:1: note: Service default/foo: its EndpointSlices have no effect: the native Upstream of its name has nodes or discovery',
+    ],
+  );
+  assert.match(notes(service('{port: 80}'), native('scheme: grpc')).join(), /no EndpointSlice names this Service/);
+  // It takes the place of the ApisixUpstream, nodes and all.
+  const overruled = translate(
+    service('{port: 80}'),
+    apisix('{externalNodes: [{type: Domain, name: a.example}]}'),
+    native('scheme: grpc'),
+    slice('s', '{port: 1}', '{addresses: [10.0.0.1]}'),
+  );
+  assert.deepEqual(endpointsOf(overruled, 'default/foo/80'), ['10.0.0.1 1 1 ready']);
+});
+
+for (const [ports, spec, expected] of [
+  ['{port: 80}', 'tlsSecret: {name: c, namespace: d}', 'spec.tlsSecret: has no effect: the scheme of port 80 is http'],
+  [
+    '{port: 80}',
+    'scheme: grpc, tlsSecret: {name: c, namespace: d}',
+    'spec.tlsSecret: has no effect: the scheme of port 80 is grpc',
+  ],
+  [
+    '{port: 80}, {name: b, port: 81}',
+    'scheme: grpc, tlsSecret: {name: c, namespace: d}, portLevelSettings: [{port: 81, scheme: https}]',
+    '',
+  ],
+  ['{port: 80, appProtocol: https}', 'tlsSecret: {name: c, namespace: d}', ''],
+  ['{port: 80}', 'tlsSecret: {name: c, namespace: d}, healthCheck: {active: {type: https, unhealthy: {}}}', ''],
+  [
+    '{port: 80}, {name: b, port: 81}',
+    'scheme: https, tlsSecret: {name: c, namespace: d}, portLevelSettings: [{port: 81, scheme: http, tlsSecret: {name: c, namespace: d}}]',
+    'spec.portLevelSettings[0].tlsSecret: has no effect: the scheme of port 81 is http',
+  ],
+  [
+    '{port: 80}, {name: b, port: 81}',
+    'tlsSecret: {name: c, namespace: d}, portLevelSettings: [{port: 81, scheme: https, tlsSecret: {name: c, namespace: d}}]',
+    'spec.tlsSecret: has no effect: the scheme of port 80 is http',
+  ],
+] as const) {
+  test(`tlsSecret: ports ${ports}, {${spec}}: ${expected === '' ? 'of use' : 'no effect'}`, () => {
+    const findings = translate(service(ports), apisix(`{${spec}}`)).findings.map(formatFinding);
+    const found = findings.filter((text) => text.includes('has no effect'));
+    assert.deepEqual(
+      found.map((text) => text.replace(/^\S+ warning: ApisixUpstream default\/foo: /, '')),
+      expected === '' ? [] : [`${expected}; write \`scheme: https\` or \`scheme: grpcs\`, or remove it`],
+    );
+  });
+}
+
+test('TLS annotations beside a scheme without TLS are a warning at their place', () => {
+  const annotated = (spec: string) =>
+    `apiVersion: apisix.apache.org/v2\nkind: ApisixUpstream\nmetadata:\n  name: foo\n  annotations:\n    outrigger.config/tls-verify: "false"\nspec: {${spec}}\n`;
+  const notes = (spec: string) =>
+    translate(service('{port: 80}'), annotated(spec))
+      .findings.map(formatFinding)
+      .filter((text) => text.includes('has no effect'));
+  assert.match(
+    notes('').join('\n'),
+    /^1\.yaml:6:5: warning: .*tls-verify"\]: has no effect: the scheme of port 80 is http/,
+  );
+  assert.deepEqual(notes('scheme: grpcs'), []);
+  const nodes = 'externalNodes: [{type: Domain, name: a.example}]';
+  const alone = translate(annotated(nodes)).findings.map(formatFinding).join('\n');
+  assert.match(alone, /tls-verify"\]: has no effect: the scheme of port 80 is http/);
+  assert.match(translate(annotated('')).findings.map(formatFinding).join('\n'), /has no effect: the scheme is http/);
+});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { orderedEndpoints, shareEndpoints } from '../../../src/discovery/endpoint-list.ts';
+import { orderedEndpoints, shareEndpoints } from '../../../src/model/endpoint-list.ts';
 import { endpointAt } from '../../support/dns-names.ts';
 
 test('by address in code units, then port; the last of equals stands', () => {
@@ -15,6 +15,17 @@ test('by address in code units, then port; the last of equals stands', () => {
     list.map(({ address, port, weight }) => `${address} ${port} ${weight}`),
     ['10.0.0.10 80 1', '10.0.0.2 80 9', '10.0.0.2 81 1', '::1 80 1'],
   );
+});
+
+test('a list in order is given back as it is; of three equal ones the last stands, of others nothing is lost', () => {
+  const list = [endpointAt(80), endpointAt(81), endpointAt(80, { address: '127.0.0.2' })];
+  assert.equal(orderedEndpoints(list), list);
+  const last = endpointAt(80, { weight: 3 });
+  assert.deepEqual(orderedEndpoints([endpointAt(80), endpointAt(80, { weight: 2 }), ...list.slice(1), last]), [
+    last,
+    ...list.slice(1),
+  ]);
+  assert.deepEqual(orderedEndpoints([]), []);
 });
 
 test('equal endpoints are those of before; a change of one of fifty leaves 49', () => {
