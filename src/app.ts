@@ -267,7 +267,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     },
     certificates: () => credentials.list(),
     names: (port) => names.statuses(port.names),
-    explain: (query, viewOf) => explainRequest(config, query, clock.nowMs, viewOf),
+    explain: (query, viewOf) => explainRequest(config, query, clock.nowMs, viewOf, limits),
     ready,
     drain: (exit) => {
       const active = config.active;

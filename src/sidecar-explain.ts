@@ -1,14 +1,22 @@
-// The answer to the admin method Explain, made of the live objects: which listener and target take a request, and what the
-// upstream port would do with it.
+// The answer to the admin method Explain, made of the live objects: which listener and target take a request, whether the
+// session and the proxy let it pass, and what the upstream port would do with it. proxy/handle.ts `match` asks the same
+// questions in the same order, of a request that came.
 import type { ExplainQuery, Explanation, PortView } from './admin/views.ts';
 import type { RequestHead } from './codec/exchange.ts';
+import { findField } from './codec/fields.ts';
+import { isGrpcContentType } from './codec/grpc/status.ts';
+import { Fault } from './codec/h1/fault.ts';
+import { DEFAULT_LIMITS, type WireLimits } from './codec/limits.ts';
+import { foreseeHead } from './downstream/explain.ts';
 import { ERROR_TABLE } from './model/error-table.ts';
 import { isGrpcScheme } from './model/policy.ts';
-import type { LiveConfig } from './runtime/live-config.ts';
+import { CallDeadline } from './proxy/deadline.ts';
+import { missingBridge } from './proxy/missing-bridge.ts';
+import type { LiveConfig, LiveListener } from './runtime/live-config.ts';
 import type { Cluster } from './upstream/cluster.ts';
-import { explainPick } from './upstream/explain.ts';
+import { explainPick, type Refusal } from './upstream/explain.ts';
 
-/** Callers come from some port; which one says nothing. */
+/** Callers come from some port; which one can't be known. */
 const REMOTE_PORT = 40_000;
 
 /** Where a request would go; undefined where no listener has the port. */
@@ -17,41 +25,80 @@ export function explainRequest(
   query: ExplainQuery,
   nowMs: number,
   viewOf: (cluster: Cluster) => PortView,
+  limits: WireLimits = DEFAULT_LIMITS,
 ): Explanation | undefined {
-  const { port, authority, path, httpMethod, fields, isGrpc, remoteAddress } = query;
+  const { port, authority, path, httpMethod, fields, isGrpc: isGrpcCall } = query;
   const listener = [...config.listeners.values()].find((one) => one.port === port);
   if (!listener) return undefined;
-  const refused = (kind: keyof typeof ERROR_TABLE, detail: string): Explanation => ({
-    listener: listener.spec.name,
+  const { protocols, tls, name } = listener.spec;
+  if (!listener.bound) return refused(name, 'not_listening', listener.error || 'it is being bound');
+  if (listener.bindError === '' && listener.error !== '') return refusal(name, 'tls_handshake_failure', listener.error);
+  if (isGrpcCall && protocols === 'http1') {
+    return refusal(name, 'bad_request', 'a gRPC call is HTTP/2, and the listener speaks HTTP/1 only');
+  }
+  const head = foreseeHead(
+    {
+      http2: isGrpcCall || protocols === 'http2',
+      scheme: tls ? 'https' : 'http',
+      method: httpMethod,
+      path,
+      authority,
+      fields,
+    },
+    limits,
+  );
+  if (head instanceof Fault) return refusal(name, head.kind, head.detail);
+  const cluster = listener.route.pick(head.authority);
+  if (cluster === undefined) return refusal(name, 'no_route', head.authority);
+  if (typeof cluster === 'string') return refusal(name, 'no_endpoints', `${cluster} is not configured yet`);
+  const isGrpc = head.method === 'POST' && isGrpcContentType(findField(head.fields, 'content-type') ?? '');
+  const call = { head, isGrpc, ...connectionOf(listener, query) };
+  const found = explainPick(cluster, call, nowMs, refusalOf(cluster, head, isGrpc, nowMs));
+  return { ...found, listener: name, port: viewOf(cluster) };
+}
+
+/** Why the upstream port refuses the request before an endpoint is picked. */
+function refusalOf(cluster: Cluster, head: RequestHead, isGrpc: boolean, nowMs: number): Refusal | undefined {
+  const { key, policy } = cluster.port;
+  const { scheme, circuitBreakers } = policy;
+  if (!cluster.breaker.requestRoom)
+    return { kind: 'overflow', detail: `max_requests is ${circuitBreakers.maxRequests}` };
+  const gap = missingBridge(head, isGrpc, key, scheme);
+  if (gap !== undefined) return { kind: 'unsupported_bridge', detail: gap };
+  if (isGrpc && isGrpcScheme(scheme) && CallDeadline.read(head.fields, nowMs) === 'malformed') {
+    return { kind: 'bad_request', detail: 'grpc-timeout is malformed' };
+  }
+  return undefined;
+}
+
+/** The connection that the request would come over, as far as it is known. */
+function connectionOf({ address, port }: LiveListener, { remoteAddress }: ExplainQuery): Connection {
+  const isAny = address === '0.0.0.0' || address === '::';
+  const loopback = address === '::' && remoteAddress.includes(':') ? '::1' : '127.0.0.1';
+  const localAddress = isAny ? loopback : address;
+  return {
+    connection: { remoteAddress, remotePort: REMOTE_PORT, localAddress, localPort: port },
+    localAddressIsAssumed: isAny,
+  };
+}
+
+type Connection = Pick<Parameters<typeof explainPick>[1], 'connection' | 'localAddressIsAssumed'>;
+
+function refusal(listener: string, kind: keyof typeof ERROR_TABLE, detail: string): Explanation {
+  return refused(listener, kind, `${ERROR_TABLE[kind].text}: ${detail}`);
+}
+
+function refused(listener: string, reason: string, detail: string): Explanation {
+  return {
+    listener,
     port: undefined,
     hashKey: '',
     endpoints: [],
+    endpointsLeftOut: 0,
     pick: '',
     pickReason: '',
     onFailure: [],
-    refused: kind,
-    refusedDetail: `${ERROR_TABLE[kind].text}: ${detail}`,
-  });
-  const cluster = listener.route.pick(authority);
-  if (cluster === undefined) return refused('no_route', authority);
-  if (typeof cluster === 'string') return refused('no_endpoints', `${cluster} is not configured yet`);
-  const { scheme } = cluster.port.policy;
-  if (isGrpc && !isGrpcScheme(scheme)) {
-    const detail = `a gRPC call to ${cluster.port.key}, whose scheme is ${scheme}`;
-    return { ...refused('unsupported_bridge', detail), port: viewOf(cluster) };
-  }
-  const head: RequestHead = {
-    method: httpMethod,
-    scheme: 'http',
-    authority,
-    path,
-    protocol: '',
-    version: isGrpc ? 20 : 11,
-    fields: [...fields],
-    neverIndexed: undefined,
-    contentLength: -1,
+    refused: reason,
+    refusedDetail: detail,
   };
-  const connection = { remoteAddress, remotePort: REMOTE_PORT, localAddress: listener.address, localPort: port };
-  const found = explainPick(cluster, { head, isGrpc, connection }, nowMs);
-  return { ...found, listener: listener.spec.name, port: viewOf(cluster) };
 }

@@ -135,7 +135,12 @@ function portView(cluster: Cluster, { endpointCells: cells, names }: ViewSources
     overflowRetries: cluster.total(PortCell.OverflowRetries),
     overflowConnections: cluster.total(PortCell.OverflowConnections),
     overflowEndpoints: cluster.total(PortCell.OverflowEndpoints),
-    ejected: [...cluster.list()].filter(({ slot }) => isEjected(cells, slot)).length,
+    // Counted when asked for: watchers get a view with every change of an endpoint.
+    get ejected() {
+      let ejected = 0;
+      for (const { slot } of cluster.list()) if (isEjected(cells, slot)) ejected++;
+      return ejected;
+    },
     ejections: cluster.total(PortCell.Ejections),
     ejectionsOverflow: cluster.total(PortCell.EjectionsOverflow),
     panicPicks: cluster.total(PortCell.PanicPicks),

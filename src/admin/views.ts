@@ -175,10 +175,12 @@ export interface ExplainQuery {
   readonly authority: string;
   /** Path of the gRPC method, or path with query. */
   readonly path: string;
+  /** It is asked about as a gRPC call, so it comes over HTTP/2. */
   readonly isGrpc: boolean;
   readonly httpMethod: string;
-  /** Flat list of names and values. */
+  /** Flat list of names in lower case and values, as text. The first `host` isn't among them. */
   readonly fields: readonly string[];
+  /** IP address. */
   readonly remoteAddress: string;
 }
 
@@ -189,6 +191,8 @@ export interface Explanation {
   readonly port: PortView | undefined;
   readonly hashKey: string;
   readonly endpoints: readonly ExplainedEndpointView[];
+  /** How many there are beyond those. */
+  readonly endpointsLeftOut: number;
   readonly pick: string;
   readonly pickReason: string;
   readonly onFailure: readonly string[];

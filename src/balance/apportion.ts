@@ -5,12 +5,17 @@ import type { BalancedEndpoint } from './balancer.ts';
 
 /** The weights without their greatest common divisor, which keeps their ratios. All 0: as they are. */
 export function reduceWeights(weights: readonly number[]): number[] {
-  const divisor = weights.reduce(gcd, 0);
-  return weights.map((weight) => (divisor === 0 ? weight : weight / divisor));
+  let divisor = 0;
+  for (let i = 0; i < weights.length && divisor !== 1; i++) divisor = gcd(divisor, weights[i]!);
+  return divisor <= 1 ? weights.slice() : weights.map((weight) => weight / divisor);
 }
 
 function gcd(a: number, b: number): number {
-  while (b !== 0) [a, b] = [b, a % b];
+  while (b !== 0) {
+    const rest = a % b;
+    a = b;
+    b = rest;
+  }
   return a;
 }
 

@@ -42,7 +42,8 @@ export interface Balancer {
   /** Whether `update` wants the endpoints that are out of use too (`EndpointCell.Out` tells them), as a hash ring does. */
   readonly wantsAll: boolean;
   /**
-   * Replaces the endpoints. What the balancer remembers about the sequence of picks survives it. Returns, in words, what
+   * Replaces the endpoints. A balancer that doesn't want all must not keep the list: its owner changes it in place. What the
+   * balancer remembers about the sequence of picks survives the update. Returns, in words, what
    * can't be carried out to the letter (weights that had to be scaled); empty if nothing.
    */
   update(endpoints: readonly BalancedEndpoint[]): string;

@@ -5,21 +5,33 @@
 //
 // Two things only hold an endpoint back: it is used if nobody else is left.
 // - Bounded load: it would have more calls in flight than `hashBalanceFactor` percent of the mean, rounded up (Envoy
-//   `hash_balance_factor`): in flight + 1 > ⌈factor / 100 × (in flight of the port + 1) / endpoints in use⌉.
+//   `hash_balance_factor`): in flight + 1 > ⌈factor / 100 × in flight of the port / endpoints in use⌉, where the request
+//   is counted among those of the port already.
 // - Slow start: with share s of its weight it gets those of its keys whose hash, stirred with its id, is below s. As s
 //   grows keys only move to it, and each key moves once.
 // Of these the overloaded is the last resort before the one in slow start.
+//
+// Where most endpoints are closed or overloaded, the next that will do may be a hundred thousand points away. So after some
+// points all endpoints are looked at once. If those that will do have many points, walking on ends soon; if they have
+// few, these are made again, and the walk goes on at the nearest. With r points on the ring neither takes more than
+// about √r steps.
 import { EndpointCell, PortCell } from '../model/cells.ts';
 import { scalingNote } from './apportion.ts';
 import type { BalancedEndpoint, Balancer, LiveNumbers, PickHints } from './balancer.ts';
 import { canTake, shareOf } from './balancer.ts';
 import { keyHash } from './crc32.ts';
-import { buildRing, firstPoint } from './hash-ring.ts';
+import { buildRing, distanceToPoint, firstPoint } from './hash-ring.ts';
 import type { TriedSlots } from './tried-slots.ts';
 import { unitHash } from './unit-hash.ts';
 
-/** Endpoints passed over before all are asked whether anyone is left, so that a ring of full ones isn't walked to its end. */
+/** Points that a walk goes along before all endpoints are looked at. */
 const PATIENCE = 64;
+
+/** What an endpoint is for a key, from the worst to the best. */
+const CLOSED = 0;
+const WARMING_UP = 1;
+const OVERLOADED = 2;
+const FREE = 3;
 
 /**
  * Consistent hashing by `PickHints.keyHash` (APISIX `type: chash`). `hashBalanceFactor`: percent of the mean of calls in
@@ -45,6 +57,10 @@ class ConsistentHash implements Balancer {
   /** Endpoints in use when they were last counted, and how often that count may still serve. */
   private inUse = 0;
   private inUseServes = 0;
+  /** For this pick: factor × calls of the port, the bound if all endpoints were in use, and the bound; 0: not needed yet. */
+  private asked = 0;
+  private lowestBound = 0;
+  private bound = 0;
 
   constructor(factor: number) {
     this.factor = factor;
@@ -79,12 +95,10 @@ class ConsistentHash implements Balancer {
     const { ring } = this;
     if (ring.hashes.length === 0) return -1;
     const hash = hints.keyHash >>> 0;
+    this.readLoad(live);
     const first = firstPoint(ring, hash);
     const index = ring.owners[first]!;
-    if (this.isOpen(live, tried, index) && !this.isWarmingUp(live, index, hash) && !this.isOverloaded(live, index)) {
-      return index;
-    }
-    return this.walk(live, tried, hash, first);
+    return this.gradeOf(live, tried, index, hash) === FREE ? index : this.walk(live, tried, hash, first);
   }
 
   describe(live: LiveNumbers, index: number, hints: PickHints): string {
@@ -92,6 +106,7 @@ class ConsistentHash implements Balancer {
     const count = points[index] ?? 0;
     if (count === 0) return 'no points on the ring';
     const hash = hints.keyHash >>> 0;
+    this.readLoad(live);
     const before = new Set<number>();
     for (let at = firstPoint(this.ring, hash); owners[at] !== index; at = (at + 1) % hashes.length) {
       before.add(owners[at]!);
@@ -101,45 +116,76 @@ class ConsistentHash implements Balancer {
     return `place ${before.size + 1} from the key, ${count} of ${hashes.length} points${warmingUp}${overloaded}`;
   }
 
-  /** Goes along the ring from point `first` until an endpoint will do, or every one was met. */
+  /** Goes along the ring from point `first` until an endpoint is free, or every one was met; then the first of the best. */
   private walk(live: LiveNumbers, tried: TriedSlots, hash: number, first: number): number {
     const { met } = this;
     const { owners } = this.ring;
     const walk = this.startWalk();
     let left = this.weighted;
-    let passed = 0;
-    let overloaded = -1;
-    let warmingUp = -1;
-    for (let at = first; left > 0; at = at + 1 === owners.length ? 0 : at + 1) {
+    let best = -1;
+    let bestGrade = CLOSED;
+    let at = first;
+    for (let steps = 0; left > 0; steps++) {
+      if (steps === PATIENCE) {
+        const further = this.findFurther(live, tried, hash, at, bestGrade);
+        return further >= 0 ? further : best;
+      }
       const index = owners[at]!;
-      if (met[index] === walk) continue;
-      met[index] = walk;
-      left--;
-      if (this.isOpen(live, tried, index)) {
-        if (this.isWarmingUp(live, index, hash)) {
-          if (warmingUp < 0) warmingUp = index;
-        } else if (this.isOverloaded(live, index)) {
-          if (overloaded < 0) overloaded = index;
-        } else {
-          return index;
+      if (met[index] !== walk) {
+        met[index] = walk;
+        left--;
+        const grade = this.gradeOf(live, tried, index, hash);
+        if (grade === FREE) return index;
+        if (grade > bestGrade) {
+          best = index;
+          bestGrade = grade;
         }
       }
-      if (++passed === PATIENCE) left = this.meetClosed(live, tried, walk);
+      at = at + 1 === owners.length ? 0 : at + 1;
     }
-    return overloaded >= 0 ? overloaded : warmingUp;
+    return best;
   }
 
-  /** Marks all that aren't open as met; returns how many are left. */
-  private meetClosed(live: LiveNumbers, tried: TriedSlots, walk: number): number {
-    const { met } = this;
-    const { points } = this.ring;
-    let left = 0;
+  /** From point `from` on, the first of the best endpoints that this walk didn't meet; -1 if none is better than `grade`. */
+  private findFurther(live: LiveNumbers, tried: TriedSlots, hash: number, from: number, grade: number): number {
+    const { met, walks: walk } = this;
+    const { owners, points } = this.ring;
+    let best = grade;
+    let bestPoints = 0;
     for (let i = 0; i < met.length; i++) {
       if (met[i] === walk || points[i] === 0) continue;
-      if (this.isOpen(live, tried, i)) left++;
-      else met[i] = walk;
+      // Nearly all of the many are overloaded where one is, and then that is all there is to know of them.
+      const its = grade === OVERLOADED && this.isOverloaded(live, i) ? grade : this.gradeOf(live, tried, i, hash);
+      if (its < best || its === grade) {
+        met[i] = walk;
+        continue;
+      }
+      bestPoints = its === best ? bestPoints + points[i]! : points[i]!;
+      best = its;
     }
-    return left;
+    if (bestPoints === 0) return -1;
+    const isFar = bestPoints * bestPoints < owners.length;
+    for (
+      let at = isFar ? this.nearestPoint(live, tried, hash, best) : from;
+      ;
+      at = at + 1 === owners.length ? 0 : at + 1
+    ) {
+      const index = owners[at]!;
+      if (met[index] === walk) continue;
+      if (this.gradeOf(live, tried, index, hash) === best) return index;
+      met[index] = walk;
+    }
+  }
+
+  /** The first point of all those that belong to endpoints of this grade that this walk didn't meet. */
+  private nearestPoint(live: LiveNumbers, tried: TriedSlots, hash: number, grade: number): number {
+    const { met, ring, walks: walk } = this;
+    let nearest = Infinity;
+    for (let i = 0; i < met.length; i++) {
+      if (met[i] === walk || ring.points[i] === 0 || this.gradeOf(live, tried, i, hash) !== grade) continue;
+      nearest = Math.min(nearest, distanceToPoint(ring, i, hash));
+    }
+    return firstPoint(ring, (hash + nearest) >>> 0);
   }
 
   private startWalk(): number {
@@ -150,9 +196,11 @@ class ConsistentHash implements Balancer {
     return ++this.walks;
   }
 
-  private isOpen(live: LiveNumbers, tried: TriedSlots, index: number): boolean {
+  private gradeOf(live: LiveNumbers, tried: TriedSlots, index: number, hash: number): number {
     const slot = this.slots[index]!;
-    return canTake(live.endpoints, slot) && !tried.has(slot);
+    if (!canTake(live.endpoints, slot) || tried.has(slot)) return CLOSED;
+    if (this.isWarmingUp(live, index, hash)) return WARMING_UP;
+    return this.isOverloaded(live, index) ? OVERLOADED : FREE;
   }
 
   /** Whether slow start keeps this key from the endpoint. By id, not by slot, so that every sidecar says the same. */
@@ -161,13 +209,21 @@ class ConsistentHash implements Balancer {
     return share < 1 && unitHash(hash ^ this.idHashes[index]!) >= share;
   }
 
+  /** Reads what bounds depend on, once for a pick. */
+  private readLoad(live: LiveNumbers): void {
+    if (this.factor === 0) return;
+    this.asked = this.factor * Math.max(1, live.ports.get(live.portSlot, PortCell.InFlight));
+    this.lowestBound = Math.ceil(this.asked / (100 * this.weighted));
+    this.bound = 0;
+  }
+
   private isOverloaded(live: LiveNumbers, index: number): boolean {
     if (this.factor === 0) return false;
     const calls = live.endpoints.get(this.slots[index]!, EndpointCell.InFlight) + 1;
-    const asked = this.factor * (live.ports.get(live.portSlot, PortCell.InFlight) + 1);
-    // With all endpoints as divisor the bound is lowest: who keeps that needs no count of those in use.
-    if (calls <= Math.ceil(asked / (100 * this.weighted))) return false;
-    return calls > Math.ceil(asked / (100 * Math.max(1, this.countInUse(live))));
+    // Who keeps to the lowest bound needs no count of those in use.
+    if (calls <= this.lowestBound) return false;
+    if (this.bound === 0) this.bound = Math.ceil(this.asked / (100 * Math.max(1, this.countInUse(live))));
+    return calls > this.bound;
   }
 
   /** Endpoints in use. One count serves n / 16 times: exact for a few endpoints, and of bounded cost for thousands. */

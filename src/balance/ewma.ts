@@ -96,12 +96,16 @@ class Ewma implements Balancer {
     const secondSlot = this.slots[second]!;
     const firstWeight = weights[first]! * shareOf(cells, firstSlot);
     const secondWeight = weights[second]! * shareOf(cells, secondSlot);
-    const own = secondWeight < firstWeight ? 1 - secondWeight / firstWeight : 0;
-    const firstCalls = cells.get(firstSlot, EndpointCell.InFlight) / firstWeight;
-    const secondCalls = (cells.get(secondSlot, EndpointCell.InFlight) + own) / secondWeight;
-    const firstLoad = fadingLatencyUs(cells, firstSlot, nowMs, unknownUs) * (1 + firstCalls * mean);
-    const secondLoad = fadingLatencyUs(cells, secondSlot, nowMs, unknownUs) * (1 + secondCalls * mean);
-    return secondLoad * CLEARLY < firstLoad;
+    // Loads are compared times both weights, which spares the divisions. A lighter second's own call, 1 - its weight / the
+    // first's, comes to the difference.
+    const own = Math.max(0, firstWeight - secondWeight);
+    const firstCalls = cells.get(firstSlot, EndpointCell.InFlight);
+    const secondCalls = cells.get(secondSlot, EndpointCell.InFlight);
+    const firstFactor = (firstWeight + firstCalls * mean) * secondWeight;
+    const secondFactor = firstWeight * secondWeight + (secondCalls * firstWeight + own) * mean;
+    const firstUs = fadingLatencyUs(cells, firstSlot, nowMs, unknownUs);
+    const secondUs = fadingLatencyUs(cells, secondSlot, nowMs, unknownUs);
+    return secondUs * secondFactor * CLEARLY < firstUs * firstFactor;
   }
 
   private learnTypical(cells: Cells, slot: number, nowMs: number): void {

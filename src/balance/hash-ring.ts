@@ -30,6 +30,8 @@ export interface HashRing {
   readonly shift: number;
   /** Points of each endpoint. */
   readonly points: readonly number[];
+  /** CRC-32 state of each endpoint's id, which its points continue. */
+  readonly states: Int32Array;
   /** Points that the weights ask for: more than the ring has where they had to be scaled. */
   readonly asked: number;
 }
@@ -41,13 +43,14 @@ export function buildRing(ids: readonly string[], weights: readonly number[]): H
   const bits = Math.max(1, Math.floor(Math.log2(Math.max(1, total))) - 2);
   const shift = 32 - bits;
 
+  const states = Int32Array.from(ids, (id) => crcState(id.replaceAll(':', '\0')));
   const drawn = new Uint32Array(total);
   // While counting and spreading, starts[b + 1] belongs to bucket b: its count, then its next free place, which ends as
   // the first place of bucket b + 1.
   const starts = new Uint32Array((1 << bits) + 1);
   let next = 0;
   for (let owner = 0; owner < points.length; owner++) {
-    const state = crcState(ids[owner]!.replaceAll(':', '\0'));
+    const state = states[owner]!;
     let hash = 0;
     for (let left = points[owner]!; left > 0; left--) {
       hash = crcOfWord(state, hash);
@@ -74,7 +77,7 @@ export function buildRing(ids: readonly string[], weights: readonly number[]): H
     }
   }
   sortNearlySorted(hashes, owners, ids);
-  return { hashes, owners, starts, shift, points, asked };
+  return { hashes, owners, starts, shift, points, states, asked };
 }
 
 /** Index of the point that a key with this hash belongs to. The ring must have points. */
@@ -83,6 +86,21 @@ export function firstPoint(ring: HashRing, hash: number): number {
   let at = ring.starts[hash >>> ring.shift]!;
   while (at < hashes.length && hashes[at]! < hash) at++;
   return at === hashes.length ? 0 : at;
+}
+
+/**
+ * How far behind `hash` the endpoint's next point is, as a difference of hashes; 2^32 if it has no points. Makes its points
+ * again, so it takes as long as it has points, however many others the ring has.
+ */
+export function distanceToPoint(ring: HashRing, owner: number, hash: number): number {
+  const state = ring.states[owner]!;
+  let nearest = 0x1_0000_0000;
+  let point = 0;
+  for (let left = ring.points[owner]!; left > 0; left--) {
+    point = crcOfWord(state, point);
+    nearest = Math.min(nearest, (point - hash) >>> 0);
+  }
+  return nearest;
 }
 
 /** Points of each weight, exact where they fit and by largest remainder where they don't. */

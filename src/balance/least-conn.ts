@@ -14,6 +14,7 @@ import { EndpointCell, type Cells } from '../model/cells.ts';
 import type { BalancedEndpoint, Balancer, LiveNumbers, PickHints } from './balancer.ts';
 import { canTake, shareOf } from './balancer.ts';
 import { MinimumBlocks } from './minimum-blocks.ts';
+import { SlotIndex } from './slot-index.ts';
 import type { TriedSlots } from './tried-slots.ts';
 
 /** Up to so many endpoints are looked through, which is as fast as the board for them. */
@@ -24,6 +25,8 @@ const REFRESH_MS = 250;
 
 /** How often a tried endpoint may come up before all are looked through. */
 const MAX_DRAWS = 8;
+
+const NOTHING = new Int32Array(0);
 
 /** Balancer on calls in flight (APISIX `type: least_conn`). */
 export function createLeastConn(rng: Rng): Balancer {
@@ -37,7 +40,8 @@ class LeastConn implements Balancer {
   private weights = new Float64Array(0);
   /** Undefined: the list is looked through. */
   private board: MinimumBlocks | undefined = undefined;
-  private readonly indexes = new Map<number, number>();
+  /** Empty where there is no board. */
+  private readonly indexes = new SlotIndex();
   /** Index of the last pick, whose call has begun since. */
   private picked = -1;
   /** When the board was filled from the cells; NaN: not yet. */
@@ -49,21 +53,29 @@ class LeastConn implements Balancer {
 
   update(endpoints: readonly BalancedEndpoint[]): string {
     const count = endpoints.length;
-    this.slots = Int32Array.from(endpoints, ({ slot }) => slot);
-    this.weights = Float64Array.from(endpoints, ({ weight }) => weight);
-    if (!this.weights.some((weight) => weight > 0)) this.weights.fill(1);
+    const slots = new Int32Array(count);
+    const weights = new Float64Array(count);
+    let anyWeight = false;
+    for (let i = 0; i < count; i++) {
+      const { slot, weight } = endpoints[i]!;
+      slots[i] = slot;
+      weights[i] = weight;
+      if (weight > 0) anyWeight = true;
+    }
+    if (!anyWeight) weights.fill(1);
+    this.slots = slots;
+    this.weights = weights;
     this.board = count > SCAN_LIMIT ? new MinimumBlocks(count) : undefined;
     this.filledAtMs = NaN;
     this.picked = -1;
-    this.indexes.clear();
-    if (this.board) for (let i = 0; i < count; i++) this.indexes.set(this.slots[i]!, i);
+    this.indexes.update(this.board ? slots : NOTHING);
     return '';
   }
 
   ended(live: LiveNumbers, slot: number): void {
     if (!this.board) return;
     const index = this.indexes.get(slot);
-    if (index !== undefined) this.read(this.board, live.endpoints, index);
+    if (index >= 0) this.read(this.board, live.endpoints, index);
   }
 
   pick(live: LiveNumbers, tried: TriedSlots, hints: PickHints): number {

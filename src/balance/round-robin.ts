@@ -43,18 +43,28 @@ export function seedCursor(ports: Cells, portSlot: number, rng: Rng): void {
 
 class RoundRobin implements Balancer {
   readonly wantsAll = false;
-  private endpoints: readonly BalancedEndpoint[] = [];
+  /** Of the last update. */
+  private readonly weights: number[] = [];
   private slots = new Int32Array(0);
   private schedule = NOTHING;
   private draws = 0;
 
   update(endpoints: readonly BalancedEndpoint[]): string {
-    const same =
-      endpoints.length === this.endpoints.length &&
-      endpoints.every(({ weight }, index) => weight === this.endpoints[index]!.weight);
-    this.endpoints = endpoints;
-    this.slots = Int32Array.from(endpoints, ({ slot }) => slot);
-    if (!same) this.schedule = buildSchedule(endpoints.map(({ weight }) => weight));
+    // Plain loops: a port may have tens of thousands of endpoints, and this runs whenever one of them changes.
+    const count = endpoints.length;
+    const slots = new Int32Array(count);
+    const { weights } = this;
+    let same = count === weights.length;
+    weights.length = count;
+    for (let i = 0; i < count; i++) {
+      const { slot, weight } = endpoints[i]!;
+      slots[i] = slot;
+      if (weight === weights[i]) continue;
+      weights[i] = weight;
+      same = false;
+    }
+    this.slots = slots;
+    if (!same) this.schedule = buildSchedule(weights);
     const { order, shares, asked } = this.schedule;
     return asked > order.length ? scalingNote(endpoints, shares, asked, 'picks in a cycle') : '';
   }

@@ -20,9 +20,10 @@ export interface Schedule {
 
 /** Computes the cycle for `weights` (integers from 0 to 2^32 - 1). Empty for no weights. */
 export function buildSchedule(weights: readonly number[]): Schedule {
+  if (areEqual(weights)) return takingTurns(weights.length);
   const { shares, asked } = cycleShares(weights);
   const length = sumOf(shares);
-  const order = shares.length <= 65_536 ? new Uint16Array(length) : new Uint32Array(length);
+  const order = indexList(shares.length, length);
   const groups = groupByShare(shares);
   const groupShares = Float64Array.from(groups.keys());
   const members = [...groups.values()];
@@ -49,6 +50,23 @@ export function buildSchedule(weights: readonly number[]): Schedule {
     heads[best] = members[best]![turns[best]!]!;
   }
   return { order, shares, asked };
+}
+
+/** `length` indexes into a list of `count`. */
+function indexList(count: number, length: number): Uint16Array | Uint32Array {
+  return count <= 65_536 ? new Uint16Array(length) : new Uint32Array(length);
+}
+
+function areEqual(weights: readonly number[]): boolean {
+  for (let i = 1; i < weights.length; i++) if (weights[i] !== weights[0]) return false;
+  return true;
+}
+
+/** What equal weights come to, which are what most ports have. */
+function takingTurns(count: number): Schedule {
+  const order = indexList(count, count);
+  for (let i = 0; i < count; i++) order[i] = i;
+  return { order, shares: new Array<number>(count).fill(1), asked: count };
 }
 
 function groupByShare(shares: readonly number[]): Map<number, number[]> {

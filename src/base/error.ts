@@ -67,6 +67,9 @@ export const CERTIFICATE_VERDICTS: ReadonlySet<ErrorKind> = new Set([
 /** Failures of a handshake with an endpoint, its certificate included. */
 export const UPSTREAM_TLS_FAILURES: ReadonlySet<ErrorKind> = new Set(['upstream_tls_failure', ...CERTIFICATE_VERDICTS]);
 
+/** Why there is no connection for an attempt where the endpoint has nothing to do with it: it wasn't asked for one. */
+export const LOCAL_REFUSALS: ReadonlySet<ErrorKind> = new Set(['overflow', 'secret_missing']);
+
 /** How far an attempt got. Facts, not a verdict. */
 export interface Progress {
   /** Of the request: whether any byte was handed to the connection. */

@@ -1,6 +1,6 @@
 // `outrigger explain`: asks the admin method Explain of a running sidecar, and prints the answer for people.
 import { systemClock } from '../base/clock.ts';
-import type { ExplainRequest, ExplainResponse } from '../gen/outrigger/admin/v1/admin.ts';
+import type { AdminServiceClient, ExplainRequest, ExplainResponse as Answer } from '../gen/outrigger/admin/v1/admin.ts';
 import { CONNECT_RULES, parseHostPort } from '../config/host-port.ts';
 import type { CommandContext } from './command.ts';
 import { UsageError } from './usage.ts';
@@ -9,7 +9,7 @@ const DEFAULT_ADMIN = '127.0.0.1:15000';
 /** Longest wait for the answer. */
 const DEADLINE_MS = 5000;
 
-/** Status 0 where the request would be sent, 1 where the sidecar would refuse it. */
+/** Status 0 where the request would be sent, 1 where the sidecar would refuse it, 2 where that can't be told. */
 export async function explainCommand(context: CommandContext): Promise<number> {
   const { flags } = context;
   if (context.positionals.length > 0) throw new UsageError('outrigger explain --port PORT [--method /a.B/C] [-H k=v]…');
@@ -31,22 +31,30 @@ export async function explainCommand(context: CommandContext): Promise<number> {
     headers: (Array.isArray(headers) ? headers : []).map((line) => headerLine(String(line))),
     remoteAddress: text('from'),
   };
-  const answer = await ask(admin, request);
-  context.out(flags['json'] === true ? `${JSON.stringify(answer, undefined, 2)}\n` : inWords(answer));
+  // Loaded here: neither is for commands that don't ask a sidecar.
+  const { AdminServiceClient, ExplainResponse } = await import('../gen/outrigger/admin/v1/admin.ts');
+  let answer: Answer;
+  try {
+    answer = await ask(admin, request, AdminServiceClient);
+  } catch (cause) {
+    context.err(`outrigger: ${cause instanceof Error ? cause.message : String(cause)}\n`);
+    return 2;
+  }
+  const isJson = flags['json'] === true;
+  context.out(isJson ? `${JSON.stringify(ExplainResponse.toJSON(answer), undefined, 2)}\n` : inWords(answer));
   return answer.refused === '' ? 0 : 1;
 }
 
 /** `k=v`, or `k: v` as it stands in a request. */
 function headerLine(text: string): string {
-  const match = /^([^=:]+)(?:=|:\s*)(.*)$/s.exec(text);
+  const match = /^([^=:]+)(?:=|:[ \t]*)(.*)$/s.exec(text);
   if (!match) throw new UsageError(`-H: ${JSON.stringify(text)} must be NAME=VALUE`);
   return `${match[1]}: ${match[2]}`;
 }
 
-async function ask(address: string, request: ExplainRequest): Promise<ExplainResponse> {
+async function ask(address: string, request: ExplainRequest, Client: typeof AdminServiceClient): Promise<Answer> {
   const { credentials, Metadata } = await import('@grpc/grpc-js');
-  const { AdminServiceClient } = await import('../gen/outrigger/admin/v1/admin.ts');
-  const client = new AdminServiceClient(address, credentials.createInsecure());
+  const client = new Client(address, credentials.createInsecure());
   try {
     return await new Promise((resolve, reject) => {
       client.explain(request, new Metadata(), { deadline: systemClock().wallMs() + DEADLINE_MS }, (error, response) => {
@@ -59,7 +67,7 @@ async function ask(address: string, request: ExplainRequest): Promise<ExplainRes
   }
 }
 
-function inWords(answer: ExplainResponse): string {
+function inWords(answer: Answer): string {
   const lines = [`listener   ${answer.listener}`];
   const target = answer.upstream === '' ? 'none' : `${answer.upstream}, port ${answer.servicePort}`;
   lines.push(`upstream   ${target}`);
@@ -74,6 +82,7 @@ function inWords(answer: ExplainResponse): string {
       reason,
     ]);
     lines.push('', 'endpoints', ...table(rows));
+    if (answer.endpointsLeftOut > 0) lines.push(`  and ${answer.endpointsLeftOut} more, left out`);
   }
   if (answer.onFailure.length > 0) lines.push('', 'on failure', ...answer.onFailure.map((line) => `  ${line}`));
   if (answer.policy.length > 0) lines.push('', 'policy', ...answer.policy.map((line) => `  ${line}`));

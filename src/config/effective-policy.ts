@@ -148,11 +148,13 @@ function retryBackoff(levels: PolicyLevels): RetryBackoffPolicy {
 function timeoutPolicy(levels: PolicyLevels): TimeoutPolicy {
   const take = (name: keyof Timeout): number | undefined =>
     levels.take(`timeout.${name}`, (fields) => fields.timeout?.[name] as number | undefined);
+  const send = take('send');
   const read = take('read');
   return {
     connectMs: toMs(take('connect')) ?? DEFAULT_TIMEOUT.connectMs,
-    sendMs: toMs(take('send')) ?? DEFAULT_TIMEOUT.sendMs,
+    sendMs: toMs(send) ?? DEFAULT_TIMEOUT.sendMs,
     readMs: toMs(read) ?? DEFAULT_TIMEOUT.readMs,
+    sendIsSet: send !== undefined,
     readIsSet: read !== undefined,
     totalMs: toMs(take('total')) ?? DEFAULT_TIMEOUT.totalMs,
     idleMs: toMs(take('idle')) ?? DEFAULT_TIMEOUT.idleMs,

@@ -6,13 +6,19 @@
 // 1. Draining endpoints are used only where the port has no others. Then the rules below hold among them.
 // 2. Available is who is up, not on trial and not ejected. An endpoint on trial may be picked (its owner caps it at one
 //    call at a time) but nothing is known of it yet, so it doesn't count as available.
-// 3. Below `panic_threshold` percent of available endpoints, health is ignored: all are used (Envoy
-//    `healthy_panic_threshold`: so many are out that the rest would be overrun, or that the verdicts are wrong).
-// 4. Without any available one, `all_unhealthy` decides. `use-all` ignores health, as APISIX does. `fail-fast` leaves
-//    only who is on trial, and calls fail at once where nobody is.
+// 3. Below `panic_threshold` percent of available endpoints a priority panics: its health is ignored and all of it are used
+//    (Envoy `healthy_panic_threshold`: so many are out that the rest would be overrun, or that the verdicts are wrong).
+//    None does while the priorities have enough together: 140 % of the available share of each, at most 100 %, come to
+//    100 % or more (Envoy's overprovisioning). Nor does one without any available while another has some.
+// 4. Without any available one, and without a `panic_threshold`, `all_unhealthy` decides. `use-all` ignores health, as
+//    APISIX does. `fail-fast` leaves only who is on trial, and calls fail at once where nobody is.
 // 5. Endpoints stand in levels of descending priority. A level without anybody disappears, so calls go to the next one
 //    (APISIX); the balancer goes down the levels when all in one were tried or are at their caps.
 // 6. Weight 0 gets no calls, unless all that are left in its level have it (APISIX); a lower level doesn't come first.
+//    Where all that have a weight are on trial, weight 0 is a level of its own below them: it takes what they may not.
+//    A hash ring has no place for weight 0 at all, except that a single endpoint is used without a ring.
+
+import type { BalancerPolicy } from '../model/policy.ts';
 
 /** What is known of one endpoint. */
 export interface EndpointFacts {
@@ -34,72 +40,141 @@ export interface AvailabilityPolicy {
   readonly allUnhealthy: 'use-all' | 'fail-fast';
   /** Percent, 0 to 100; 0: off. */
   readonly panicThreshold: number;
+  readonly balancer: Pick<BalancerPolicy, 'type'>;
 }
 
 /** Why an endpoint isn't picked; empty where it is. */
 export type OutReason = '' | 'unhealthy' | 'ejected' | 'draining' | 'weight_0' | 'lower_priority';
 
+/** Endpoints of one priority of which rule 1 leaves none out. */
+export interface PriorityHealth {
+  candidates: number;
+  available: number;
+}
+
+/** Endpoints that a balancer chooses among. */
+export interface AvailableLevel {
+  readonly priority: number;
+  /** The weightless of a priority whose weighted ones are all on trial. */
+  readonly isReserve: boolean;
+  /**
+   * Indexes of the endpoints, in their order. Those of weight 0 beside others are among them: balancers know when to use
+   * them.
+   */
+  readonly members: readonly number[];
+  /** A higher level takes calls without bounds, so this one is only for those that were tried there. */
+  readonly covered: boolean;
+}
+
 /** Who may be picked. */
 export interface Availability {
-  /**
-   * Indexes of the endpoints that a balancer may pick, one list for each priority, the highest first, each in the order
-   * of the endpoints. Those of weight 0 are in it: balancers know when to use them.
-   */
-  readonly levels: readonly (readonly number[])[];
+  /** The highest first. */
+  readonly levels: readonly AvailableLevel[];
   /** For each endpoint, why it gets no calls as things are. */
   readonly outReason: readonly OutReason[];
-  /** Endpoints available, those of lower levels among them. */
-  readonly available: number;
-  /** Checks and detection keep nobody out now. */
-  readonly ignoresHealth: boolean;
-  /** There are endpoints, but none may be tried: a call fails at once. */
+  readonly health: ReadonlyMap<number, PriorityHealth>;
+  /** Priorities where checks and detection keep nobody out now. */
+  readonly ignoring: ReadonlySet<number>;
+  /** There are endpoints, but health lets none be tried: a call fails at once. */
   readonly failsFast: boolean;
 }
 
 /** Applies the rules at the top of this file. Without endpoints there are no levels, and nothing is ignored. */
 export function availability(endpoints: readonly EndpointFacts[], policy: AvailabilityPolicy): Availability {
   const allDrain = endpoints.every(({ draining }) => draining);
-  let candidates = 0;
-  let available = 0;
+  const health = new Map<number, PriorityHealth>();
   for (const endpoint of endpoints) {
     if (endpoint.draining && !allDrain) continue;
-    candidates++;
-    if (isAvailable(endpoint)) available++;
+    let its = health.get(endpoint.priority);
+    if (its === undefined) health.set(endpoint.priority, (its = { candidates: 0, available: 0 }));
+    its.candidates++;
+    if (isAvailable(endpoint)) its.available++;
   }
-  const panics = available * 100 < policy.panicThreshold * candidates;
-  const ignoresHealth = panics || (available === 0 && candidates > 0 && policy.allUnhealthy === 'use-all');
+  const ignoring = ignoringHealth(health, policy);
 
+  const hasRing = policy.balancer.type === 'chash' && endpoints.length > 1;
   const outReason: OutReason[] = [];
   const byPriority = new Map<number, number[]>();
+  let failsFast = endpoints.length > 0;
   for (let index = 0; index < endpoints.length; index++) {
     const endpoint = endpoints[index]!;
-    const reason = endpoint.draining && !allDrain ? 'draining' : ignoresHealth ? '' : verdict(endpoint);
+    const { priority } = endpoint;
+    let reason: OutReason = 'draining';
+    if (allDrain || !endpoint.draining) reason = ignoring.has(priority) ? '' : verdict(endpoint);
+    if (reason === '') {
+      failsFast = false;
+      if (hasRing && endpoint.weight === 0) reason = 'weight_0';
+    }
     outReason.push(reason);
     if (reason !== '') continue;
-    const level = byPriority.get(endpoint.priority);
+    const level = byPriority.get(priority);
     if (level) level.push(index);
-    else byPriority.set(endpoint.priority, [index]);
+    else byPriority.set(priority, [index]);
   }
-  const levels = [...byPriority].toSorted(([a], [b]) => b - a).map(([, level]) => level);
 
-  // A level of nobody but endpoints on trial takes one call at a time: most go on to the next.
+  const levels: AvailableLevel[] = [];
   let covered = false;
-  for (const level of levels) {
-    const weighted = level.some((index) => endpoints[index]!.weight > 0);
-    for (const index of level) {
+  const addLevel = (priority: number, isReserve: boolean, members: readonly number[]): void => {
+    levels.push({ priority, isReserve, members, covered });
+    const weighted = members.some((index) => endpoints[index]!.weight > 0);
+    for (const index of members) {
       if (weighted && endpoints[index]!.weight === 0) outReason[index] = 'weight_0';
       else if (covered) outReason[index] = 'lower_priority';
     }
-    covered ||= ignoresHealth || level.some((index) => isAvailable(endpoints[index]!));
+    // Who is on trial takes one call at a time: most go on to the next level.
+    covered ||= ignoring.has(priority) || members.some((index) => isAvailable(endpoints[index]!));
+  };
+  for (const [priority, members] of [...byPriority].toSorted(([a], [b]) => b - a)) {
+    const weighted = members.filter((index) => endpoints[index]!.weight > 0);
+    const isSplit =
+      weighted.length > 0 &&
+      weighted.length < members.length &&
+      !ignoring.has(priority) &&
+      weighted.every((index) => !isAvailable(endpoints[index]!));
+    addLevel(priority, false, isSplit ? weighted : members);
+    if (isSplit) {
+      addLevel(
+        priority,
+        true,
+        members.filter((index) => endpoints[index]!.weight === 0),
+      );
+    }
   }
-  return { levels, outReason, available, ignoresHealth, failsFast: candidates > 0 && levels.length === 0 };
+  return { levels, outReason, health, ignoring, failsFast };
 }
 
-function isAvailable({ up, trial, ejected }: EndpointFacts): boolean {
+const NONE: ReadonlySet<number> = new Set();
+
+/** Rules 3 and 4: the priorities where checks and detection keep nobody out. */
+export function ignoringHealth(
+  health: ReadonlyMap<number, PriorityHealth>,
+  { allUnhealthy, panicThreshold }: AvailabilityPolicy,
+): ReadonlySet<number> {
+  let anyAvailable = false;
+  let together = 0;
+  for (const { candidates, available } of health.values()) {
+    anyAvailable ||= available > 0;
+    together += Math.min(100, (available * OVERPROVISIONING_PERCENT) / candidates);
+  }
+  if (!anyAvailable) return allUnhealthy === 'use-all' || panicThreshold > 0 ? new Set(health.keys()) : NONE;
+  if (panicThreshold === 0 || together >= 100) return NONE;
+  const panicking = new Set<number>();
+  for (const [priority, { candidates, available }] of health) {
+    if (available > 0 && available * 100 < panicThreshold * candidates) panicking.add(priority);
+  }
+  return panicking;
+}
+
+/** What the available endpoints of a priority are trusted to carry, in percent of their share (Envoy's default). */
+const OVERPROVISIONING_PERCENT = 140;
+
+/** Rule 2. */
+export function isAvailable({ up, trial, ejected }: EndpointFacts): boolean {
   return up && !trial && !ejected;
 }
 
-function verdict({ up, trial, ejected }: EndpointFacts): OutReason {
+/** Why an endpoint that isn't draining stays out while health counts; empty where it may be picked. */
+export function verdict({ up, trial, ejected }: EndpointFacts): OutReason {
   if (!up && !trial) return 'unhealthy';
   return ejected ? 'ejected' : '';
 }

@@ -41,6 +41,11 @@ export interface PassiveEvidence {
    * grpc-status (codec/grpc/status.ts, `answerStatus`), so one pair of lists serves both. Undefined: in neither list.
    */
   ofStatus(status: number): Evidence | undefined;
+  /**
+   * The same of a complete answer on trial, which decides it whatever its status: one that doesn't count is a failure from
+   * 500 on, unless statuses don't count at all (`http_failures: 0`).
+   */
+  ofTrial(status: number): Evidence;
   /** The attempt failed. Undefined: the failure isn't the endpoint's. */
   ofFailure(kind: ErrorKind, progress: Progress): Evidence | undefined;
 }
@@ -74,6 +79,12 @@ export function createPassiveEvidence(policy: PassivePolicy): PassiveEvidence {
   const byStatus = statusTable(policy.healthyStatuses, policy.unhealthyStatuses, evidence);
   return {
     ofStatus: (status) => byStatus[status],
+    ofTrial(status) {
+      const counted = byStatus[status];
+      if (counted !== undefined && counted.limit > 0) return counted;
+      if (status < 500 || policy.httpFailures === 0) return evidence.success;
+      return evidence.http;
+    },
     ofFailure(kind, progress) {
       // A kept connection that the endpoint closed just as it was taken from the pool: the endpoint did nothing wrong.
       if (progress.reusedConnection && progress.sent === 'nothing' && kind === 'upstream_reset') return undefined;
@@ -102,10 +113,11 @@ const FAILURE_KINDS: Readonly<Record<ErrorKind, 'tcp' | 'timeout' | undefined>> 
   upstream_refused: undefined,
   // A limit of ours, on an answer that depends on what the caller asked for: else a caller could take endpoints out.
   upstream_headers_too_large: undefined,
+  // Reported only where the endpoint had the whole request and hadn't begun to answer.
+  total_timeout: 'timeout',
   // The caller's time and the caller's will.
   idle_timeout: undefined,
   deadline_exceeded: undefined,
-  total_timeout: undefined,
   downstream_reset: undefined,
   // Not about an endpoint at all.
   secret_missing: undefined,

@@ -58,10 +58,14 @@ export class WarmUp {
     return this.ramps.size;
   }
 
-  /** Takes a new policy: ramps go on along the new curve. Undefined: all have their whole weight at once. */
-  setPolicy(cells: Cells, policy: WarmUpPolicy | undefined): void {
-    this.policy = policy;
+  /**
+   * Takes a new policy: ramps go on along the new curve, and the next step is due an interval from now at the latest.
+   * Undefined: all have their whole weight at once.
+   */
+  setPolicy(cells: Cells, policy: WarmUpPolicy | undefined, nowMs: number): void {
     if (policy === undefined) for (const slot of this.ramps.keys()) this.end(cells, slot);
+    else if (this.ramps.size > 0) this.nextMs = Math.min(this.nextMs, nowMs + policy.intervalMs);
+    this.policy = policy;
   }
 
   /**

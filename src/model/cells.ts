@@ -70,7 +70,7 @@ export const PortCell = {
   Pending: 12,
   /** Connections open or opening. */
   Connections: 13,
-  /** Further attempts in flight. */
+  /** Requests with a further attempt that is waited for or not answered yet. */
   RetriesInFlight: 14,
   /** Refused by circuit breakers, two words each. */
   OverflowPending: 16,

@@ -75,6 +75,7 @@ export const DEFAULT_TIMEOUT: TimeoutPolicy = {
   connectMs: 60_000,
   sendMs: 60_000,
   readMs: 60_000,
+  sendIsSet: false,
   readIsSet: false,
   totalMs: 0,
   idleMs: 0,

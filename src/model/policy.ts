@@ -143,7 +143,8 @@ export interface TimeoutPolicy {
   readonly connectMs: number;
   readonly sendMs: number;
   readonly readMs: number;
-  /** Whether `read` was set by somebody: only then it cuts a gRPC stream after the first byte of the answer. */
+  /** Whether `send` and `read` were set by somebody: only then they cut gRPC calls, which may rest for as long as they like. */
+  readonly sendIsSet: boolean;
   readonly readIsSet: boolean;
   /** Whole call; 0: no limit. */
   readonly totalMs: number;

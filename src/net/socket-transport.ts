@@ -90,9 +90,9 @@ export class SocketTransport implements Transport {
       if (this.tls) this.destroy();
     });
     socket.on('end', () => {
-      // Node loses the error where what failed was a write of the handshake's (session tickets): every later write of the
-      // connection then waits for ever, and the reset reads as an end.
-      if (this.tls && !this.socket.writableFinished && isDisconnected(this.raw)) {
+      // A reset can read as an end: libuv says so where bytes came right before it, and Node where what failed was a
+      // write of the TLS handshake's (session tickets), after which every later write of the connection waits for ever.
+      if (!this.socket.writableFinished && isDisconnected(this.raw)) {
         error ??= 'ECONNRESET';
         this.destroy();
       } else this.run(() => this.handler.onEnd());

@@ -1,6 +1,21 @@
 // One try of a request at one endpoint: get a connection, send, and hand the answer on as it comes.
-import { NOTHING_SENT, type ErrorKind, type Progress } from '../base/error.ts';
-import type { Fields, RequestSender, ResponseHead, ResponseReceiver } from '../codec/exchange.ts';
+//
+//   picked ─► waits for a connection ─► sends ─┬─ head ────────────────────► passed on ─► over
+//                                              ├─ gRPC: the status may lead  ▲ │first message,
+//                                              │  to another attempt ─► held ┴─┘or nobody to follow
+//                                              │                         │ trailers
+//                                              └─ the status leads to ───┴──► parked ─► passed on, if nothing better follows,
+//                                                 another attempt                       else dropped
+//
+// A failure ends it from any of these. What is parked reads on (64 KiB), and what the caller still sends isn't its any more.
+import { LOCAL_REFUSALS, NOTHING_SENT, type ErrorKind, type Progress } from '../base/error.ts';
+import {
+  HIGH_WATER_BYTES,
+  type Fields,
+  type RequestSender,
+  type ResponseHead,
+  type ResponseReceiver,
+} from '../codec/exchange.ts';
 import { findField } from '../codec/fields.ts';
 import { httpToGrpcStatus, parseGrpcStatus } from '../codec/grpc/status.ts';
 import type { Channel } from '../upstream/channel.ts';
@@ -12,8 +27,6 @@ import type { ProxyRequest } from './handle.ts';
 import type { ParkedAnswer } from './parked-answer.ts';
 import type { AttemptRecord } from './record.ts';
 
-/** Why there is no connection where the endpoint has nothing to do with it. */
-const OURS: ReadonlySet<ErrorKind> = new Set(['overflow', 'secret_missing']);
 /** What an answer without a readable grpc-status counts as; never OK. */
 const GRPC_UNKNOWN = 2;
 
@@ -29,6 +42,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   private pool: EndpointPool | undefined = undefined;
   private sender: RequestSender | undefined = undefined;
   private over = false;
+  /** Of the endpoint, when it began. */
+  private trials = 0;
   /** The caller got the gRPC form of an answer that was none. */
   private isTranslated = false;
   /** HTTP status of the endpoint's answer; 0 before it. */
@@ -40,21 +55,20 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   /** Time to a connection and to the answer's head, ms; -1 before. */
   private connectMs = -1;
   private headMs = -1;
-  /** It follows another, as the circuit breaker of further attempts counts. */
-  readonly isRetry: boolean;
   /** It was recorded and reported: an answer that is kept back, or was. */
   isReported = false;
   /** Where its answer goes while it is kept back. */
   private parked: ParkedAnswer | undefined = undefined;
+  /** Another attempt gets the rest of the request, which wasn't wholly sent here: no more of it is, and the stream is reset. */
+  private cutOff = false;
   /** The head of a gRPC answer whose status may come in trailers, and lead to another attempt. */
   private heldHead: ResponseHead | undefined = undefined;
 
   /** `fresh`: see LeaseWaiter. */
-  constructor(request: ProxyRequest, endpoint: LiveEndpoint, fresh: boolean, isRetry: boolean) {
+  constructor(request: ProxyRequest, endpoint: LiveEndpoint, fresh: boolean) {
     this.request = request;
     this.endpoint = endpoint;
     this.fresh = fresh;
-    this.isRetry = isRetry;
     this.startMs = request.context.clock.nowMs;
   }
 
@@ -64,11 +78,16 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   }
 
   get bufferedBytes(): number {
-    return this.sender?.bufferedBytes ?? 0;
+    return this.cutOff ? 0 : (this.sender?.bufferedBytes ?? 0);
   }
 
   get stalledSinceMs(): number {
-    return this.sender?.stalledSinceMs ?? -1;
+    return this.cutOff ? -1 : (this.sender?.stalledSinceMs ?? -1);
+  }
+
+  /** The limit of our own that keeps it from a connection; undefined: there is none. */
+  get blockedBy(): string | undefined {
+    return this.sender ? undefined : this.pool?.blockedBy;
   }
 
   get progress(): Progress {
@@ -77,7 +96,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
 
   /** picked -> connected. */
   start(): void {
-    this.endpoint.beginAttempt();
+    this.trials = this.endpoint.beginAttempt();
     this.host = this.request.hostFor(this.endpoint);
     const { pools } = this.endpoint;
     const pool = this.request.head.protocol === '' ? pools.forHost(this.host) : pools.forUpgrade(this.host);
@@ -104,17 +123,23 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
 
   onLeaseFailed(kind: ErrorKind, detail: string): void {
     if (this.over) return;
-    this.end(OURS.has(kind) ? undefined : false);
+    this.end(LOCAL_REFUSALS.has(kind) ? undefined : false);
     this.request.attemptFailed(this, kind, NOTHING_SENT, detail);
   }
 
+  /** Its endpoint may open no connection now (`max_connections`); the request may have one that it can do without. */
+  onBlocked(): void {
+    this.request.dropParked();
+  }
+
   sendData(chunk: Uint8Array, endStream: boolean): void {
+    if (this.cutOff) return;
     this.sender?.sendData(chunk, endStream);
     if (endStream && this.tunnelEnded) this.succeed();
   }
 
   sendTrailers(fields: Fields, neverIndexed: readonly string[] | undefined): void {
-    this.sender?.sendTrailers(fields, neverIndexed);
+    if (!this.cutOff) this.sender?.sendTrailers(fields, neverIndexed);
   }
 
   pauseResponse(): void {
@@ -155,7 +180,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
       if (endStream) this.readGrpcStatus(head.fields);
       else if (request.awaitsStatus(this)) {
         this.heldHead = head;
-        return;
+        return request.headHeld();
       }
     }
     if (request.retriesAnswer(this, head, endStream)) return;
@@ -169,6 +194,11 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
     if (this.parked) {
       this.parked.data(chunk, endStream);
       if (endStream) this.endParked();
+      else if (this.parked.body.bytes >= HIGH_WATER_BYTES) this.pauseResponse();
+      return;
+    }
+    if (this.heldHead && chunk.length === 0) {
+      if (endStream) this.endWithoutTrailers(this.heldHead);
       return;
     }
     // The first message: from here on the call is this attempt's.
@@ -212,8 +242,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   /** Its answer rests; `parked` hears what still comes of it. */
   park(parked: ParkedAnswer): void {
     this.parked = parked;
+    this.cutOff = !this.request.body.complete;
     if (parked.ended) this.endParked();
-    else this.sender?.pauseResponse();
   }
 
   /** The caller gets the answer after all; `paused`: it can't take more at present. */
@@ -230,7 +260,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   }
 
   private endParked(): void {
-    if (!this.request.body.complete && !this.over) this.sender?.abort();
+    if (this.cutOff && !this.over) this.sender?.abort();
     this.end(false);
   }
 
@@ -251,9 +281,10 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
       progress,
       httpStatus: ended ? this.status : 0,
       grpcStatus: ended && !this.isTranslated ? this.grpcStatus : -1,
-      connectMs: this.connectMs,
+      connectMs: Math.max(0, this.connectMs),
       headMs: this.headMs,
       totalMs: nowMs - this.startMs,
+      trials: this.trials,
       failed: false,
     };
   }
@@ -275,19 +306,28 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
     request.attemptSucceeded(this, this.grpcStatus);
   }
 
-  /** Hands the head of a gRPC answer on that was held for its trailers. */
-  private passHeldHead(): void {
+  /** Hands the head of a gRPC answer on that was held for its trailers, if there is one. */
+  passHeldHead(): void {
     const head = this.heldHead;
     if (!head) return;
     this.heldHead = undefined;
     this.request.answered(this, head, false);
   }
 
+  /** A gRPC answer of a head alone, which didn't say so: what status it has stands there, if anywhere. */
+  private endWithoutTrailers(head: ResponseHead): void {
+    this.heldHead = undefined;
+    this.readGrpcStatus(head.fields);
+    if (this.request.retriesAnswer(this, head, true)) return;
+    this.request.answered(this, head, true);
+    this.succeed();
+  }
+
   private succeed(): void {
     if (this.request.isGrpc && this.grpcStatus < 0) this.grpcStatus = GRPC_UNKNOWN;
     const ok = this.request.isGrpc ? this.grpcStatus === 0 : this.status < 500;
     // The server has ended first: what the caller still sends would go nowhere.
-    if (!this.request.body.complete) this.sender?.abort();
+    if (this.cutOff || !this.request.body.complete) this.sender?.abort();
     this.end(ok);
     this.request.attemptSucceeded(this, this.grpcStatus);
   }
@@ -305,7 +345,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   private end(success: boolean | undefined): void {
     if (this.over) return;
     this.over = true;
-    this.endpoint.endAttempt(success);
+    this.endpoint.endAttempt(success, this.trials);
     this.request.attemptEnded(this);
   }
 }

@@ -4,8 +4,10 @@ import { Timer, type TimerOwner, type TimerWheel } from '../base/timer-wheel.ts'
 export const WAITS_TIMER = 0;
 /** … the end of the whole call, … */
 export const END_TIMER = 1;
-/** … the next attempt. */
+/** … the next attempt, … */
 export const RETRY_TIMER = 2;
+/** … the head of an answer that is held. */
+export const HEAD_TIMER = 3;
 
 /** Timers of one call. */
 export class CallTimers {
@@ -14,6 +16,7 @@ export class CallTimers {
   private readonly waits: Timer;
   private end: Timer | undefined = undefined;
   private retry: Timer | undefined = undefined;
+  private head: Timer | undefined = undefined;
 
   constructor(wheel: TimerWheel, owner: TimerOwner) {
     this.wheel = wheel;
@@ -43,10 +46,17 @@ export class CallTimers {
     this.wheel.start(this.retry, ms);
   }
 
+  /** A head is held for `ms` at most. */
+  holdHead(ms: number): void {
+    this.head ??= new Timer(this.owner, HEAD_TIMER);
+    this.wheel.start(this.head, ms);
+  }
+
   /** The call is over. */
   stop(): void {
     this.wheel.stop(this.waits);
     if (this.end) this.wheel.stop(this.end);
     if (this.retry) this.wheel.stop(this.retry);
+    if (this.head) this.wheel.stop(this.head);
   }
 }

@@ -27,7 +27,7 @@ import type { PortKey } from '../model/snapshot.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { LiveEndpoint } from '../upstream/endpoint.ts';
 import { Attempt } from './attempt.ts';
-import { CallTimers, END_TIMER, RETRY_TIMER } from './call-timers.ts';
+import { CallTimers, END_TIMER, HEAD_TIMER, RETRY_TIMER } from './call-timers.ts';
 import { CallDeadline } from './deadline.ts';
 import { addForwardingFields, type ForwardingContext } from './forwarding.ts';
 import { missingBridge } from './missing-bridge.ts';
@@ -37,7 +37,7 @@ import { RequestBody } from './request-body.ts';
 import { sendReply } from './reply.ts';
 import { Retries } from './retries.ts';
 import { ENDS_ATTEMPT, judgeWaits, shortestMs } from './timeouts.ts';
-import { UPSTREAM_STATUS_FIELD, upstreamStatuses } from './upstream-status.ts';
+import { setUpstreamStatus, UPSTREAM_STATUS_FIELD, upstreamStatuses } from './upstream-status.ts';
 
 /** What the proxy needs from outside; one for the process. */
 export interface ProxyContext extends ForwardingContext {
@@ -66,8 +66,22 @@ export function createRequestHandler(context: ProxyContext, route: () => LiveRou
 
 const NO_BYTES = Buffer.alloc(0);
 
+/**
+ * How long the head of a gRPC answer is held for its status while the caller hasn't said all: it may be waiting for just that
+ * head before it says more.
+ */
+const HEAD_HELD_MS = 250;
+
 /** How many times a call was tried before (gRFC A6). */
 const PREVIOUS_ATTEMPTS_FIELD = 'grpc-previous-rpc-attempts';
+
+/** Why an attempt failed, as the caller is told if nothing better follows. */
+interface Failure {
+  readonly kind: ErrorKind;
+  readonly detail: string;
+  /** What a gRPC caller gets instead of the kind's own; -1 for that. */
+  readonly grpcStatus: number;
+}
 
 /** One request on its way. Attempts call back into it. */
 export class ProxyRequest implements RequestReceiver, TimerOwner {
@@ -89,6 +103,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   private readonly retries: Retries;
   /** The last real answer, while another attempt may bring a better one. */
   private parked: ParkedAnswer | undefined = undefined;
+  /** Of the last attempt that another was to follow. */
+  private lastFailure: Failure | undefined = undefined;
   private keyHash = 0;
   /** The caller has got the head of an answer: the request is that attempt's for good. */
   private headPassedOn = false;
@@ -133,7 +149,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     if (typeof cluster === 'string') return this.fail('no_endpoints', `${cluster} is not configured yet`);
     this.cluster = cluster;
     const isAdmitted = cluster.breaker.admitsRequest();
-    cluster.beginRequest(context.clock.nowMs);
+    cluster.beginRequest();
     const { scheme, circuitBreakers } = cluster.port.policy;
     if (!isAdmitted) return this.fail('overflow', `max_requests is ${circuitBreakers.maxRequests}`);
     const gap = missingBridge(head, this.isGrpc, cluster.port.key, scheme);
@@ -142,6 +158,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
       if (findField(head.fields, 'te') === undefined) head.fields.push('te', 'trailers');
       const deadline = this.isGrpc ? CallDeadline.read(head.fields, this.startMs) : undefined;
       if (deadline === 'malformed') return this.fail('bad_request', 'grpc-timeout is malformed');
+      if (deadline?.timeoutMs === 0) return this.fail('deadline_exceeded', '');
       this.deadline = deadline;
     }
     this.startEndTimer();
@@ -197,23 +214,21 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     const { nowMs } = this.context.clock;
     const endpoint = cluster!.pick(retries.tried, nowMs, this.keyHash);
     if (!endpoint) {
+      if (this.lastFailure) return this.failForGood(this.lastFailure);
       const { kind, detail, retryAfterS } = cluster!.whyNone();
-      return this.failForGood(kind, detail, -1, retryAfterS);
+      return this.failForGood({ kind, detail, grpcStatus: -1 }, retryAfterS);
     }
     const isRetry = retries.begin(cluster!, nowMs);
-    if (isRetry) {
-      cluster!.breaker.moveRetries(1);
-      if (this.isGrpc) setField(this.head.fields, PREVIOUS_ATTEMPTS_FIELD, String(retries.attempts - 1));
-    }
+    if (isRetry && this.isGrpc) setField(this.head.fields, PREVIOUS_ATTEMPTS_FIELD, String(retries.attempts - 1));
     this.responsePaused = false;
-    this.attempt = new Attempt(this, endpoint, retries.staleSeen, isRetry);
+    this.lastReadMs = nowMs;
+    this.attempt = new Attempt(this, endpoint, retries.staleSeen);
     if (!this.timers.isWatching) this.timers.watch(this.shortestWaitMs());
     this.attempt.start();
   }
 
   /** Once for each attempt, when nothing of it is left. */
   attemptEnded(attempt: Attempt): void {
-    if (attempt.isRetry) this.cluster!.breaker.moveRetries(-1);
     this.cluster!.attemptEnded(attempt.endpoint);
   }
 
@@ -241,16 +256,16 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
       this.sender.abort(kind, resetCode);
       return this.finish(kind, this.isGrpc ? resetToGrpcStatus(resetCode > 0 ? resetCode : RESET_CODES[kind]) : -1);
     }
+    const grpcStatus = kind === 'upstream_reset' && resetCode >= 0 ? resetToGrpcStatus(resetCode) : -1;
+    const failure = (this.lastFailure = { kind, detail, grpcStatus });
     const { nowMs } = this.context.clock;
     switch (this.retries.afterFailure(cluster, attempt.endpoint.slot, kind, progress, nowMs)) {
       case 'replay':
         return this.tryNext();
       case 'retry':
         return this.tryAgain();
-      case 'final': {
-        const status = kind === 'upstream_reset' && resetCode >= 0 ? resetToGrpcStatus(resetCode) : -1;
-        this.failForGood(kind, detail, status);
-      }
+      case 'final':
+        this.failForGood(failure);
     }
   }
 
@@ -301,7 +316,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   }
 
   /** The last real answer, if there is one, else one of our own. */
-  private failForGood(kind: ErrorKind, detail: string, grpcStatus = -1, retryAfterS = 0): void {
+  private failForGood({ kind, detail, grpcStatus }: Failure, retryAfterS = 0): void {
     const { parked } = this;
     this.parked = undefined;
     if (parked && !parked.lost) this.giveParked(parked);
@@ -318,7 +333,10 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     }
     if (trailers) this.answerTrailers(trailers, parked.trailersNeverIndexed);
     if (ended) this.finish(undefined, attempt.grpcStatus);
-    else attempt.unpark(this.responsePaused);
+    else {
+      attempt.unpark(this.responsePaused);
+      this.resumeRequest();
+    }
   }
 
   // --- the answer --------------------------------------------------------------------------------------------------
@@ -332,13 +350,13 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   answered(attempt: Attempt, head: ResponseHead, endStream: boolean): void {
     this.lastReadMs = this.context.clock.nowMs;
     this.headPassedOn = true;
-    this.retries.settle();
+    this.retries.settle(this.cluster!);
     this.dropHeld();
     this.dropParked();
     this.status = head.status;
     if (head.status >= 500 && !this.isGrpc) {
       const last = attempt.isReported ? undefined : head.status;
-      head.fields.push(UPSTREAM_STATUS_FIELD, upstreamStatuses(this.attempts, last));
+      setUpstreamStatus(head.fields, upstreamStatuses(this.attempts, last));
     }
     if (head.status === 101) {
       this.isTunnel = true;
@@ -366,6 +384,11 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     return this.retries.awaitsStatus(this.cluster!, attempt.endpoint.slot);
   }
 
+  /** The head waits. */
+  headHeld(): void {
+    if (!this.body.complete) this.timers.holdHead(HEAD_HELD_MS);
+  }
+
   /** The answer is complete and was handed on. */
   attemptSucceeded(attempt: Attempt, grpcStatus: number): void {
     this.attempt = undefined;
@@ -380,19 +403,22 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     if (what === END_TIMER) return this.abandon(this.endKind);
     if (what === RETRY_TIMER) return this.tryNext();
     const { attempt } = this;
+    if (what === HEAD_TIMER) return attempt?.passHeldHead();
     const { timeout, attempts } = this.cluster!.port.policy;
     const sending = attempt?.sending ?? false;
     const stalledSinceMs = sending ? attempt!.stalledSinceMs : -1;
+    const maySendRest = this.isGrpc && !timeout.sendIsSet;
     const judgement = judgeWaits(
       {
         connectSinceMs: attempt && !sending ? attempt.startMs : -1,
-        sendSinceMs: stalledSinceMs,
+        sendSinceMs: maySendRest ? -1 : stalledSinceMs,
         readSinceMs: sending && stalledSinceMs < 0 && this.waitsForRead() ? this.lastReadMs : -1,
         attemptSinceMs: attempt?.status === 0 ? attempt.startMs : -1,
         requestSinceMs: this.waitsForCaller() ? this.body.lastMs : -1,
         // A gRPC caller may rest while its answer is coming.
         flushSinceMs: sending && this.headPassedOn && !this.isGrpc ? this.sender.stalledSinceMs : -1,
-        silentSinceMs: Math.max(this.lastReadMs, this.body.lastMs),
+        // Between attempts it is the sidecar that rests.
+        silentSinceMs: attempt || this.headPassedOn ? Math.max(this.lastReadMs, this.body.lastMs) : -1,
       },
       timeout,
       attempts,
@@ -402,6 +428,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     const { over } = judgement;
     if (over === undefined) this.timers.watch(judgement.leftMs);
     else if (this.isTunnel && over === 'read_timeout') this.abandon('idle_timeout');
+    else if (over === 'connect_timeout' && attempt?.blockedBy !== undefined)
+      this.abandon('overflow', attempt.blockedBy);
     else if (attempt && ENDS_ATTEMPT.has(over)) this.timeOut(attempt, over);
     else this.abandon(over);
   }
@@ -447,12 +475,19 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   }
 
   /** Ends the request from our side: the attempt is given up and the caller is told. */
-  private abandon(kind: ErrorKind): void {
-    this.giveUp(kind);
+  private abandon(kind: ErrorKind, detail = ''): void {
+    const { attempt } = this;
+    // The whole request is there, and no answer: that is the endpoint's, whoever set the time.
+    if (kind === 'total_timeout' && attempt?.sending === true && attempt.status === 0 && this.body.complete) {
+      this.attempt = undefined;
+      const { progress } = attempt;
+      attempt.cancelQuietly();
+      this.report(attempt, kind, progress);
+    } else this.giveUp(kind);
     if (this.headPassedOn) {
       this.sender.abort(kind);
       this.finish(kind);
-    } else this.fail(kind, '');
+    } else this.fail(kind, detail);
   }
 
   /** Starts the timer that ends the call, if anything does. */
@@ -481,12 +516,13 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   // --- the end -----------------------------------------------------------------------------------------------------
 
-  /** Answers for the upstream. `grpcStatus`: what a gRPC caller gets instead of the kind's own; -1 for that. */
+  /** Answers for the upstream; see Failure. */
   private fail(kind: ErrorKind, detail: string, grpcStatus = -1, retryAfterS = 0): void {
     const isHead = this.head.method === 'HEAD';
     const more: string[] = [];
     if (retryAfterS > 0) more.push('retry-after', String(retryAfterS));
-    if (this.attempts.length > 0 && !this.isGrpc) more.push(UPSTREAM_STATUS_FIELD, upstreamStatuses(this.attempts));
+    const statuses = this.isGrpc ? '' : upstreamStatuses(this.attempts);
+    if (statuses !== '') more.push(UPSTREAM_STATUS_FIELD, statuses);
     const sent = sendReply(this.sender, kind, detail, { isGrpc: this.isGrpc, isHead, grpcStatus, more });
     this.status = sent.status;
     this.bytesSent = sent.bodyBytes;
@@ -502,6 +538,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.head.authority = this.authority;
     const cluster = this.cluster;
     if (cluster) {
+      this.retries.end(cluster);
       const ok = error === undefined && (grpcStatus >= 0 ? grpcStatus === 0 : this.status < 500);
       cluster.endRequest(ok);
     }
@@ -522,7 +559,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     });
   }
 
-  private dropParked(): void {
+  /** Another attempt's answer is the caller's, or nobody's. */
+  dropParked(): void {
     const { parked } = this;
     this.parked = undefined;
     parked?.attempt.dropParked();
@@ -531,6 +569,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   private dropHeld(): void {
     this.retries.dropBody();
     this.body.drop();
+    this.attempt?.passHeldHead(); // its status can't lead to another attempt any more
   }
 
   private isFull(): boolean {

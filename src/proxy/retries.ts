@@ -15,6 +15,11 @@ export class Retries {
   readonly tried = new TriedSlots();
   /** A kept connection was closed under this request: what is tried next gets a new one. */
   staleSeen = false;
+  /**
+   * It has one of the `max_retries` places: from the first decision for a further attempt, which may have to wait, until
+   * the caller gets an answer. Its attempts follow each other, so one place is enough.
+   */
+  private holdsPlace = false;
   private readonly facts: RetryFacts;
   private readonly rng: Rng;
 
@@ -65,16 +70,24 @@ export class Retries {
   }
 
   /** The head of an answer goes to the caller: nothing is tried again. */
-  settle(): void {
+  settle(cluster: Cluster): void {
     this.facts.headPassedOn = true;
+    this.end(cluster);
   }
 
   /** An attempt begins; true where it follows another. */
   begin(cluster: Cluster, nowMs: number): boolean {
     const { facts } = this;
     const { retryTimeoutMs } = cluster.port.policy.attempts;
+    if (facts.attempts === 0 && facts.replays === 0) cluster.budget.countFirst(nowMs);
     if (retryTimeoutMs > 0 && facts.retriesEndMs === Infinity) facts.retriesEndMs = nowMs + retryTimeoutMs;
     return facts.attempts++ > 0;
+  }
+
+  /** The request is over, or will be tried no more. */
+  end(cluster: Cluster): void {
+    if (this.holdsPlace) cluster.breaker.moveRetries(-1);
+    this.holdsPlace = false;
   }
 
   /** Whether an attempt that failed is followed by another, after {@link waitMs}, or by itself on another connection. */
@@ -135,7 +148,7 @@ export class Retries {
     const { facts, tried, rng } = this;
     facts.maxAttempts = cluster.attemptLimit();
     facts.endpointLeft = cluster.hasUntried(tried, slot);
-    facts.retryRoom = cluster.breaker.retryRoom;
+    facts.retryRoom = this.holdsPlace || cluster.breaker.retryRoom;
     facts.sameEndpoint = cluster.hasOneEndpoint;
     facts.waitMs = retryWait(cluster.port.policy.attempts.backoff, ending, pushback, facts, rng);
   }
@@ -144,6 +157,8 @@ export class Retries {
     // Where there is only one endpoint it may be tried again; cluster.pick knows.
     this.tried.add(slot);
     cluster.count(PortCell.Retries);
+    if (!this.holdsPlace) cluster.breaker.moveRetries(1);
+    this.holdsPlace = true;
   }
 }
 

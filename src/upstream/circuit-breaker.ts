@@ -34,8 +34,22 @@ export class CircuitBreaker {
 
   /** Whether one more further attempt may start. */
   get retryRoom(): boolean {
-    const { maxRetries } = this.policy;
-    return maxRetries === 0 || !this.holdsRow || this.cells.get(this.slot, PortCell.RetriesInFlight) < maxRetries;
+    return this.hasRoom(this.policy.maxRetries, PortCell.RetriesInFlight);
+  }
+
+  /** Whether one more call might start now; counts nothing, nor do the next two. */
+  get requestRoom(): boolean {
+    return this.hasRoom(this.policy.maxRequests, PortCell.InFlight);
+  }
+
+  /** Whether one more attempt might wait for a connection. */
+  get pendingRoom(): boolean {
+    return this.hasRoom(this.policy.maxPendingRequests, PortCell.Pending);
+  }
+
+  /** Whether one more connection might be opened without that an idle one gives way. */
+  get connectionRoom(): boolean {
+    return this.hasRoom(this.policy.maxConnections, PortCell.Connections);
   }
 
   /** Whether one more attempt may wait for a connection; counts the one that may not. */
@@ -43,7 +57,7 @@ export class CircuitBreaker {
     return this.admits(this.policy.maxPendingRequests, PortCell.Pending, PortCell.OverflowPending);
   }
 
-  /** A further attempt begins (1) or ends (-1). */
+  /** A request begins with further attempts (1) or ends (-1). */
   moveRetries(delta: 1 | -1): void {
     this.move(PortCell.RetriesInFlight, delta);
   }
@@ -59,7 +73,10 @@ export class CircuitBreaker {
    */
   admitsConnection(pool: BlockedPool): boolean {
     const { maxConnections } = this.policy;
-    if (maxConnections === 0 || this.connections < maxConnections) return true;
+    if (maxConnections === 0 || this.connections < maxConnections) {
+      this.unblock(pool);
+      return true;
+    }
     if (!this.blocked.has(pool)) {
       this.blocked.add(pool);
       if (this.holdsRow) this.cells.count(this.slot, PortCell.OverflowConnections);
@@ -72,10 +89,25 @@ export class CircuitBreaker {
   /** Connections are opened (positive) or gone (negative). */
   moveConnections(delta: number): void {
     this.move(PortCell.Connections, delta);
-    if (delta >= 0 || this.blocked.size === 0) return;
+    if (delta < 0) this.wakeBlocked();
+  }
+
+  /** There may be room for connections: fewer are open, or the limit was changed. */
+  wakeBlocked(): void {
+    if (this.blocked.size === 0) return;
     const waiting = [...this.blocked];
     this.blocked.clear();
     for (const pool of waiting) pool.openForWaiting();
+  }
+
+  /** `pool` wants no connection any more. */
+  unblock(pool: BlockedPool): void {
+    if (this.blocked.size > 0) this.blocked.delete(pool);
+  }
+
+  /** Whether `pool` waits for room. */
+  isBlocked(pool: BlockedPool): boolean {
+    return this.blocked.has(pool);
   }
 
   /** Whether a pool other than `pool` waits for room: then a connection that falls idle gives way. */
@@ -88,9 +120,13 @@ export class CircuitBreaker {
   }
 
   private admits(limit: number, word: number, overflow: number): boolean {
-    if (limit === 0 || !this.holdsRow || this.cells.get(this.slot, word) < limit) return true;
+    if (this.hasRoom(limit, word)) return true;
     this.cells.count(this.slot, overflow);
     return false;
+  }
+
+  private hasRoom(limit: number, word: number): boolean {
+    return limit === 0 || !this.holdsRow || this.cells.get(this.slot, word) < limit;
   }
 
   private move(word: number, delta: number): void {

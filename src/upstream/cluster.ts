@@ -12,7 +12,6 @@ import { answerStatus } from '../codec/grpc/status.ts';
 import { createPassiveEvidence } from '../health/evidence.ts';
 import { DEFAULT_PASSIVE } from '../model/defaults.ts';
 import { PortCell, type Cells } from '../model/cells.ts';
-import { isSecureScheme } from '../model/policy.ts';
 import type { EndpointSpec, UpstreamPort } from '../model/snapshot.ts';
 import type { TlsFacts, Transport } from '../net/transport.ts';
 import { attemptLimit, mayTryAgain } from '../policy/attempts.ts';
@@ -22,9 +21,12 @@ import { createRetryRules, type RetryRules } from '../policy/retry-rules.ts';
 import { LatencyHistogram } from '../telemetry/histogram.ts';
 import type { ChannelOwner } from './channel.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
-import { endpointId, LiveEndpoint } from './endpoint.ts';
+import { LiveEndpoint } from './endpoint.ts';
+import { EndpointTable, type EndpointOwner } from './endpoint-table.ts';
 import { PortEjections } from './ejections.ts';
 import { PortHealth, type AttemptOutcome, type HealthContext } from './health.ts';
+import { hostFor } from './host.ts';
+import { whyNoEndpoint, type NoEndpoint } from './no-endpoint.ts';
 import { Picker } from './picker.ts';
 import { PortConnections, type ConnectionContext, type ConnectionsOwner } from './port-connections.ts';
 import { PortWarmUp } from './port-warm-up.ts';
@@ -54,19 +56,11 @@ export interface AttemptReport extends AttemptOutcome, LatencySample {
 /** Both ends of a caller's connection. */
 export type ConnectionAddresses = Pick<HashedRequest, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>;
 
-/** Why no endpoint can be had. */
-export interface NoEndpoint {
-  readonly kind: ErrorKind;
-  readonly detail: string;
-  /** Seconds after which asking again may help; 0: unknown. */
-  readonly retryAfterS: number;
-}
-
 /** Which failures are an endpoint's: the same that passive checks count. */
 const BLAME = createPassiveEvidence(DEFAULT_PASSIVE);
 
 /** A live upstream port. */
-export class Cluster implements ConnectionsOwner {
+export class Cluster implements ConnectionsOwner, EndpointOwner {
   port: UpstreamPort;
   /** Row in the port cells. */
   readonly slot: number;
@@ -80,7 +74,7 @@ export class Cluster implements ConnectionsOwner {
   latency: LatencyHistogram | undefined = undefined;
 
   private readonly context: ClusterContext;
-  private readonly endpoints = new Map<string, LiveEndpoint>();
+  private readonly endpoints = new EndpointTable();
   /** The numbers of this port and of its endpoints. */
   readonly live: LiveNumbers;
   readonly picker: Picker;
@@ -88,6 +82,8 @@ export class Cluster implements ConnectionsOwner {
   private readonly health: PortHealth;
   private readonly ejections: PortEjections;
   private readonly warmUp: PortWarmUp;
+  /** The picker hasn't been told of the endpoints or of the policy yet. */
+  private isPickerStale = true;
   private hashKey: ((request: HashedRequest) => string | undefined) | undefined;
   private recordSample: (cells: Cells, slot: number, sample: LatencySample, nowMs: number) => void = recordLatency;
 
@@ -111,7 +107,7 @@ export class Cluster implements ConnectionsOwner {
         this.connections.createChannel(true, transport, owner),
     };
     this.warmUp = new PortWarmUp(context, () => this.picker.weightedLevels());
-    this.ejections = new PortEjections(context, this.live, (endpoint) => this.useChanged(endpoint));
+    this.ejections = new PortEjections(context, this.live, (endpoints) => this.onUpdated(endpoints, true));
     this.health = new PortHealth(
       {
         ...context,
@@ -119,10 +115,7 @@ export class Cluster implements ConnectionsOwner {
         probeConnector: (spec) => this.connections.probeConnector(spec),
         onActiveSuccess: (endpoint) => this.ejections.onActiveSuccess(endpoint),
       },
-      (endpoint, useChanged) => {
-        if (useChanged) this.useChanged(endpoint);
-        else context.onEndpointChange('updated', this, endpoint);
-      },
+      (endpoints, useChanged) => this.onUpdated(endpoints, useChanged),
     );
     this.setPolicy();
     this.setEndpoints(undefined);
@@ -130,7 +123,7 @@ export class Cluster implements ConnectionsOwner {
 
   /** The endpoints, ordered as configured. */
   list(): Iterable<LiveEndpoint> {
-    return this.endpoints.values();
+    return this.endpoints.ordered;
   }
 
   /** Requests in flight. */
@@ -153,11 +146,10 @@ export class Cluster implements ConnectionsOwner {
     if (this.holdsRow) this.cells.count(this.slot, word);
   }
 
-  beginRequest(nowMs: number): void {
+  beginRequest(): void {
     if (!this.holdsRow) return;
     this.cells.add(this.slot, PortCell.InFlight, 1);
     this.cells.count(this.slot, PortCell.Requests);
-    this.budget.countFirst(nowMs);
   }
 
   endRequest(ok: boolean): void {
@@ -185,17 +177,18 @@ export class Cluster implements ConnectionsOwner {
     this.port = port;
     if (before.policy !== port.policy) this.setPolicy();
     this.setEndpoints(before);
+    if (before.policy !== port.policy) this.breaker.wakeBlocked();
   }
 
   /** Closes connections that have been idle for too long. Called about once a second. */
   closeIdle(): void {
-    for (const endpoint of this.endpoints.values()) endpoint.pools.closeIdle(this.context.clock.nowMs);
+    for (const endpoint of this.endpoints.ordered) endpoint.pools.closeIdle(this.context.clock.nowMs);
   }
 
   /** The port is gone: nothing new starts; attempts in flight finish. */
   remove(): void {
     this.stop();
-    for (const endpoint of this.endpoints.values()) {
+    for (const endpoint of this.endpoints.ordered) {
       this.context.onEndpointChange('removed', this, endpoint);
       endpoint.remove();
     }
@@ -207,7 +200,7 @@ export class Cluster implements ConnectionsOwner {
   /** Closes every connection at once. */
   destroy(): void {
     this.stop();
-    for (const endpoint of this.endpoints.values()) endpoint.pools.destroy();
+    for (const endpoint of this.endpoints.ordered) endpoint.pools.destroy();
   }
 
   /** Hash of the key of a request that came over `connection`; 0 where the policy names no key. */
@@ -244,31 +237,18 @@ export class Cluster implements ConnectionsOwner {
 
   /** Why `pick` gave none; `count`: the call counts as refused. */
   whyNone(count = true): NoEndpoint {
-    const { port, picker, context, endpoints } = this;
-    if (endpoints.size === 0) {
-      const names = port.names.map(({ name }) => name).join(', ');
-      return none('no_endpoints', names === '' ? port.key : `${port.key}: no address of ${names} is known`);
-    }
-    if (picker.failsFast) {
-      const { nowMs } = context.clock;
-      const backMs = Math.min(this.health.nextReturnMs(nowMs), this.ejections.nextReturnMs(nowMs));
-      const retryAfterS = Number.isFinite(backMs) ? Math.max(1, Math.ceil(backMs / 1000)) : 1;
-      return { kind: 'no_healthy_endpoint', detail: port.key, retryAfterS };
-    }
-    if (!picker.isFull) return none('no_endpoints', `${port.key}: every weight is 0`);
-    if (count) this.count(PortCell.OverflowEndpoints);
-    return none('overflow', `${port.key}: every endpoint has as many calls as it may`);
+    const { nowMs } = this.context.clock;
+    const why = whyNoEndpoint(this.port, this.picker, () =>
+      Math.min(this.health.nextReturnMs(nowMs), this.ejections.nextReturnMs(nowMs)),
+    );
+    if (count && why.kind === 'overflow') this.count(PortCell.OverflowEndpoints);
+    return why;
   }
 
   /** The host sent to an endpoint for a request that came with `authority` (APISIX `pass_host`). */
   hostFor(endpoint: LiveEndpoint, authority: string): string {
     const { host, scheme } = this.port.policy;
-    if (host.passHost === 'rewrite') return host.upstreamHost;
-    if (host.passHost === 'pass' && authority !== '') return authority;
-    const { address, port, host: name } = endpoint.spec;
-    const node = name !== '' ? name : address.includes(':') ? `[${address}]` : address;
-    if (host.passHost === 'node' && port === (isSecureScheme(scheme) ? 443 : 80)) return node;
-    return `${node}:${port}`;
+    return hostFor(host, scheme, endpoint.spec, authority);
   }
 
   /** Attempts that a request may have. */
@@ -307,10 +287,22 @@ export class Cluster implements ConnectionsOwner {
     this.health.reportAttempt(endpoint, report);
   }
 
+  // --- what the table of endpoints asks for
+
+  createEndpoint(spec: EndpointSpec): LiveEndpoint {
+    const { endpointCells, clock } = this.context;
+    return new LiveEndpoint(spec, this.connections.createPools(spec), endpointCells, clock.wallMs());
+  }
+
+  removeEndpoint(endpoint: LiveEndpoint): void {
+    this.context.onEndpointChange('removed', this, endpoint);
+    endpoint.remove();
+  }
+
   // --- what the connections tell
 
   onIdentityChanged(): void {
-    for (const endpoint of this.endpoints.values()) this.replacePools(endpoint);
+    for (const endpoint of this.endpoints.ordered) this.replacePools(endpoint);
   }
 
   onSecured(id: string, facts: TlsFacts): void {
@@ -338,55 +330,48 @@ export class Cluster implements ConnectionsOwner {
   private setEndpoints(before: UpstreamPort | undefined): void {
     const { context, port } = this;
     const identityChanged = before !== undefined && this.connections.update(port);
-    const wanted = new Map<string, EndpointSpec>();
-    for (const spec of port.endpoints) wanted.set(endpointId(spec.address, spec.port), spec);
-    for (const [id, endpoint] of this.endpoints) {
-      if (wanted.has(id)) continue;
-      this.endpoints.delete(id);
-      context.onEndpointChange('removed', this, endpoint);
-      endpoint.remove();
-    }
-    const changed: LiveEndpoint[] = [];
-    const added: LiveEndpoint[] = [];
-    for (const [id, spec] of wanted) {
-      const endpoint = this.endpoints.get(id);
-      if (!endpoint) {
-        const pools = this.connections.createPools(spec);
-        const created = new LiveEndpoint(spec, pools, context.endpointCells, context.clock.wallMs());
-        this.endpoints.set(id, created);
-        added.push(created);
-        continue;
-      }
-      if (endpoint.spec !== spec) changed.push(endpoint);
-      endpoint.spec = spec;
-      if (identityChanged) this.replacePools(endpoint);
-      else if (before && before.policy !== port.policy) this.connections.updatePools(spec, endpoint.pools);
-    }
+    const policyChanged = before !== undefined && before.policy !== port.policy;
+    this.isPickerStale = true;
+    const { kept, added, changed } = this.endpoints.take(port.endpoints, this);
+    if (identityChanged) for (const endpoint of kept) this.replacePools(endpoint);
+    else if (policyChanged) for (const { spec, pools } of kept) this.connections.updatePools(spec, pools);
     const { checks, scheme, outlierDetection, warmUp } = port.policy;
-    const all = [...this.endpoints.values()];
-    this.ejections.update(outlierDetection, all);
-    this.health.update(checks, scheme, all);
+    this.ejections.update(outlierDetection, this.endpoints.ordered);
+    this.health.update(checks, scheme, this.endpoints.ordered, added);
     this.warmUp.update(warmUp, added);
-    this.refresh();
-    this.warmUp.step();
+    this.refreshUse(kept);
     for (const endpoint of added) context.onEndpointChange('added', this, endpoint);
-    for (const endpoint of changed) context.onEndpointChange('updated', this, endpoint);
+    this.onUpdated(changed, false);
   }
 
-  /** Health or detection took `endpoint` out or brought it back. */
-  private useChanged(endpoint: LiveEndpoint): void {
-    const before = endpoint.available;
-    this.refresh();
-    if (endpoint.available !== before) this.warmUp.onAvailable(endpoint, endpoint.available);
+  /** Something of these is another; `useChanged`: health or detection took them out or brought them back. */
+  private onUpdated(endpoints: readonly LiveEndpoint[], useChanged: boolean): void {
+    if (useChanged) this.refreshUse(endpoints);
+    for (const endpoint of endpoints) this.context.onEndpointChange('updated', this, endpoint);
+  }
+
+  /** Finds anew who may be picked. Of `known` those that were out of use and came back start slowly. */
+  private refreshUse(known: readonly LiveEndpoint[]): void {
+    const before = known.map(({ available }) => available);
+    this.refresh(known);
+    for (let i = 0; i < known.length; i++) {
+      const endpoint = known[i]!;
+      if (endpoint.available !== before[i]) this.warmUp.onAvailable(endpoint, endpoint.available);
+    }
     this.warmUp.step();
-    this.context.onEndpointChange('updated', this, endpoint);
   }
 
-  private refresh(): void {
-    const before = this.picker.notes;
-    this.picker.refresh([...this.endpoints.values()], this.port.policy);
-    const { notes } = this.picker;
-    if (notes.join() !== before.join()) this.context.onNotes(this, notes);
+  /** `changed`: the only ones whose state isn't as it was at the last time, unless the picker is stale. */
+  private refresh(changed: readonly LiveEndpoint[]): void {
+    const { picker, port } = this;
+    const { turns } = this.endpoints;
+    const before = picker.notes;
+    const [one] = changed;
+    if (changed.length === 1 && one !== undefined && !this.isPickerStale) {
+      picker.refreshOne(one, turns, port.policy);
+    } else picker.refresh(turns, port.policy);
+    this.isPickerStale = false;
+    if (picker.notes.join() !== before.join()) this.context.onNotes(this, picker.notes);
   }
 
   private replacePools(endpoint: LiveEndpoint): void {
@@ -396,7 +381,7 @@ export class Cluster implements ConnectionsOwner {
 
   /** For `max_connections`: the endpoint that wants a connection has none idle, so it is another's. */
   private closeOneIdle(): boolean {
-    for (const { pools } of this.endpoints.values())
+    for (const { pools } of this.endpoints.ordered)
       for (const pool of pools.all()) if (pool.closeOneIdle()) return true;
     return false;
   }
@@ -407,8 +392,4 @@ export class Cluster implements ConnectionsOwner {
     this.warmUp.stop();
     this.connections.stop();
   }
-}
-
-function none(kind: ErrorKind, detail: string): NoEndpoint {
-  return { kind, detail, retryAfterS: 0 };
 }

@@ -3,9 +3,9 @@
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Rng } from '../base/rng.ts';
 import type { LiveNumbers } from '../balance/balancer.ts';
-import { ejectionLeftMs } from '../health/outlier-ejection.ts';
+import { ejectionLeftMs, isEjected } from '../health/outlier-ejection.ts';
 import { OutlierDetector, type Detection, type OutlierOutcome } from '../health/outlier.ts';
-import { EndpointCell, PortCell } from '../model/cells.ts';
+import { PortCell } from '../model/cells.ts';
 import type { OutlierPolicy } from '../model/policy.ts';
 import type { LiveEndpoint } from './endpoint.ts';
 
@@ -19,8 +19,8 @@ export interface EjectionContext {
 export class PortEjections {
   private readonly context: EjectionContext;
   private readonly live: LiveNumbers;
-  /** An endpoint was ejected or let back in. */
-  private readonly onChange: (endpoint: LiveEndpoint) => void;
+  /** Endpoints were ejected or let back in; each is in the list once. */
+  private readonly onChange: (endpoints: readonly LiveEndpoint[]) => void;
   private readonly detector: OutlierDetector;
   private policy: OutlierPolicy | undefined = undefined;
   private readonly endpoints = new Map<number, LiveEndpoint>();
@@ -32,7 +32,7 @@ export class PortEjections {
   };
   private cancelTimer: Cancel | undefined = undefined;
 
-  constructor(context: EjectionContext, live: LiveNumbers, onChange: (endpoint: LiveEndpoint) => void) {
+  constructor(context: EjectionContext, live: LiveNumbers, onChange: (endpoints: readonly LiveEndpoint[]) => void) {
     this.context = context;
     this.live = live;
     this.onChange = onChange;
@@ -44,12 +44,21 @@ export class PortEjections {
     const { nowMs } = this.context.clock;
     const changed = policy !== this.policy;
     this.policy = policy;
+    if (policy === undefined && !changed) return;
     this.endpoints.clear();
     for (const endpoint of endpoints) this.endpoints.set(endpoint.slot, endpoint);
     this.slots = [...this.endpoints.keys()];
     const cells = this.live.endpoints;
     if (changed) this.detector.setPolicy(cells, this.slots, policy, nowMs);
     else this.detector.keepWithinCap(cells, this.slots, nowMs);
+    if (policy === undefined) {
+      this.endpoints.clear();
+      this.slots = [];
+    } else if (changed) {
+      for (const [slot, endpoint] of this.endpoints) {
+        if (isEjected(cells, slot)) this.tellEnd(endpoint, ejectionLeftMs(cells, slot, policy, nowMs));
+      }
+    }
     this.schedule();
   }
 
@@ -65,13 +74,14 @@ export class PortEjections {
     outcome.latencyUs = latencyUs;
     const { nowMs } = context.clock;
     const detection = this.detector.report(live.endpoints, endpoint.slot, outcome, this.slots, nowMs, context.rng);
-    if (detection) this.settle(detection);
+    const ejected = detection && this.settle(detection);
+    if (ejected) this.onChange([ejected]);
   }
 
   /** An active check of the endpoint passed. */
   onActiveSuccess(endpoint: LiveEndpoint): void {
     if (this.detector.onActiveSuccess(this.live.endpoints, endpoint.slot, this.context.clock.nowMs)) {
-      this.onChange(endpoint);
+      this.onChange([endpoint]);
     }
   }
 
@@ -81,11 +91,13 @@ export class PortEjections {
     let next = Infinity;
     if (policy === undefined) return next;
     for (const slot of slots) {
-      if (live.endpoints.get(slot, EndpointCell.Ejected) === 0) continue;
+      if (!isEjected(live.endpoints, slot)) continue;
       next = Math.min(next, ejectionLeftMs(live.endpoints, slot, policy, nowMs));
     }
     // Ejections end at a sweep.
-    return next === Infinity ? next : Math.max(next, this.detector.nextSweepMs - nowMs);
+    const sweepMs = this.detector.nextSweepMs - nowMs;
+    const further = Math.max(0, Math.ceil((next - sweepMs) / policy.intervalMs));
+    return next === Infinity ? next : sweepMs + further * policy.intervalMs;
   }
 
   stop(): void {
@@ -107,26 +119,28 @@ export class PortEjections {
   private sweep(): void {
     const { clock, rng } = this.context;
     const { unejected, detections } = this.detector.sweep(this.live.endpoints, this.slots, clock.nowMs, rng);
-    for (const detection of detections) this.settle(detection);
-    for (const slot of unejected) this.tell(slot);
+    // Told at once: looking at all endpoints for each of them would stop everything for seconds on a large port.
+    const changed = new Set<LiveEndpoint | undefined>(detections.map((detection) => this.settle(detection)));
+    for (const slot of unejected) changed.add(this.endpoints.get(slot));
+    changed.delete(undefined);
+    if (changed.size > 0) this.onChange([...changed].filter((endpoint) => endpoint !== undefined));
     this.schedule();
   }
 
-  private settle({ slot, cause, verdict, forMs }: Detection): void {
+  /** Writes down what a detection led to. Returns the endpoint if it was ejected. */
+  private settle({ slot, cause, verdict, forMs }: Detection): LiveEndpoint | undefined {
     const { ports, portSlot } = this.live;
     if (verdict === 'overflow') ports.count(portSlot, PortCell.EjectionsOverflow);
-    if (verdict !== 'ejected') return;
+    if (verdict !== 'ejected') return undefined;
     ports.count(portSlot, PortCell.Ejections);
     const endpoint = this.endpoints.get(slot);
-    if (endpoint) {
-      endpoint.ejectionCause = cause;
-      endpoint.ejectedUntilWallMs = this.context.clock.wallMs() + forMs;
-    }
-    this.tell(slot);
+    if (endpoint === undefined) return undefined;
+    endpoint.ejectionCause = cause;
+    this.tellEnd(endpoint, forMs);
+    return endpoint;
   }
 
-  private tell(slot: number): void {
-    const endpoint = this.endpoints.get(slot);
-    if (endpoint) this.onChange(endpoint);
+  private tellEnd(endpoint: LiveEndpoint, leftMs: number): void {
+    endpoint.ejectedUntilWallMs = this.context.clock.wallMs() + leftMs;
   }
 }

@@ -1,3 +1,4 @@
+import type { BalancedEndpoint } from '../balance/balancer.ts';
 import type { OutReason } from '../health/availability.ts';
 import { EndpointCell, type Cells } from '../model/cells.ts';
 import type { EndpointSpec } from '../model/snapshot.ts';
@@ -19,7 +20,10 @@ export class LiveEndpoint {
   /** Row in the endpoint cells. */
   readonly slot: number;
   readonly generation: number;
-  spec: EndpointSpec;
+  /** As balancers know it; another object after each change of the weight. */
+  balanced: BalancedEndpoint;
+  /** Its place among the endpoints of its port, in the order of turns; upstream/picker.ts keeps it. */
+  order = 0;
   pools: PoolSet;
   /** What led to the health state, for people. */
   cause = '';
@@ -31,6 +35,11 @@ export class LiveEndpoint {
   available = true;
   /** Why the balancer doesn't pick it; empty where it does, or where nothing of the endpoint stands in the way. */
   outReason: OutReason = '';
+  /** Its cap is that of a trial; upstream/picker.ts keeps it. */
+  isCappedByTrial = false;
+  /** Attempts in flight that began before its present trial: they take nothing of the trial's place. */
+  olderAttempts = 0;
+  private trialCount = 0;
   /** What it was ejected for last; empty where it never was. */
   ejectionCause = '';
   /** Until when it is ejected at least, ms since 1970. */
@@ -39,15 +48,27 @@ export class LiveEndpoint {
   lastHandshake: TlsFacts | undefined = undefined;
 
   private readonly cells: Cells;
+  private ownSpec: EndpointSpec;
 
   constructor(spec: EndpointSpec, pools: PoolSet, cells: Cells, nowWallMs: number) {
     this.id = endpointId(spec.address, spec.port);
-    this.spec = spec;
+    this.ownSpec = spec;
     this.pools = pools;
     this.cells = cells;
     this.slot = cells.allocate();
     this.generation = cells.generation(this.slot);
+    this.balanced = { slot: this.slot, id: this.id, weight: spec.weight };
     this.sinceWallMs = nowWallMs;
+  }
+
+  get spec(): EndpointSpec {
+    return this.ownSpec;
+  }
+
+  set spec(spec: EndpointSpec) {
+    const { slot, id, balanced } = this;
+    if (spec.weight !== balanced.weight) this.balanced = { slot, id, weight: spec.weight };
+    this.ownSpec = spec;
   }
 
   /** Whether the row still is this endpoint's (it isn't once the endpoint was removed). */
@@ -55,16 +76,33 @@ export class LiveEndpoint {
     return this.cells.holds(this.slot, this.generation);
   }
 
-  beginAttempt(): void {
-    if (!this.holdsRow) return;
-    this.cells.add(this.slot, EndpointCell.InFlight, 1);
-    this.cells.count(this.slot, EndpointCell.Attempts);
+  /** One call at a time shall find out whether it is well again. What lasts from before doesn't stand in the way of that. */
+  beginTrial(): void {
+    this.trialCount++;
+    this.olderAttempts = this.cells.get(this.slot, EndpointCell.InFlight);
   }
 
-  /** `undefined`: it was given up for reasons that are not the endpoint's. */
-  endAttempt(success: boolean | undefined): void {
+  /** How many trials there have been. Only attempts that began in the present one decide it. */
+  get trials(): number {
+    return this.trialCount;
+  }
+
+  /** Returns how many trials there have been, which `endAttempt` and the report of the attempt want to know. */
+  beginAttempt(): number {
+    if (!this.holdsRow) return this.trials;
+    this.cells.add(this.slot, EndpointCell.InFlight, 1);
+    this.cells.count(this.slot, EndpointCell.Attempts);
+    return this.trials;
+  }
+
+  /** `success` undefined: it was given up for reasons that are not the endpoint's. */
+  endAttempt(success: boolean | undefined, trials = this.trials): void {
     if (!this.holdsRow) return;
     this.cells.add(this.slot, EndpointCell.InFlight, -1);
+    if (trials !== this.trials) {
+      this.olderAttempts--;
+      if (this.isCappedByTrial) this.cells.add(this.slot, EndpointCell.Cap, -1);
+    }
     if (success !== undefined) this.cells.count(this.slot, success ? EndpointCell.Successes : EndpointCell.Failures);
   }
 

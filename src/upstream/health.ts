@@ -31,6 +31,8 @@ export interface AttemptOutcome {
   readonly httpStatus: number;
   /** -1 where none came. */
   readonly grpcStatus: number;
+  /** What {@link LiveEndpoint.beginAttempt} returned; undefined: as if it began now. */
+  readonly trials?: number;
 }
 
 /** What health needs from outside. */
@@ -40,7 +42,7 @@ export interface HealthContext extends NetContext {
   readonly probeChannels: ProbeChannels;
   /** TLS for a probe, or why there can be none; undefined: the probe goes over plaintext. */
   readonly probeConnector: (spec: EndpointSpec) => TlsConnector | TlsRefusal | undefined;
-  /** A probe of it succeeded; its health has been told of that already. */
+  /** A probe of it succeeded, and it is up; its health has been told of that already. */
   readonly onActiveSuccess?: (endpoint: LiveEndpoint) => void;
 }
 
@@ -50,17 +52,15 @@ const RETURN_KNOWN_FOR_MS = 100;
 /** Between two looks at the schedule, each of which goes through all endpoints. */
 const LEAST_PAUSE_MS = 10;
 
-const ANSWERED: Evidence = { kind: 'success', limit: 0 };
-
 /** Health of the endpoints of one port. */
 export class PortHealth {
   private readonly context: HealthContext;
   /**
-   * State, counters or cause of an endpoint changed. `useChanged`: it went up or down, or its trial ended, so who may be
-   * picked is to be found anew. Changes that `update` makes itself come with `false`: who calls that looks at all endpoints
-   * afterwards.
+   * State, counters or cause of endpoints changed. `useChanged`: they went up or down, or their trial began or ended, so who
+   * may be picked is to be found anew. Changes that `update` makes itself come with `false`: who calls that looks at all
+   * endpoints afterwards.
    */
-  private readonly onChange: (endpoint: LiveEndpoint, useChanged: boolean) => void;
+  private readonly onChange: (endpoints: readonly LiveEndpoint[], useChanged: boolean) => void;
   private readonly ask: typeof probe;
   private checks: ChecksPolicy | undefined = undefined;
   private scheme: Scheme = 'http';
@@ -68,7 +68,8 @@ export class PortHealth {
   private active: ActiveEvidence | undefined = undefined;
   private passive: PassiveEvidence | undefined = undefined;
   private readonly timedReturn = new TimedReturn();
-  private endpoints = new Map<number, LiveEndpoint>();
+  /** None while there are no checks. */
+  private readonly endpoints = new Map<number, LiveEndpoint>();
   /** Those that a probe has ended of. */
   private readonly probed = new WeakSet<LiveEndpoint>();
   /** Those that began as unhealthy and have not been up since (`checks.active.start`). */
@@ -83,7 +84,7 @@ export class PortHealth {
   /** `ask` sends one probe. */
   constructor(
     context: HealthContext,
-    onChange: (endpoint: LiveEndpoint, useChanged: boolean) => void,
+    onChange: (endpoints: readonly LiveEndpoint[], useChanged: boolean) => void,
     ask: typeof probe = probe,
   ) {
     this.context = context;
@@ -93,23 +94,30 @@ export class PortHealth {
 
   /**
    * Sets checks and endpoints. Probing starts at once; endpoints that stay keep their state and their schedule, whatever
-   * changed. States hold when it returns: one that begins as unhealthy is down before anybody can pick it.
+   * changed. States hold when it returns: one that begins as unhealthy is down before anybody can pick it. `added`: those
+   * among the endpoints that nobody has heard of yet; no change of them is told.
    */
-  update(checks: ChecksPolicy | undefined, scheme: Scheme, endpoints: Iterable<LiveEndpoint>): void {
+  update(
+    checks: ChecksPolicy | undefined,
+    scheme: Scheme,
+    endpoints: Iterable<LiveEndpoint>,
+    added: readonly LiveEndpoint[],
+  ): void {
     const { endpointCells, clock, rng } = this.context;
     this.scheme = scheme;
     this.returnAskedMs = -Infinity;
+    if (checks === undefined && this.checks === undefined) return;
     if (checks !== this.checks) {
       this.checks = checks;
       this.active = checks?.active && createActiveEvidence(checks.active);
       this.passive = checks?.passive && createPassiveEvidence(checks.passive);
     }
     if (!checks?.passive || checks.active) this.timedReturn.clear();
-    const known = this.endpoints;
-    this.endpoints = new Map();
+    const unheard = new Set(added);
+    this.endpoints.clear();
     for (const endpoint of endpoints) {
-      this.endpoints.set(endpoint.slot, endpoint);
-      if (this.settle(endpoint) && known.get(endpoint.slot) === endpoint) this.onChange(endpoint, false);
+      if (checks) this.endpoints.set(endpoint.slot, endpoint);
+      if (this.settle(endpoint) && !unheard.has(endpoint)) this.onChange([endpoint], false);
     }
     for (const [endpoint, cancel] of this.probes) {
       if (this.endpoints.get(endpoint.slot) === endpoint && checks?.active) continue;
@@ -128,9 +136,12 @@ export class PortHealth {
   reportAttempt(endpoint: LiveEndpoint, outcome: AttemptOutcome): void {
     const passive = this.passive;
     if (!passive || this.endpoints.get(endpoint.slot) !== endpoint) return;
+    const onTrial = this.context.endpointCells.get(endpoint.slot, EndpointCell.HealthState) === HealthState.Trial;
+    // What began before its time was over says nothing of how it is now.
+    if (onTrial && outcome.trials !== undefined && outcome.trials !== endpoint.trials) return;
     if (outcome.error === undefined) {
       const status = answerStatus(outcome.httpStatus, outcome.grpcStatus < 0 ? undefined : outcome.grpcStatus);
-      const evidence = passive.ofStatus(status) ?? (status < 500 ? this.onTrial(endpoint) : undefined);
+      const evidence = onTrial ? passive.ofTrial(status) : passive.ofStatus(status);
       if (!evidence) return;
       const text = outcome.grpcStatus < 0 ? `status ${status}` : `grpc-status ${outcome.grpcStatus}`;
       if (evidence.kind === 'success' && this.unproven.has(endpoint)) return; // only probes bring that one up
@@ -228,11 +239,20 @@ export class PortHealth {
       nextMs = this.schedule.nextMs(endpointCells);
     } else if (this.checks?.passive) {
       const { passive } = this.checks;
-      for (const slot of this.timedReturn.takeDue(endpointCells, passive, clock.nowMs)) this.letReturn(slot);
+      this.letReturn(this.timedReturn.takeDue(endpointCells, passive, clock.nowMs));
       nextMs = this.timedReturn.nextMs(passive);
     }
     this.stopTimer();
     this.wakeAt(nextMs);
+  }
+
+  /** The endpoint went up or down, so its next probe or its return is due at another time. */
+  private changePace(slot: number): void {
+    const { clock, endpointCells } = this.context;
+    const dueMs = this.schedule?.nextProbeMs(endpointCells, slot) ?? -Infinity;
+    // Only this one is looked at where that will do: all may be tens of thousands.
+    if (dueMs > clock.nowMs) this.wakeAt(dueMs);
+    else this.run();
   }
 
   /** Runs at that time, if nothing does before. What falls due close together is done in one go. */
@@ -276,7 +296,8 @@ export class PortHealth {
       if (!evidence) this.explain(endpoint, `${side}: ${describe(outcome)}, which counts for nothing`);
       else {
         this.take(endpoint, evidence, side, describe(outcome), outcome.kind === 'failed' ? outcome.detail : undefined);
-        if (evidence.kind === 'success') this.context.onActiveSuccess?.(endpoint);
+        const isUpNow = isUp(this.context.endpointCells.get(slot, EndpointCell.HealthState));
+        if (evidence.kind === 'success' && isUpNow) this.context.onActiveSuccess?.(endpoint);
       }
       if (othersWaited) this.run();
       else if (this.schedule) this.wakeAt(this.schedule.nextProbeMs(this.context.endpointCells, slot));
@@ -289,21 +310,21 @@ export class PortHealth {
     const counters = this.context.endpointCells.get(endpoint.slot, EndpointCell.HealthCounters);
     if (!this.unproven.has(endpoint) || counters !== 0 || endpoint.cause === cause) return;
     endpoint.cause = cause;
-    this.onChange(endpoint, false);
+    this.onChange([endpoint], false);
   }
 
-  /** A complete answer ends a trial well, also one whose status neither list has: else it would stay on trial for ever. */
-  private onTrial({ slot }: LiveEndpoint): Evidence | undefined {
-    const state = this.context.endpointCells.get(slot, EndpointCell.HealthState);
-    return state === HealthState.Trial ? ANSWERED : undefined;
-  }
-
-  private letReturn(slot: number): void {
-    const endpoint = this.endpoints.get(slot);
-    if (!endpoint || startTrial(this.context.endpointCells, slot) === 'none') return;
-    endpoint.cause = 'passive: time is over, the next call decides';
-    endpoint.sinceWallMs = this.context.clock.wallMs();
-    this.onChange(endpoint, true);
+  /** All at once: each change of who may be picked looks at all endpoints. */
+  private letReturn(slots: readonly number[]): void {
+    const returned: LiveEndpoint[] = [];
+    for (const slot of slots) {
+      const endpoint = this.endpoints.get(slot);
+      if (!endpoint || startTrial(this.context.endpointCells, slot) === 'none') continue;
+      endpoint.beginTrial();
+      endpoint.cause = 'passive: time is over, the next call decides';
+      endpoint.sinceWallMs = this.context.clock.wallMs();
+      returned.push(endpoint);
+    }
+    if (returned.length > 0) this.onChange(returned, true);
   }
 
   private take(endpoint: LiveEndpoint, evidence: Evidence, side: string, what: string, detail?: string): void {
@@ -325,8 +346,8 @@ export class PortHealth {
       this.unproven.delete(endpoint);
       if (state === HealthState.Healthy) this.timedReturn.forget(slot);
     } else if (change === 'down' && !this.checks?.active) this.timedReturn.add(cells, slot, clock.nowMs, onTrial);
-    if (change !== 'none') this.run(); // it is due at another pace now
-    this.onChange(endpoint, change !== 'none' || (onTrial && stateChanged));
+    if (change !== 'none') this.changePace(slot);
+    this.onChange([endpoint], change !== 'none' || (onTrial && stateChanged));
   }
 }
 

@@ -1,7 +1,7 @@
 // The pools of one endpoint under one identity: a single one where every connection is alike, one for each server name
 // where the name asked for comes with the request. Connections of different names never mix.
 import type { ErrorKind } from '../base/error.ts';
-import type { EndpointPool } from './pool.ts';
+import type { EndpointPool, LeaseForecast } from './pool.ts';
 
 /** Server names of one endpoint at once. One more takes the place of an idle one; with none idle it fails as `overflow`. */
 export const MAX_SERVER_NAMES = 1000;
@@ -11,6 +11,11 @@ export interface PoolRefusal {
   readonly kind: ErrorKind;
   readonly detail: string;
 }
+
+const NO_ROOM: PoolRefusal = {
+  kind: 'overflow',
+  detail: `connections under ${MAX_SERVER_NAMES} server names are in use`,
+};
 
 /** Pools by the name that connections are made under. */
 export class PoolSet {
@@ -47,9 +52,7 @@ export class PoolSet {
     let pool = this.pools.get(name);
     if (pool) return pool;
     if (this.pools.size >= MAX_SERVER_NAMES) this.makeRoom();
-    if (this.pools.size >= MAX_SERVER_NAMES) {
-      return { kind: 'overflow', detail: `connections under ${MAX_SERVER_NAMES} server names are in use` };
-    }
+    if (this.pools.size >= MAX_SERVER_NAMES) return NO_ROOM;
     this.pools.set(name, (pool = this.create(name)));
     return pool;
   }
@@ -58,6 +61,21 @@ export class PoolSet {
   forUpgrade(host: string): EndpointPool | PoolRefusal {
     if (!this.createForUpgrades) return this.forHost(host);
     return (this.upgrades ??= new PoolSet(this.nameOf, this.createForUpgrades)).forHost(host);
+  }
+
+  /** What a lease of the pool for this host would come to ({@link EndpointPool.foresee}). Nothing is made that stays. */
+  foresee(host: string, forUpgrade: boolean, idleElsewhere: boolean): LeaseForecast | undefined {
+    if (forUpgrade && this.createForUpgrades) {
+      const upgrades = this.upgrades ?? new PoolSet(this.nameOf, this.createForUpgrades);
+      return upgrades.foresee(host, false, idleElsewhere);
+    }
+    const name = this.nameOf?.(host) ?? '';
+    const pool = this.pools.get(name);
+    if (pool === undefined && this.pools.size >= MAX_SERVER_NAMES) {
+      const givesWay = [...this.pools.values()].some((one) => one.isUnused || one.idleSinceMs !== undefined);
+      if (!givesWay) return NO_ROOM;
+    }
+    return (pool ?? this.create(name)).foresee(idleElsewhere);
   }
 
   /** Connections open or opening. */
@@ -75,7 +93,9 @@ export class PoolSet {
 
   /** Closes what has been idle for too long. */
   closeIdle(nowMs: number): void {
-    for (const pool of this.all()) pool.closeIdle(nowMs);
+    // Asked once a second of every endpoint: without an iterator where there is one pool.
+    if (this.only && !this.upgrades) this.only.closeIdle(nowMs);
+    else for (const pool of this.all()) pool.closeIdle(nowMs);
   }
 
   /** Idle connections close, streams in flight finish. */

@@ -16,6 +16,8 @@ export interface LeaseWaiter {
   /** `channel` has capacity for one stream: start it before anything else happens. */
   onLease(channel: Channel): void;
   onLeaseFailed(kind: ErrorKind, detail: string): void;
+  /** The port may open no connection now: a waiter that holds one it can do without gives it back. Still waits. */
+  onBlocked?(): void;
 }
 
 /** What a pool is made for. */
@@ -35,6 +37,13 @@ export interface PoolOptions {
   readonly breaker?: CircuitBreaker | undefined;
   /** A connect failed. */
   readonly onConnectFailed?: ((kind: ErrorKind, detail: string) => void) | undefined;
+}
+
+/** What a lease would come to where it isn't served at once, nor as soon as a connection is open. */
+export interface LeaseForecast {
+  /** The failure; undefined: it waits. */
+  readonly kind: ErrorKind | undefined;
+  readonly detail: string;
 }
 
 const MOST_PATIENCE = 64;
@@ -75,6 +84,13 @@ export class EndpointPool implements ChannelOwner {
     return this.connections === 0 && this.waiting.length === 0;
   }
 
+  /** The limit of the port that keeps it from opening what its waiters want; undefined: there is none. */
+  get blockedBy(): string | undefined {
+    const { breaker } = this.options;
+    if (this.opening.size > 0 || breaker?.isBlocked(this) !== true) return undefined;
+    return `max_connections is ${breaker.policy.maxConnections}`;
+  }
+
   /** Since when nothing was in use or waited for, monotonic ms, 0 without connections; undefined while something is. */
   get idleSinceMs(): number | undefined {
     if (this.waiting.length > 0 || this.opening.size > 0 || this.leaving.size > 0) return undefined;
@@ -103,6 +119,33 @@ export class EndpointPool implements ChannelOwner {
     this.waiting.push(waiter);
     breaker?.movePending(1);
     this.openForWaiting();
+    if (breaker?.isBlocked(this) === true) waiter.onBlocked?.();
+  }
+
+  /**
+   * What a lease would come to, asked without asking for one; undefined: it gets a connection that is there, or one that is
+   * opened. `idleElsewhere`: another pool of the port has an idle connection, which would give way.
+   */
+  foresee(idleElsewhere: boolean): LeaseForecast | undefined {
+    if (this.open.some(({ capacity }) => capacity > 0)) return undefined;
+    const { breaker } = this.options;
+    if (breaker?.pendingRoom === false) {
+      return { kind: 'overflow', detail: `max_pending_requests is ${breaker.policy.maxPendingRequests}` };
+    }
+    if (this.open.length > 0 && this.open.every(({ streamLimit }) => streamLimit === 0)) {
+      return { kind: undefined, detail: 'the endpoint takes no stream at present' };
+    }
+    if (this.expectedLeases() > this.waiting.length) return undefined;
+    if (breaker?.connectionRoom === false && !idleElsewhere) {
+      return { kind: undefined, detail: `max_connections is ${breaker.policy.maxConnections}` };
+    }
+    const connector = this.options.connector?.();
+    return connector && 'kind' in connector ? connector : undefined;
+  }
+
+  /** Whether it has a connection that might give way to another's. */
+  get hasIdle(): boolean {
+    return this.open.some(({ active, draining }) => active === 0 && !draining);
   }
 
   /** Forgets a waiter that hasn't been answered. A connection that was opened for it stays, for others. */
@@ -110,11 +153,12 @@ export class EndpointPool implements ChannelOwner {
     const index = this.waiting.indexOf(waiter);
     if (index < 0) return;
     this.waiting.splice(index, 1);
-    this.options.breaker?.movePending(-1);
+    this.waiterGone();
   }
 
   /** Closes what has been idle for too long. Called about once a second. */
   closeIdle(nowMs: number): void {
+    if (this.open.length === 0) return;
     for (const channel of this.open.slice()) {
       if (channel.active === 0 && nowMs - channel.idleSinceMs >= this.options.keepalive.idleTimeoutMs) channel.drain();
     }
@@ -290,7 +334,13 @@ export class EndpointPool implements ChannelOwner {
 
   private nextWaiter(): LeaseWaiter | undefined {
     const waiter = this.waiting.shift();
-    if (waiter) this.options.breaker?.movePending(-1);
+    if (waiter) this.waiterGone();
     return waiter;
+  }
+
+  private waiterGone(): void {
+    const { breaker } = this.options;
+    breaker?.movePending(-1);
+    if (this.waiting.length === 0) breaker?.unblock(this);
   }
 }

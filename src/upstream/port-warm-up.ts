@@ -28,7 +28,7 @@ export class PortWarmUp {
   /** Takes the policy, and endpoints that have just appeared. Call {@link step} when the levels are up to date. */
   update(policy: WarmUpPolicy | undefined, added: readonly LiveEndpoint[]): void {
     const { clock, endpointCells } = this.context;
-    this.warmUp.setPolicy(endpointCells, policy);
+    this.warmUp.setPolicy(endpointCells, policy, clock.nowMs);
     for (const { slot } of added) this.warmUp.appeared(endpointCells, slot, clock.nowMs);
   }
 
@@ -44,6 +44,7 @@ export class PortWarmUp {
     const { clock, endpointCells } = this.context;
     this.cancelTimer?.();
     this.cancelTimer = undefined;
+    if (this.warmUp.size === 0) return;
     this.warmUp.step(endpointCells, this.levels(), clock.nowMs);
     const { nextMs } = this.warmUp;
     if (nextMs === Infinity) return;

@@ -7,7 +7,7 @@ import { createBalancer } from '../../src/balance/create-balancer.ts';
 import { recordLatency } from '../../src/balance/latency.ts';
 import { TriedSlots } from '../../src/balance/tried-slots.ts';
 import { seededRng, systemRng, type Rng } from '../../src/base/rng.ts';
-import { Cells, EndpointCell } from '../../src/model/cells.ts';
+import { Cells, EndpointCell, PortCell } from '../../src/model/cells.ts';
 import type { BalancerPolicy } from '../../src/model/policy.ts';
 
 const ROUNDS = 9;
@@ -15,11 +15,14 @@ const PICKS = 100_000;
 const REBUILDS = 15;
 /** Calls in flight, for each endpoint. */
 const HELD = 2;
+/** One for all balancers, as in the program. */
+const CHANCE = systemRng();
 
 const ALGORITHMS: readonly (readonly [string, BalancerPolicy])[] = [
   ['roundrobin', policy('roundrobin')],
   ['chash', policy('chash')],
-  ['chash, bounded', { ...policy('chash'), hashBalanceFactor: 125 }],
+  ['chash, 125 %', { ...policy('chash'), hashBalanceFactor: 125 }],
+  ['chash, 100 %', { ...policy('chash'), hashBalanceFactor: 100 }],
   ['ewma', policy('ewma')],
   ['ewma, apisix', { ...policy('ewma'), ewmaFormula: 'apisix' }],
   ['least_conn', policy('least_conn')],
@@ -73,7 +76,7 @@ function setUp(asked: BalancerPolicy, count: number, weightOf: WeightOf): Bed {
     recordLatency(cells, slot, { connectMs: 0, headMs, totalMs: headMs, failed: false }, 20_000 - rng.below(1_000));
     return { slot, id: `10.0.${index >> 8}.${index & 255}:8080`, weight: weightOf(rng) };
   });
-  const balancer = createBalancer(asked, systemRng());
+  const balancer = createBalancer(asked, CHANCE);
   balancer.update(rows);
   return { rng, live, rows, balancer, hints };
 }
@@ -94,8 +97,10 @@ function measurePick(asked: BalancerPolicy, count: number, weightOf: WeightOf): 
       const oldest = held[at]!;
       if (oldest >= 0) {
         live.endpoints.add(oldest, EndpointCell.InFlight, -1);
+        live.ports.add(live.portSlot, PortCell.InFlight, -1);
         balancer.ended?.(live, oldest);
       }
+      live.ports.add(live.portSlot, PortCell.InFlight, 1);
       const slot = slots[balancer.pick(live, tried, hints)]!;
       live.endpoints.add(slot, EndpointCell.InFlight, 1);
       held[at] = slot;

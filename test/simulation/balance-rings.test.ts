@@ -98,7 +98,10 @@ class Scene {
   }
 }
 
-/** A request with its retries: each pick is untried and can take a call; nobody is -1 only if nobody is left. */
+/**
+ * A request with its retries: each pick is untried and can take a call; nobody is -1 only if nobody is left. While it is
+ * picked for, the port counts it already.
+ */
 function request(
   scene: Scene,
   mayGetCalls: (id: string) => boolean,
@@ -107,8 +110,11 @@ function request(
   const { port, rng } = scene;
   const key = `user ${rng.below(500)}`;
   const tried: string[] = [];
+  const { ports, portSlot } = port.live;
   for (let attempts = 1 + rng.below(4); attempts > 0; attempts--) {
+    ports.add(portSlot, PortCell.InFlight, 1);
     const id = port.pick(key, tried);
+    ports.add(portSlot, PortCell.InFlight, -1);
     const left = scene.ids.filter((each) => mayGetCalls(each) && scene.isOpen(each) && !tried.includes(each));
     if (id === undefined) {
       assert.deepEqual(left, []);

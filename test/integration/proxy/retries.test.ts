@@ -8,7 +8,9 @@ import { ANSWER_HEAD, callFields, message, type GrpcStream } from '../../support
 import { headers } from '../../support/h2-peer.ts';
 import { GrpcScene } from '../../support/grpc-scene.ts';
 import { httpCall } from '../../support/http-call.ts';
+import { DEFAULT_PASSIVE } from '../../../src/model/defaults.ts';
 import { closedPort, startRawServer } from '../../support/raw-server.ts';
+import { until } from '../../support/tls-peer.ts';
 
 const closers: (() => void)[] = [];
 const scene = new GrpcScene();
@@ -189,6 +191,26 @@ describe('waiting between attempts', () => {
     assert.ok(times[1]! - times[0]! >= 75 && times[2]! - times[1]! >= 155, times.join(' '));
   });
 
+  it('the last failure is told where nobody is left when the wait is over', async () => {
+    const reset = await server((socket) => socket.resetAndDestroy());
+    const other = await server(says(200, 'yes'));
+    const one = await plane(inOrder([reset, other]), {
+      attempts: { maxAttempts: 2, backoff: { initialMs: 150, maxMs: 150 } },
+    });
+    const answering = httpCall(one.port);
+    await until(() => reset.requests.length === 1, 'the first attempt');
+    await one.update([]);
+    const answer = await answering;
+    assert.deepEqual([answer.status, answer.headers['x-outrigger-reason']], [502, 'upstream_reset']);
+  });
+
+  it('timeout.idle is no matter of the wait', async () => {
+    const bad = await server(says(503, 'no', 'retry-after: 1\r\n'));
+    const good = await server(says(200, 'yes'));
+    const { port } = await plane(inOrder([bad, good]), { attempts: { retryOn: ['503'] }, timeout: { idleMs: 200 } });
+    assert.equal((await httpCall(port)).status, 200);
+  });
+
   it('APISIX row 50: retry_timeout starts no attempt after its time, and cuts none', async () => {
     const abort = await Promise.all(
       [0, 1, 2].map(() => server((socket) => void setTimeout(() => socket.resetAndDestroy(), 100))),
@@ -304,6 +326,37 @@ describe('times of attempts and calls', () => {
       attempts: { retryOn: ['503'], maxAttempts: 3, backoff: { initialMs: 5000, maxMs: 5000 } },
     });
     assert.equal((await httpCall(waiting.port)).status, 503, 'no wait that would outlast the call');
+  });
+
+  it('timeout.total is evidence against an endpoint that had the whole request and was silent', async () => {
+    const slow = await server(() => undefined);
+    const one = await plane([slow.port], {
+      timeout: { totalMs: 50 },
+      checks: { active: undefined, passive: { ...DEFAULT_PASSIVE, timeouts: 2 } },
+    });
+    for (let i = 0; i < 2; i++) assert.equal((await httpCall(one.port)).status, 504);
+    const [endpoint] = one.cluster.list();
+    assert.match(endpoint?.cause ?? '', /total_timeout/);
+  });
+
+  it('a wait for our own max_connections says nothing of an endpoint', async () => {
+    const slow = await server((socket) => void setTimeout(() => says(200, 'late')(socket), 300));
+    const good = await server(says(200, 'yes'));
+    const one = await plane([slow.port, good.port], {
+      balancer: { type: 'roundrobin' },
+      circuitBreakers: { maxConnections: 1 },
+      timeout: { connectMs: 100 },
+      attempts: { maxAttempts: 1 },
+      checks: { active: undefined, passive: { ...DEFAULT_PASSIVE, timeouts: 1, tcpFailures: 1 } },
+    });
+    const answers = await Promise.all(Array.from({ length: 4 }, () => httpCall(one.port)));
+    const reasons = answers
+      .map(({ headers }) => headers['x-outrigger-reason'])
+      .filter((reason) => reason !== undefined);
+    assert.ok(reasons.length > 0 && reasons.every((reason) => reason === 'overflow'), reasons.join());
+    for (const endpoint of one.cluster.list()) assert.equal(endpoint.available, true);
+    for (const { status, headers } of answers)
+      if (status !== 200) assert.equal(headers['x-apisix-upstream-status'], undefined);
   });
 
   it('timeout.idle ends a silent stream, and not one that speaks', async () => {

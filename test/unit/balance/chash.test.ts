@@ -275,16 +275,16 @@ test('slow start: used when nobody else is left', () => {
   assert.equal(sum(port.counts(500, (pick) => KEYS[pick]!)), 500);
 });
 
-/** Sets what is in flight: of each endpoint, and of the port their sum. */
+/** Sets what is in flight: of each endpoint, and of the port their sum and the request that a pick is made for. */
 function load(port: BalancedPort, calls: readonly number[]): void {
   port.endpoints.forEach(({ id }, index) => port.set(id, EndpointCell.InFlight, calls[index]!));
   const all = calls.reduce((total, each) => total + each, 0);
-  port.live.ports.set(port.live.portSlot, PortCell.InFlight, all);
+  port.live.ports.set(port.live.portSlot, PortCell.InFlight, all + 1);
 }
 
 test('bounded load: who would have more than the factor of the mean is passed over', () => {
   const port = setUp({ [A]: 1, [B]: 1, [C]: 1 }, 150);
-  // 127.0.0.1 belongs to C, then to A; the bound is ⌈1.5 × (in flight + 1) / 3⌉.
+  // 127.0.0.1 belongs to C, then to A; the bound is ⌈1.5 × (in flight and this one) / 3⌉.
   for (const [calls, picked] of [
     [[0, 0, 0], C], // 1 call, bound ⌈0.5⌉
     [[0, 0, 1], A], // 2, ⌈1⌉
@@ -324,12 +324,76 @@ test('bounded load: one hot key is spread as far as the bound asks', () => {
   const nodes = Object.fromEntries(numbered('10.0.0.', 10).map((host) => [`${host}:80`, 1]));
   const port = setUp(nodes, 125);
   for (let total = 0; total < 400; total++) {
-    port.live.ports.set(port.live.portSlot, PortCell.InFlight, total);
+    port.live.ports.set(port.live.portSlot, PortCell.InFlight, total + 1);
     const id = port.pick('hot')!;
     const calls = port.get(id, EndpointCell.InFlight) + 1;
     assert.ok(calls <= Math.ceil((1.25 * (total + 1)) / 10), `${calls} of ${total}`);
     port.set(id, EndpointCell.InFlight, calls);
   }
+});
+
+test('two calls with one key at two endpoints, 100 %: one each', () => {
+  const port = setUp({ [A]: 1, [B]: 1 }, 100);
+  load(port, [0, 0]);
+  assert.equal(port.pick('jack'), B);
+  load(port, [0, 1]);
+  assert.equal(port.pick('jack'), A);
+});
+
+test('however much is out, full, tried, cold or overloaded: the first of the best on the ring', () => {
+  const rng = seededRng(71);
+  const seen = new Map<string, number>();
+  for (let round = 0; round < 24; round++) {
+    const count = [3, 40, 150][round % 3]!;
+    const nodes = Object.fromEntries(
+      Array.from({ length: count }, (_, i) => [`10.${round}.0.${i}:80`, rng.below(10) === 0 ? 40 : rng.below(4)]),
+    );
+    const port = setUp(nodes, [100, 150, 0][(round >> 2) % 3]);
+    const ids = Object.keys(nodes);
+    const points = referencePoints(port.endpoints);
+    const weighted = (id: string): boolean => nodes[id]! > 0;
+    for (let state = 0; state < 12; state++) {
+      const goodOnes = [0, 0.01, 0.1, 0.7][state % 4]!;
+      const coldOnes = [0, 1, 0.5][state % 3]!;
+      ids.forEach((id) => {
+        const good = rng.unit() < goodOnes;
+        port.set(id, EndpointCell.InFlight, good ? 0 : 3 + rng.below(2));
+        port.set(id, EndpointCell.Cap, !good && rng.below(2) === 0 ? 3 : 0);
+        port.setShare(id, !good && rng.unit() < coldOnes ? 0.000_01 : 1);
+        port.setOut(id, !good && rng.below(3) === 0);
+      });
+      port.live.ports.set(port.live.portSlot, PortCell.InFlight, 1 + rng.below(3 * count));
+      const inUse = ids.filter((id) => weighted(id) && port.get(id, EndpointCell.Out) === 0).length;
+      port.balancer.update(port.endpoints); // what is out has changed: that is told
+      const asked = port.live.ports.get(port.live.portSlot, PortCell.InFlight);
+      const factor = [100, 150, 0][(round >> 2) % 3]!;
+      const bound = factor === 0 ? Infinity : Math.ceil((factor * asked) / (100 * Math.max(1, inUse)));
+      const isOut = (id: string): boolean =>
+        port.get(id, EndpointCell.Out) !== 0 ||
+        (port.get(id, EndpointCell.Cap) > 0 && port.get(id, EndpointCell.InFlight) >= port.get(id, EndpointCell.Cap));
+      const isCold = (id: string): boolean => port.get(id, EndpointCell.Share) !== 0;
+      const isOver = (id: string): boolean => port.get(id, EndpointCell.InFlight) + 1 > bound;
+      for (const key of KEYS.slice(0, 20)) {
+        const tried = ids.filter(() => rng.below(20) === 0);
+        const closed = ids.filter((id) => isOut(id) || tried.includes(id));
+        const steps: [string, string[]][] = [
+          ['free', ids.filter((id) => isCold(id) || isOver(id))],
+          ['overloaded', ids.filter(isCold)],
+          ['cold', []],
+          ['nobody', ids],
+        ];
+        let expected: string | undefined;
+        for (const [name, passed] of steps) {
+          expected = referencePick(points, key, new Set([...closed, ...passed]));
+          if (expected === undefined && name !== 'nobody') continue;
+          seen.set(name, (seen.get(name) ?? 0) + 1);
+          break;
+        }
+        assert.equal(port.pick(key, tried), expected, `round ${round}, state ${state}, ${key}`);
+      }
+    }
+  }
+  for (const name of ['free', 'overloaded', 'cold', 'nobody']) assert.ok(seen.get(name)! > 100, name);
 });
 
 test('what is scaled is said, with figures', () => {

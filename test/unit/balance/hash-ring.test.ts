@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRng } from '../../../src/base/rng.ts';
 import { keyHash } from '../../../src/balance/crc32.ts';
-import { MAX_RING_POINTS, buildRing, firstPoint } from '../../../src/balance/hash-ring.ts';
+import { MAX_RING_POINTS, buildRing, distanceToPoint, firstPoint } from '../../../src/balance/hash-ring.ts';
 
 /** Two ids with the same CRC-32, found by search: each point of one is a point of the other. */
 const TWINS = ['10.37.34.197:8035', '10.74.233.7:8038'];
@@ -89,4 +89,21 @@ test('beyond 1,000,000 points weights are scaled, and who has a weight keeps a p
   );
   assert.equal(equal.hashes.length, MAX_RING_POINTS);
   assert.ok(equal.points.every((points) => points === 100));
+});
+
+test('the distance to the next point of an endpoint is that of a walk along the ring', () => {
+  const rng = seededRng(9);
+  const ids = Array.from({ length: 6 }, (_, index) => `10.0.0.${index}:80`);
+  const ring = buildRing(ids, [1, 2, 0, 5, 1, 3]);
+  for (let i = 0; i < 300; i++) {
+    const hash = i < 20 ? ring.hashes[i * 90]! : rng.below(0x1_0000_0000);
+    for (let owner = 0; owner < ids.length; owner++) {
+      let at = firstPoint(ring, hash);
+      for (let left = ring.hashes.length; left > 0 && ring.owners[at] !== owner; left--) {
+        at = (at + 1) % ring.hashes.length;
+      }
+      const expected = owner === 2 ? 0x1_0000_0000 : (ring.hashes[at]! - hash) >>> 0;
+      assert.equal(distanceToPoint(ring, owner, hash), expected);
+    }
+  }
 });

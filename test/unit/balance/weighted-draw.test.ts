@@ -16,9 +16,15 @@ function everyValue() {
   return { unit: () => 0, below: (n: number) => next++ % n };
 }
 
+/** Lists with a mean below and above the one up to which each unit of weight stands in the guide. */
+const SMALL_OR_LARGE = fc.oneof(
+  fc.array(fc.integer({ min: 0, max: 12 }), { minLength: 1, maxLength: 12 }),
+  fc.array(fc.integer({ min: 0, max: 250 }), { minLength: 1, maxLength: 6 }),
+);
+
 test('each whole number below the sum of weights is one draw: counts are the weights', () => {
   fc.assert(
-    fc.property(fc.array(fc.integer({ min: 0, max: 12 }), { minLength: 1, maxLength: 12 }), (weights) => {
+    fc.property(SMALL_OR_LARGE, (weights) => {
       const draw = new WeightedDraw(everyValue());
       draw.update(Float64Array.from(weights));
       const effective = weights.some((weight) => weight > 0) ? weights : weights.map(() => 1);

@@ -141,14 +141,16 @@ for (const [path, [upstream, port], of, [atUpstream, atPort, byDefault]] of SING
 
 test('members of timeout inherit one by one', () => {
   const { policy, from } = effective({ timeout: { connect: 1, send: 2 } }, { timeout: { send: 3 } });
-  assert.deepEqual(policy.timeout, { ...DEFAULT_TIMEOUT, connectMs: 1000, sendMs: 3000 });
+  assert.deepEqual(policy.timeout, { ...DEFAULT_TIMEOUT, connectMs: 1000, sendMs: 3000, sendIsSet: true });
   assert.deepEqual(
     ['connect', 'send', 'read'].map((name) => from(`timeout.${name}`)),
     ['upstream', AT_PORT, 'default'],
   );
 });
 
-test('a read timeout that is set to the default is set', () => {
+test('a send or read timeout that is set to the default is set', () => {
+  assert.equal(effective({ timeout: { send: 60 } }).policy.timeout.sendIsSet, true);
+  assert.equal(effective({ timeout: { read: 60 } }).policy.timeout.sendIsSet, false);
   assert.equal(effective({ timeout: { read: 60 } }).policy.timeout.readIsSet, true);
   assert.equal(effective({}, { timeout: { read: 60 } }).policy.timeout.readIsSet, true);
   assert.equal(effective({ timeout: { connect: 60 } }).policy.timeout.readIsSet, false);
@@ -161,6 +163,7 @@ test('times are whole milliseconds, never rounded to none and never more than a 
     connectMs: 1,
     sendMs: 1100,
     readMs: 2_147_483_647,
+    sendIsSet: true,
     readIsSet: true,
   });
 });

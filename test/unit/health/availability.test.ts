@@ -4,8 +4,12 @@ import { availability, type AvailabilityPolicy, type EndpointFacts } from '../..
 import { HealthState, isUp, report, startTrial } from '../../../src/health/machine.ts';
 import { Cells, EndpointCell } from '../../../src/model/cells.ts';
 
-const USE_ALL: AvailabilityPolicy = { allUnhealthy: 'use-all', panicThreshold: 0 };
-const FAIL_FAST: AvailabilityPolicy = { allUnhealthy: 'fail-fast', panicThreshold: 0 };
+const USE_ALL: AvailabilityPolicy = {
+  allUnhealthy: 'use-all',
+  panicThreshold: 0,
+  balancer: { type: 'roundrobin' },
+};
+const FAIL_FAST: AvailabilityPolicy = { ...USE_ALL, allUnhealthy: 'fail-fast' };
 
 /**
  * Endpoints in words: `up`, `down`, `trial`, `ejected` (it is up) with `draining`, `p-1` (priority) and `w0` (weight) as
@@ -31,10 +35,10 @@ function endpoints(text: string): EndpointFacts[] {
 
 /** Levels and reasons in words: `0 1 | 2` and `ok ok lower_priority`, with marks for what else holds. */
 function judge(text: string, policy: AvailabilityPolicy = USE_ALL): string {
-  const { levels, outReason, ignoresHealth, failsFast } = availability(endpoints(text), policy);
+  const { levels, outReason, ignoring, failsFast } = availability(endpoints(text), policy);
   const reasons = outReason.map((reason) => reason || 'ok').join(' ');
-  const marks = [ignoresHealth ? ' (ignores health)' : '', failsFast ? ' (fails fast)' : ''].join('');
-  return `${levels.map((level) => level.join(' ')).join(' | ')}: ${reasons}${marks}`;
+  const marks = [ignoring.size > 0 ? ' (ignores health)' : '', failsFast ? ' (fails fast)' : ''].join('');
+  return `${levels.map(({ members }) => members.join(' ')).join(' | ')}: ${reasons}${marks}`;
 }
 
 test('who is up, not ejected and not draining is picked', () => {
@@ -64,10 +68,65 @@ test('weight 0 gets calls only where all that are left in its level have it', ()
 test('an endpoint on trial is picked and does not count as available', () => {
   assert.equal(judge('trial, up'), '0 1: ok ok');
   assert.equal(judge('trial ejected, up'), '1: ejected ok');
-  assert.equal(availability(endpoints('trial, up'), USE_ALL).available, 1);
+  assert.deepEqual(availability(endpoints('trial, up'), USE_ALL).health.get(0), { candidates: 2, available: 1 });
   // It takes one call at a time; the others go to the next level.
   assert.equal(judge('trial p1, down p1, up, up p-1'), '0 | 2 | 3: ok unhealthy ok lower_priority');
   assert.equal(judge('trial, down'), '0 1: ok ok (ignores health)');
+});
+
+test('weight 0 is a level of its own where all that have a weight are on trial', () => {
+  assert.equal(judge('trial, up w0'), '0 | 1: ok ok');
+  assert.equal(judge('trial, down, up w0, trial w0, up p-1'), '0 | 2 3 | 4: ok unhealthy ok ok lower_priority');
+  assert.equal(judge('up p1, trial, up w0'), '0 | 1 | 2: ok lower_priority lower_priority');
+  // Nobody is available in either, so the next level isn't covered.
+  assert.equal(judge('trial, trial w0, up p-1'), '0 | 1 | 2: ok ok ok');
+  assert.equal(judge('trial, up, up w0'), '0 1 2: ok ok weight_0');
+  assert.equal(judge('trial, down w0', FAIL_FAST), '0: ok unhealthy');
+  assert.equal(judge('trial, down w0'), '0 1: ok weight_0 (ignores health)');
+});
+
+test('chash: weight 0 has no place on the ring, except that a single endpoint needs none', () => {
+  const ring: AvailabilityPolicy = { ...USE_ALL, balancer: { type: 'chash' } };
+  assert.equal(judge('up, up w0', ring), '0: ok weight_0');
+  assert.equal(judge('down, up w0', ring), ': unhealthy weight_0');
+  assert.equal(judge('trial, up w0', ring), '0: ok weight_0');
+  assert.equal(judge('up w0, up w0', ring), ': weight_0 weight_0');
+  assert.equal(judge('down, down w0', ring), '0: ok weight_0 (ignores health)');
+  assert.equal(judge('down w0, down w0', { ...ring, allUnhealthy: 'fail-fast' }), ': unhealthy unhealthy (fails fast)');
+  // The calls go to the next priority, so that doesn't count as covered.
+  assert.equal(judge('up p1 w0, up', ring), '1: weight_0 ok');
+  assert.equal(judge('down p1, up p1 w0, up', ring), '2: unhealthy weight_0 ok');
+  assert.equal(judge('up w0', ring), '0: ok');
+});
+
+test('panic_threshold judges each priority by itself, and none while they have enough together', () => {
+  const half: AvailabilityPolicy = { ...USE_ALL, panicThreshold: 50 };
+  // 75 % are trusted with everything, whatever the lower priority is like.
+  assert.equal(
+    judge('up p1, up p1, up p1, down p1, down, down, down, down, down, down', half),
+    `0 1 2: ok ok ok ${'unhealthy '.repeat(7).trim()}`,
+  );
+  // 56 % and 0 %: the first is not below the threshold, the second has nobody.
+  assert.equal(judge('up p1, up p1, down p1, down p1, down, down', half).split(':')[0], '0 1');
+  // 46.7 % and 46.7 %.
+  assert.equal(
+    judge('up p1, down p1, down p1, up, down, down', half),
+    '0 1 2 | 3 4 5: ok ok ok lower_priority lower_priority lower_priority (ignores health)',
+  );
+  // 46.7 % and 70 % are enough.
+  assert.equal(
+    judge('up p1, down p1, down p1, up, down', half),
+    '0 | 3: ok unhealthy unhealthy lower_priority unhealthy',
+  );
+  // 35 % and 46.7 %: each has its own say.
+  const third: AvailabilityPolicy = { ...USE_ALL, panicThreshold: 30 };
+  assert.equal(
+    judge('up p1, down p1, down p1, down p1, up, down, down', third),
+    '0 1 2 3 | 4: ok ok ok ok lower_priority unhealthy unhealthy (ignores health)',
+  );
+  // Nobody of the first, and a few of the second: calls go there, as they do without a threshold.
+  assert.equal(judge('down p1, down p1, up, down, down', half), '2 3 4: unhealthy unhealthy ok ok ok (ignores health)');
+  assert.equal(judge('down p1, down', half), '0 | 1: ok lower_priority (ignores health)');
 });
 
 test('use-all: health is ignored where nobody is available, priorities are not', () => {
@@ -85,16 +144,15 @@ test('fail-fast: only who is on trial, and nobody otherwise', () => {
 
 test('P-013 all endpoints unhealthy: panic_threshold comes before all_unhealthy', () => {
   for (const allUnhealthy of ['use-all', 'fail-fast'] as const) {
-    const half: AvailabilityPolicy = { allUnhealthy, panicThreshold: 50 };
+    const half: AvailabilityPolicy = { ...USE_ALL, allUnhealthy, panicThreshold: 50 };
     assert.equal(judge('up, down', half), '0: ok unhealthy'); // 50 % is not below 50 %
     assert.equal(judge('up, down, ejected', half), '0 1 2: ok ok ok (ignores health)');
     assert.equal(judge('down, down', half), '0 1: ok ok (ignores health)');
     assert.equal(judge('up, trial, trial', half), '0 1 2: ok ok ok (ignores health)');
-    assert.equal(judge('up p1, down, down', half), '0 | 1 2: ok lower_priority lower_priority (ignores health)');
     // Draining ones are neither counted nor used.
     assert.equal(judge('up, down, down draining, up draining', half), '0: ok unhealthy draining draining');
-    assert.equal(judge('up, up', { allUnhealthy, panicThreshold: 100 }), '0 1: ok ok');
-    assert.equal(judge('up, up, down', { allUnhealthy, panicThreshold: 100 }), '0 1 2: ok ok ok (ignores health)');
+    assert.equal(judge('up, up', { ...half, panicThreshold: 100 }), '0 1: ok ok');
+    assert.equal(judge('up, up, down', { ...half, panicThreshold: 100 }), '0 1 2: ok ok ok (ignores health)');
   }
   assert.equal(judge('down, down'), '0 1: ok ok (ignores health)');
   assert.equal(judge('down, down', FAIL_FAST), ': unhealthy unhealthy (fails fast)');
@@ -111,8 +169,8 @@ test('without endpoints nothing is ignored and nothing fails fast', () => {
     assert.deepEqual(availability([], policy), {
       levels: [],
       outReason: [],
-      available: 0,
-      ignoresHealth: false,
+      health: new Map(),
+      ignoring: new Set(),
       failsFast: false,
     });
   }
@@ -139,7 +197,8 @@ test('APISIX row 45: the dead first level gets calls until its checks have faile
     const first = { priority: 0, weight: 2000, draining: false, up: isUp(state), trial, ejected: false };
     return [first, { priority: -1, weight: 1, draining: false, up: true, trial: false, ejected: false }];
   };
-  const levels = (): readonly (readonly number[])[] => availability(facts(), USE_ALL).levels;
+  const levels = (): readonly (readonly number[])[] =>
+    availability(facts(), USE_ALL).levels.map(({ members }) => members);
   assert.deepEqual(levels(), [[0], [1]]);
   report(cells, slot, 'tcp', 2); // the attempt of the first request
   assert.deepEqual(levels(), [[0], [1]]);
@@ -159,6 +218,6 @@ test('APISIX row 90: two nodes whose shared check target is dead go down togethe
     });
   for (let probe = 0; probe < 2; probe++) for (const slot of slots) report(cells, slot, 'tcp', 2);
   assert.ok(facts().every(({ up }) => !up));
-  const { levels, ignoresHealth, outReason } = availability(facts(), USE_ALL);
-  assert.deepEqual([levels, ignoresHealth, outReason], [[[0, 1]], true, ['', '']]);
+  const { levels, ignoring, outReason } = availability(facts(), USE_ALL);
+  assert.deepEqual([levels.map(({ members }) => members), [...ignoring], outReason], [[[0, 1]], [0], ['', '']]);
 });

@@ -47,6 +47,24 @@ test('without `passive`, transport failures count and statuses do not', () => {
   assert.deepEqual(passive.ofFailure('read_timeout', SENT), { kind: 'timeout', limit: 7 });
 });
 
+test('calls on trial: every complete answer decides', () => {
+  const trial = (status: number, policy = {}): string => {
+    const { kind } = createPassiveEvidence({ ...DEFAULT_PASSIVE, ...policy }).ofTrial(status);
+    return kind;
+  };
+  assert.deepEqual(
+    [200, 404, 429, 500, 502, 599].map((status) => trial(status)),
+    ['success', 'success', 'http', 'http', 'http', 'http'],
+  );
+  assert.deepEqual(
+    [200, 429, 500, 502].map((status) => trial(status, { httpFailures: 0 })),
+    ['success', 'success', 'success', 'success'],
+  );
+  assert.equal(trial(502, { healthyStatuses: [502] }), 'success');
+  // Without a count of successes a status of their list still counts as what it is.
+  assert.equal(trial(200, { successes: 0 }), 'success');
+});
+
 test('calls: every kind of failure', () => {
   const passive = createPassiveEvidence(DEFAULT_PASSIVE);
   const expected: Partial<Record<ErrorKind, string>> = {
@@ -62,6 +80,7 @@ test('calls: every kind of failure', () => {
     send_timeout: 'timeout',
     read_timeout: 'timeout',
     per_try_timeout: 'timeout',
+    total_timeout: 'timeout',
   };
   for (const kind of Object.keys(ERROR_TABLE) as ErrorKind[]) {
     assert.equal(passive.ofFailure(kind, SENT)?.kind, expected[kind], kind);

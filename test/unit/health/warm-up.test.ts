@@ -150,12 +150,25 @@ test('removed endpoints are forgotten and their rows left alone', () => {
 test('a new policy changes the curve; without one all have their whole weight', () => {
   const { cells, slots, warmUp, step, shares } = scene(3);
   warmUp.begin(cells, slots[0]!, 0);
-  warmUp.setPolicy(cells, { ...MINUTE, windowMs: 20_000 });
+  warmUp.setPolicy(cells, { ...MINUTE, windowMs: 20_000 }, 0);
   step(10_000);
   assert.deepEqual(shares(), [0.5, 1, 1]);
-  warmUp.setPolicy(cells, undefined);
+  warmUp.setPolicy(cells, undefined, 10_000);
   assert.deepEqual([shares(), warmUp.nextMs], [[1, 1, 1], Infinity]);
   warmUp.begin(cells, slots[0]!, 0);
   warmUp.appeared(cells, slots[0]!, 9e9);
   assert.deepEqual(shares(), [1, 1, 1]);
+});
+
+test('a shorter interval holds at once, a longer one from the next step on', () => {
+  const { cells, slots, warmUp, step } = scene(2, { ...MINUTE, intervalMs: 30_000 });
+  warmUp.begin(cells, slots[0]!, 0);
+  warmUp.setPolicy(cells, { ...MINUTE, intervalMs: 1000 }, 5000);
+  assert.equal(warmUp.nextMs, 6000);
+  step(6000);
+  assert.equal(warmUp.nextMs, 7000);
+  warmUp.setPolicy(cells, { ...MINUTE, intervalMs: 10_000 }, 6500);
+  assert.equal(warmUp.nextMs, 7000);
+  step(7000);
+  assert.equal(warmUp.nextMs, 17_000);
 });

@@ -1,16 +1,19 @@
 import { createCredentials } from '../../../src/identity/live-credentials.ts';
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { NOTHING_SENT } from '../../../src/base/error.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { seededRng } from '../../../src/base/rng.ts';
 import { TimerWheel } from '../../../src/base/timer-wheel.ts';
 import { TriedSlots } from '../../../src/balance/tried-slots.ts';
 import { DEFAULT_LIMITS } from '../../../src/codec/limits.ts';
-import { Cells, PortCell } from '../../../src/model/cells.ts';
-import { DEFAULT_ACTIVE, DEFAULT_PASSIVE } from '../../../src/model/defaults.ts';
+import { Cells, EndpointCell, PortCell } from '../../../src/model/cells.ts';
+import { DEFAULT_ACTIVE, DEFAULT_OUTLIER, DEFAULT_PASSIVE } from '../../../src/model/defaults.ts';
+import type { ChecksPolicy, PassivePolicy, WarmUpPolicy } from '../../../src/model/policy.ts';
 import type { EndpointSpec, UpstreamPort } from '../../../src/model/snapshot.ts';
 import { Counters } from '../../../src/telemetry/counters.ts';
 import { Cluster } from '../../../src/upstream/cluster.ts';
+import type { LiveEndpoint } from '../../../src/upstream/endpoint.ts';
 import { endpointAt, testPolicy, type TestPolicy } from '../../support/data-plane.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 
@@ -46,7 +49,20 @@ function fixture(initial: UpstreamPort) {
   });
   const picks = (count: number): number[] =>
     Array.from({ length: count }, () => cluster.pick(new TriedSlots(), clock.nowMs, 0)?.spec.port ?? 0);
-  return { clock, cluster, changes, picks, ...cells };
+  const of = (wanted: number): LiveEndpoint => {
+    const endpoint = [...cluster.list()].find(({ spec }) => spec.port === wanted);
+    assert.ok(endpoint);
+    return endpoint;
+  };
+  /** An attempt at the endpoint of a port couldn't be connected. */
+  const fail = (wanted: number): void => cluster.reportAttempt(of(wanted), { ...NO_CALLS, progress: NOTHING_SENT });
+  const answer = (wanted: number, httpStatus: number): void =>
+    cluster.reportAttempt(of(wanted), { ...NO_CALLS, error: undefined, progress: NOTHING_SENT, httpStatus });
+  return { clock, cluster, changes, picks, of, fail, answer, ...cells };
+}
+
+function passive(policy: Partial<PassivePolicy>): ChecksPolicy {
+  return { active: undefined, passive: { ...DEFAULT_PASSIVE, tcpFailures: 1, ...policy } };
 }
 
 const NO_CALLS = {
@@ -87,7 +103,7 @@ describe('Cluster', () => {
 
   it('after remove nothing is picked and nothing is counted in rows that belong to others now', () => {
     const { cluster, clock, endpointCells, portCells, changes } = fixture(port([endpointAt(1)]));
-    cluster.beginRequest(clock.nowMs);
+    cluster.beginRequest();
     const endpoint = cluster.pick(new TriedSlots(), clock.nowMs, 0);
     assert.ok(endpoint);
     endpoint.beginAttempt();
@@ -154,5 +170,144 @@ describe('Cluster', () => {
     assert.equal(cluster.hasUntried(tried, second.slot), false, 'weight 0 is no endpoint to try');
     tried.add(second.slot);
     assert.equal(cluster.pick(tried, clock.nowMs, 0), undefined);
+  });
+
+  for (const type of ['roundrobin', 'least_conn', 'ewma'] as const) {
+    it(`${type}: a backup of weight 0 goes on with what a trial may not take`, () => {
+      const checks = passive({ returnAfterMs: 1000, maxReturnAfterMs: 1000 });
+      const specs = [endpointAt(1), endpointAt(2, { weight: 0 })];
+      const { clock, cluster, picks, fail, of, answer } = fixture(port(specs, { checks, balancer: { type } }));
+      assert.deepEqual(new Set(picks(10)), new Set([1]));
+      fail(1);
+      assert.deepEqual(new Set(picks(10)), new Set([2]));
+      clock.advance(1100);
+      const tried = new TriedSlots();
+      const trial = cluster.pick(tried, clock.nowMs, 0);
+      assert.equal(trial, of(1));
+      assert.equal(cluster.hasUntried(tried, of(1).slot), true);
+      trial?.beginAttempt();
+      assert.deepEqual(
+        picks(10),
+        Array.from({ length: 10 }, () => 2),
+      );
+      assert.deepEqual([of(2).usable, of(2).outReason], [true, '']);
+      trial?.endAttempt(true);
+      answer(1, 200);
+      assert.deepEqual(new Set(picks(10)), new Set([1]));
+      assert.equal(of(2).outReason, 'weight_0');
+    });
+  }
+
+  it('chash: who has no point on the ring is shown as out, with the reason', () => {
+    const specs = [endpointAt(1), endpointAt(2, { weight: 0 })];
+    const { cluster, picks, fail, of } = fixture(port(specs, { checks: passive({}), balancer: { type: 'chash' } }));
+    fail(1);
+    assert.deepEqual(picks(2), [0, 0]);
+    assert.equal(cluster.whyNone().kind, 'no_endpoints');
+    assert.equal(cluster.hasUntried(new TriedSlots(), of(1).slot), false);
+    assert.deepEqual([of(2).usable, of(2).outReason], [false, 'weight_0']);
+    cluster.update(port([endpointAt(2, { weight: 0 })], { balancer: { type: 'chash' } }));
+    assert.deepEqual([of(2).usable, picks(1)], [true, [2]]);
+  });
+
+  it('a priority that carries enough is kept to, however many of another are down', () => {
+    const high = [1, 2, 3, 4].map((one) => endpointAt(one, { priority: 1 }));
+    const low = [11, 12, 13, 14, 15, 16].map((one) => endpointAt(one));
+    const policy = { checks: passive({}), panicThreshold: 50 };
+    const { cluster, picks, fail, portCells } = fixture(port([...high, ...low], policy));
+    for (const down of [1, 11, 12, 13, 14, 15, 16]) fail(down);
+    assert.deepEqual(new Set(picks(100)), new Set([2, 3, 4]));
+    assert.equal(cluster.picker.ignoresHealth, false);
+    // One of four: 35 %, and nothing below.
+    for (const down of [2, 3]) fail(down);
+    assert.deepEqual(new Set(picks(100)), new Set([1, 2, 3, 4]));
+    assert.equal(portCells.total(cluster.slot, PortCell.PanicPicks), 100);
+  });
+
+  it('who comes back by an update starts slowly, whatever kept it out', () => {
+    const warmUp: WarmUpPolicy = { windowMs: 60_000, minShare: 0.1, intervalMs: 1000, aggression: 1, graceMs: 0 };
+    const outlierDetection = { ...DEFAULT_OUTLIER, consecutive5xx: 1, maxEjectionPercent: 50 };
+    const specs = [1, 2, 3, 4].map((one) => endpointAt(one));
+    const start = (policy: TestPolicy) => {
+      const made = fixture(port(specs, { warmUp, ...policy }));
+      const shares = (): number[] =>
+        [...made.cluster.list()].map(({ slot }) => made.endpointCells.get(slot, EndpointCell.Share));
+      const least = Math.round(0.1 * 65_536);
+      return { ...made, shares, least };
+    };
+
+    const capped = start({ outlierDetection });
+    capped.answer(1, 500);
+    capped.clock.advance(10);
+    capped.answer(2, 500);
+    capped.cluster.update({ ...capped.cluster.port, endpoints: specs.slice(0, 3) }); // one of three may be out
+    assert.deepEqual(capped.shares(), [capped.least, 0, 0]);
+
+    const lower = start({ outlierDetection });
+    lower.answer(1, 500);
+    lower.clock.advance(10);
+    lower.answer(2, 500);
+    lower.cluster.update(port(specs, { warmUp, outlierDetection: { ...outlierDetection, maxEjectionPercent: 25 } }));
+    assert.deepEqual(lower.shares(), [lower.least, 0, 0, 0]);
+
+    const undetected = start({ outlierDetection });
+    undetected.answer(1, 500);
+    undetected.cluster.update(port(specs, { warmUp }));
+    assert.deepEqual(undetected.shares(), [undetected.least, 0, 0, 0]);
+
+    const unchecked = start({ checks: passive({}) });
+    unchecked.fail(3);
+    unchecked.cluster.update(port(specs, { warmUp }));
+    assert.deepEqual(unchecked.shares(), [0, 0, unchecked.least, 0]);
+
+    for (const { cluster } of [capped, lower, undetected, unchecked]) cluster.destroy();
+  });
+
+  it('a shorter interval of the slow start holds at once', () => {
+    const warmUp: WarmUpPolicy = { windowMs: 600_000, minShare: 0.1, intervalMs: 300_000, aggression: 1, graceMs: 0 };
+    const { clock, cluster, endpointCells, of } = fixture(port([endpointAt(1)], { warmUp }));
+    clock.advance(1000);
+    cluster.update(port([endpointAt(1), endpointAt(2)], { warmUp }));
+    clock.advance(1000);
+    cluster.update(port([endpointAt(1), endpointAt(2)], { warmUp: { ...warmUp, intervalMs: 1000 } }));
+    clock.advance(199_000);
+    assert.equal(endpointCells.get(of(2).slot, EndpointCell.Share), Math.round(65_536 / 3));
+    cluster.destroy();
+  });
+
+  it('turns of those that stay are exact while others are replaced', () => {
+    const rng = seededRng(9);
+    const stayers = [10, 20, 30, 40, 50];
+    let others = [15, 25, 35, 60];
+    const specs = (): EndpointSpec[] => [...stayers, ...others].toSorted((a, b) => a - b).map((one) => endpointAt(one));
+    const { cluster, picks } = fixture(port(specs()));
+    const counts = new Map(stayers.map((one) => [one, 0]));
+    for (let change = 0; change < 500; change++) {
+      for (const picked of picks(rng.below(8))) {
+        if (counts.has(picked)) counts.set(picked, (counts.get(picked) ?? 0) + 1);
+      }
+      others = [...others.slice(1), 61 + change * 7 + rng.below(7)]; // beyond all others
+      if (change % 2 === 0) others[3] = [11, 22, 33, 44, 55].find((one) => !others.includes(one)) ?? 0;
+      cluster.update(port(specs()));
+      const all = [...counts.values()];
+      assert.ok(Math.max(...all) - Math.min(...all) <= 1, `${change}: ${all.join()}`);
+    }
+  });
+
+  it('many that return at one time are looked at once', () => {
+    const checks = passive({ returnAfterMs: 1000, maxReturnAfterMs: 1000 });
+    const specs = Array.from({ length: 50 }, (_, index) => endpointAt(index + 1));
+    const { clock, cluster, fail, of } = fixture(port(specs, { checks }));
+    for (let index = 1; index <= 20; index++) fail(index);
+    const { refresh } = cluster.picker;
+    let refreshes = 0;
+    cluster.picker.refresh = (...args) => {
+      refreshes++;
+      refresh.apply(cluster.picker, args);
+    };
+    clock.advance(1100);
+    assert.equal(refreshes, 1);
+    assert.ok(of(1).isCappedByTrial && of(20).isCappedByTrial);
+    cluster.destroy();
   });
 });

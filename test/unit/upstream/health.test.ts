@@ -35,9 +35,12 @@ class Scene {
   readonly cells = new Cells();
   readonly sent: SentProbe[] = [];
   readonly changes: [port: number, useChanged: boolean][] = [];
+  /** Times that changes were told of. */
+  tellings = 0;
   readonly successes: number[] = [];
   readonly health: PortHealth;
   endpoints: LiveEndpoint[] = [];
+  private added: LiveEndpoint[] = [];
   refusal: TlsRefusal | undefined = undefined;
 
   constructor(ports: readonly number[] = []) {
@@ -51,7 +54,10 @@ class Scene {
         probeConnector: () => this.refusal,
         onActiveSuccess: ({ spec }) => this.successes.push(spec.port),
       },
-      ({ spec }, useChanged) => this.changes.push([spec.port, useChanged]),
+      (endpoints, useChanged) => {
+        for (const { spec } of endpoints) this.changes.push([spec.port, useChanged]);
+        this.tellings++;
+      },
       (target, policy, _channels, { clock }, end) => {
         const probe: SentProbe = { port: target.port, atMs: clock.nowMs, target, policy, end, cancelled: false };
         this.sent.push(probe);
@@ -65,6 +71,7 @@ class Scene {
     const pools = { drain: () => undefined } as unknown as PoolSet;
     const endpoint = new LiveEndpoint(endpointAt(port, { host }), pools, this.cells, this.clock.wallMs());
     this.endpoints.push(endpoint);
+    this.added.push(endpoint);
     return endpoint;
   }
 
@@ -85,7 +92,8 @@ class Scene {
           ? TRANSPORT_ONLY_PASSIVE
           : undefined,
     };
-    this.health.update(policy, scheme, this.endpoints);
+    this.health.update(policy, scheme, this.endpoints, this.added);
+    this.added = [];
   }
 
   of(port: number): LiveEndpoint {
@@ -156,7 +164,7 @@ describe('active checks', () => {
     assert.deepEqual(scene.probes(), []); // one is in flight
   });
 
-  it('tell of each success, in whatever state, and of no failure', () => {
+  it('tell of each success of an endpoint that is up, and of no failure', () => {
     const scene = new Scene([1]);
     scene.update({ active: {} });
     for (const outcome of [OK, BUSY, { kind: 'answered', status: 418 } as const, OK]) {
@@ -355,6 +363,16 @@ describe('start: unhealthy', () => {
     assert.equal(scene.of(1).cause, 'passive: status 200 (1 of 1)');
   });
 
+  it('a success is told of once the endpoint is up', () => {
+    const scene = new Scene([1]);
+    scene.update({ active: { ...START, healthy: { ...DEFAULT_ACTIVE.healthy, successes: 3 } } });
+    for (const told of [0, 0, 1, 2]) {
+      scene.clock.advance(1000);
+      scene.end(OK);
+      assert.equal(scene.successes.length, told);
+    }
+  });
+
   it('says what holds it up where no evidence does', () => {
     const scene = new Scene([1]);
     scene.refusal = { kind: 'secret_missing', detail: 'Secret a/b is missing' };
@@ -441,11 +459,82 @@ describe('passive checks alone', () => {
     for (const kind of ['downstream_reset', 'deadline_exceeded', 'upstream_refused', 'overflow'] as const) {
       scene.failed(1, kind);
     }
-    scene.answered(1, 502); // in neither list
     scene.clock.advance(60_000);
     assert.equal(scene.state(1), 'trial');
     scene.answered(1, 503);
     assert.equal(scene.state(1), 'unhealthy');
+  });
+
+  it('take a status from 500 on that neither list has as a failed trial, unless no status counts', () => {
+    for (const [policy, state] of [
+      [PASSIVE, 'unhealthy'],
+      [{ ...PASSIVE, httpFailures: 0 }, 'healthy'],
+    ] as const) {
+      const scene = new Scene([1]);
+      scene.update({ passive: policy });
+      scene.failed(1, 'connect_failure');
+      scene.answered(1, 502);
+      assert.equal(scene.state(1), 'unhealthy'); // down it says nothing
+      scene.clock.advance(1000);
+      scene.answered(1, 502);
+      assert.equal(scene.state(1), state);
+    }
+  });
+
+  it('decide a trial by attempts that began in it', () => {
+    const scene = new Scene([1]);
+    scene.update({ passive: PASSIVE });
+    const endpoint = scene.of(1);
+    const report = (trials: number, error?: ErrorKind): void => {
+      const answer = { progress: NOTHING_SENT, httpStatus: error ? 0 : 200, grpcStatus: -1 };
+      scene.health.reportAttempt(endpoint, { error, trials, ...answer });
+    };
+    const before = endpoint.beginAttempt();
+    report(endpoint.beginAttempt(), 'connect_failure');
+    scene.clock.advance(1000);
+    report(before);
+    report(before, 'upstream_reset');
+    assert.equal(scene.state(1), 'trial');
+    const first = endpoint.beginAttempt();
+    report(first, 'connect_failure');
+    assert.equal(scene.state(1), 'unhealthy');
+    scene.clock.advance(2000);
+    report(first);
+    assert.equal(scene.state(1), 'trial');
+    report(endpoint.beginAttempt());
+    assert.equal(scene.state(1), 'healthy');
+  });
+
+  it('tell at once of all whose time is over at once', () => {
+    const scene = new Scene([1, 2, 3]);
+    scene.update({ passive: PASSIVE });
+    for (const port of [1, 2, 3]) scene.failed(port, 'connect_failure');
+    scene.changes.length = 0;
+    scene.tellings = 0;
+    scene.clock.advance(1000);
+    assert.deepEqual(scene.changes, [
+      [1, true],
+      [2, true],
+      [3, true],
+    ]);
+    assert.equal(scene.tellings, 1);
+  });
+
+  it('switched off, know nothing of endpoints, whose rows may be others’ by now', () => {
+    const scene = new Scene([1, 2]);
+    scene.update({ passive: PASSIVE });
+    scene.update(undefined);
+    const { slot } = scene.of(1);
+    scene.remove(1);
+    scene.update(undefined);
+    assert.equal(scene.cells.allocate(), slot);
+    scene.cells.set(slot, EndpointCell.HealthState, HealthState.Trial); // of another port
+    assert.equal(scene.health.nextReturnMs(scene.clock.nowMs), Infinity);
+    // Switched on again, they tell of those that were there all the time.
+    scene.changes.length = 0;
+    scene.add(3);
+    scene.update({ active: START });
+    assert.deepEqual(scene.changes, [[2, false]]);
   });
 
   it('take any complete answer below 500 that is no failure as the end of a trial', () => {

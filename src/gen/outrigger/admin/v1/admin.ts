@@ -199,7 +199,7 @@ export interface DnsNameStatus {
 export interface ExplainRequest {
   /** Port of the listener. Required. */
   port: number;
-  /** Authority (`Host` or `:authority`) of the request. Default: `localhost:PORT`. */
+  /** Authority (`Host` or `:authority`) of the request. Default: the `host` among `headers`, else `localhost:PORT`. */
   authority: string;
   /** gRPC method, `/package.Service/Method`: the request is a gRPC call. Not together with `path`. */
   method: string;
@@ -207,9 +207,9 @@ export interface ExplainRequest {
   path: string;
   /** HTTP method. Default GET. */
   httpMethod: string;
-  /** Fields of the request, each a line `name: value`. */
+  /** Fields of the request, each a line `name: value`; sent as UTF-8. A `host` that differs from `authority` is an error. */
   headers: string[];
-  /** Address of the caller. Default 127.0.0.1. */
+  /** Address of the caller, an IP address without port and brackets. Default 127.0.0.1. */
   remoteAddress: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
@@ -226,23 +226,31 @@ export interface ExplainResponse {
   policy: string[];
   /** Notes, as in UpstreamPortStatus. */
   notes: string[];
-  /** What `chash` would hash, with where it came from; empty for other types. */
+  /**
+   * What `chash` would hash, with where it came from and what of it is only assumed, since it comes with a connection (the
+   * caller's port, the address that was called where the listener has all); empty for other types.
+   */
   hashKey: string;
-  /** The endpoints, those that may be picked first. */
+  /** The endpoints: the pick, those of `on_failure`, then those that may be picked. At most 1,000. */
   endpoints: ExplainedEndpoint[];
   /** Endpoint of the first attempt, `address:port`; empty where there is none. */
   pick: string;
-  /** How it was chosen, in words. */
+  /** How it was chosen, in words; also where chance has a say in it, and what the attempt would wait for. */
   pickReason: string;
   /**
    * What would follow, a line each: which failures lead to a further attempt, at which endpoint and after which wait, and
    * what the caller sees at the end.
    */
   onFailure: string[];
-  /** Reason with which the sidecar itself would answer (`no_route`, `no_endpoints`, …); empty if it would send the request. */
+  /**
+   * Reason with which the sidecar itself would answer (`bad_request`, `no_route`, `overflow`, …), or `not_listening` where the
+   * listener isn't bound; empty if it would send the request. Nothing is counted.
+   */
   refused: string;
   /** That answer in words. */
   refusedDetail: string;
+  /** Endpoints beyond those of `endpoints`. */
+  endpointsLeftOut: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -1809,6 +1817,7 @@ function createBaseExplainResponse(): ExplainResponse {
     onFailure: [],
     refused: "",
     refusedDetail: "",
+    endpointsLeftOut: 0,
     _unknownFields: {},
   };
 }
@@ -1850,6 +1859,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.refusedDetail !== "") {
       writer.uint32(98).string(message.refusedDetail);
+    }
+    if (message.endpointsLeftOut !== 0) {
+      writer.uint32(104).uint32(message.endpointsLeftOut);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1971,6 +1983,14 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
             message.refusedDetail = reader.string();
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.endpointsLeftOut = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2027,6 +2047,11 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
         : isSet(object.refused_detail)
         ? globalThis.String(object.refused_detail)
         : "",
+      endpointsLeftOut: isSet(object.endpointsLeftOut)
+        ? globalThis.Number(object.endpointsLeftOut)
+        : isSet(object.endpoints_left_out)
+        ? globalThis.Number(object.endpoints_left_out)
+        : 0,
     };
   },
 
@@ -2068,6 +2093,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     if (message.refusedDetail !== "") {
       obj.refusedDetail = message.refusedDetail;
     }
+    if (message.endpointsLeftOut !== 0) {
+      obj.endpointsLeftOut = Math.round(message.endpointsLeftOut);
+    }
     return obj;
   },
 
@@ -2088,6 +2116,7 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     message.onFailure = object.onFailure?.map((e) => e) || [];
     message.refused = object.refused ?? "";
     message.refusedDetail = object.refusedDetail ?? "";
+    message.endpointsLeftOut = object.endpointsLeftOut ?? 0;
     return message;
   },
 };

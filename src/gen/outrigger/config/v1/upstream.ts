@@ -187,8 +187,10 @@ export interface Upstream {
     | string
     | undefined;
   /**
-   * Percentage of available endpoints below which checks and detection are ignored and all are used (Envoy
-   * `healthy_panic_threshold`), 0 to 100. Default 0: `all_unhealthy` alone decides.
+   * Percentage of available endpoints below which a priority ignores checks and detection and uses all of its own (Envoy
+   * `healthy_panic_threshold`), 0 to 100. Not while the priorities carry enough together: 140 % of each one's available
+   * share, at most 100 %, come to 100 %; nor where a priority has none available and another has some. Where nobody is
+   * available at all, all are used. Default 0: `all_unhealthy` alone decides.
    */
   panicThreshold?: number | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
@@ -374,8 +376,10 @@ export interface PortLevelSettings {
     | string
     | undefined;
   /**
-   * Percentage of available endpoints below which checks and detection are ignored and all are used (Envoy
-   * `healthy_panic_threshold`), 0 to 100. Default 0: `all_unhealthy` alone decides.
+   * Percentage of available endpoints below which a priority ignores checks and detection and uses all of its own (Envoy
+   * `healthy_panic_threshold`), 0 to 100. Not while the priorities carry enough together: 140 % of each one's available
+   * share, at most 100 %, come to 100 %; nor where a priority has none available and another has some. Where nobody is
+   * available at all, all are used. Default 0: `all_unhealthy` alone decides.
    */
   panicThreshold?: number | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
@@ -392,6 +396,7 @@ export interface Node {
   /**
    * IP address (IPv6 may stand in brackets) or DNS name. Required. A name is looked up in the background, its addresses are
    * all used and share the weight, and the last good answer stays while the name can't be resolved.
+   * A final dot keeps the search list of resolv.conf out; it isn't part of the host that the endpoint sees.
    */
   host: string;
   /** Port, 1 to 65535. Default: 80 for `http` and `grpc`, 443 for `https` and `grpcs`. */
