@@ -32,6 +32,8 @@ export interface PickHints {
   nowMs: number;
   /** Unsigned 32-bit hash of the request's key, for consistent hashing; 0 where the policy names no key. */
   keyHash: number;
+  /** The endpoints of a level above can take no call now: picks here leave the port's rotation where it is. */
+  spilled: boolean;
 }
 
 /**

@@ -62,8 +62,16 @@ class Ewma implements Balancer {
   }
 
   update(endpoints: readonly BalancedEndpoint[]): string {
-    this.slots = Int32Array.from(endpoints, ({ slot }) => slot);
-    this.draws.update(Float64Array.from(endpoints, ({ weight }) => weight));
+    // A plain loop: a port may have tens of thousands of endpoints, and this runs whenever one of them changes.
+    const slots = new Int32Array(endpoints.length);
+    const weights = new Float64Array(endpoints.length);
+    for (let i = 0; i < slots.length; i++) {
+      const { slot, weight } = endpoints[i]!;
+      slots[i] = slot;
+      weights[i] = weight;
+    }
+    this.slots = slots;
+    this.draws.update(weights);
     return '';
   }
 
@@ -74,7 +82,8 @@ class Ewma implements Balancer {
     const second = this.drawChallenger(cells, tried, first);
     const nowMs = hints.nowMs | 0; // whole numbers are passed on without allocating
     const index = second >= 0 && this.losesTo(cells, first, second, nowMs) ? second : first;
-    if (!this.someKnown || ++this.picks % LEARN_EVERY === 0) this.learnTypical(cells, this.slots[index]!, nowMs);
+    if (!this.someKnown) this.learnFirst(cells, first, second, nowMs);
+    else if (++this.picks % LEARN_EVERY === 0) this.learnTypical(cells, this.slots[index]!, nowMs);
     return index;
   }
 
@@ -106,6 +115,12 @@ class Ewma implements Balancer {
     const firstUs = fadingLatencyUs(cells, firstSlot, nowMs, unknownUs);
     const secondUs = fadingLatencyUs(cells, secondSlot, nowMs, unknownUs);
     return secondUs * secondFactor * CLEARLY < firstUs * firstFactor;
+  }
+
+  /** From whichever was measured: as long as nothing is known one that never answers seems the quickest and is picked. */
+  private learnFirst(cells: Cells, first: number, second: number, nowMs: number): void {
+    this.learnTypical(cells, this.slots[first]!, nowMs);
+    if (second >= 0 && !this.someKnown) this.learnTypical(cells, this.slots[second]!, nowMs);
   }
 
   private learnTypical(cells: Cells, slot: number, nowMs: number): void {

@@ -12,12 +12,14 @@
 // Retry, and first pick whose entry can't take a call: drawn from what the schedule holds for the untried ones that can,
 // by a hash of the cursor and of the number of draws so far: the calls of a connection that broke are all retried at one
 // cursor, and must not all go to one endpoint. Taking the next entry of the schedule instead would give all calls of a
-// dead endpoint to its neighbour. A retry leaves the cursor, so the totals of first picks hold however many calls fail.
+// dead endpoint to its neighbour. A retry leaves the cursor, so the totals of first picks hold however many calls fail. The
+// same goes for calls that spill over from another level of priority: the cursor is the port's, and with two levels that
+// take turns each would see every second entry of its schedule only.
 import type { Rng } from '../base/rng.ts';
 import type { Cells } from '../model/cells.ts';
 import { PortCell } from '../model/cells.ts';
 import { scalingNote } from './apportion.ts';
-import type { BalancedEndpoint, Balancer, LiveNumbers } from './balancer.ts';
+import type { BalancedEndpoint, Balancer, LiveNumbers, PickHints } from './balancer.ts';
 import { canTake, shareOf } from './balancer.ts';
 import type { Schedule } from './schedule.ts';
 import { buildSchedule } from './schedule.ts';
@@ -76,22 +78,25 @@ class RoundRobin implements Balancer {
     return share < 1 ? `${place}, ${(share * 100).toFixed(1)} % of it in slow start` : place;
   }
 
-  pick(live: LiveNumbers, tried: TriedSlots): number {
+  pick(live: LiveNumbers, tried: TriedSlots, hints: PickHints): number {
     const { slots } = this;
     const { order } = this.schedule;
     const { length } = order;
     if (length === 0) return -1;
     const cursor = live.ports.get(live.portSlot, PortCell.Cursor);
-    if (tried.size > 0) return this.draw(live, tried, cursor);
+    if (tried.size > 0 || hints.spilled) return this.draw(live, tried, cursor);
     for (let step = 0; step < length; step++) {
       const index = order[((cursor + step) >>> 0) % length]!;
       const share = shareOf(live.endpoints, slots[index]!);
       if (share < 1 && unitHash(cursor + step) >= share) continue;
-      live.ports.set(live.portSlot, PortCell.Cursor, cursor + step + 1);
-      return canTake(live.endpoints, slots[index]!) ? index : this.draw(live, tried, cursor + step);
+      const picked = canTake(live.endpoints, slots[index]!) ? index : this.draw(live, tried, cursor + step);
+      // Where nobody can take a call, another level may: the cursor isn't moved twice for it.
+      if (picked >= 0) live.ports.set(live.portSlot, PortCell.Cursor, cursor + step + 1);
+      return picked;
     }
-    live.ports.set(live.portSlot, PortCell.Cursor, cursor + length);
-    return this.draw(live, tried, cursor);
+    const picked = this.draw(live, tried, cursor);
+    if (picked >= 0) live.ports.set(live.portSlot, PortCell.Cursor, cursor + length);
+    return picked;
   }
 
   /** One of the untried that can take a call, with the chance of its share of the schedule; -1 if there is none. */

@@ -58,7 +58,7 @@ export class Picker {
 
   private readonly live: LiveNumbers;
   private readonly rng: Rng;
-  private readonly hints: PickHints = { nowMs: 0, keyHash: 0 };
+  private readonly hints: PickHints = { nowMs: 0, keyHash: 0, spilled: false };
   /** By level; they outlive the levels, so that one that comes back knows where it was. */
   private balancers = new Map<string, Balancer>();
   private balancing: BalancerPolicy | undefined = undefined;
@@ -149,6 +149,7 @@ export class Picker {
       const { balancer, members } = levels[i]!;
       // A single endpoint is used without any algorithm, and may be tried again (APISIX).
       if (mayTryAgain(this.endpointCount)) return canTake(live.endpoints, members[0]!.slot) ? members[0] : undefined;
+      hints.spilled = i > 0;
       const index = balancer.pick(live, tried, hints);
       if (index >= 0) return members[index];
     }

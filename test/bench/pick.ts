@@ -69,7 +69,7 @@ function setUp(asked: BalancerPolicy, count: number, weightOf: WeightOf): Bed {
   const cells = new Cells();
   const ports = new Cells();
   const live = { endpoints: cells, ports, portSlot: ports.allocate() };
-  const hints = { nowMs: 20_000, keyHash: 0 };
+  const hints = { nowMs: 20_000, keyHash: 0, spilled: false };
   const rows = Array.from({ length: count }, (_, index) => {
     const slot = cells.allocate();
     const headMs = 5 + 10 * rng.unit();

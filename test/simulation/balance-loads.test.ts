@@ -36,7 +36,7 @@ class World {
   readonly cells = new Cells();
   readonly ports = new Cells();
   readonly live = { endpoints: this.cells, ports: this.ports, portSlot: this.ports.allocate() };
-  readonly hints = { nowMs: 2 ** 31 - 20_000, keyHash: 0 }; // the low 32 bits change their sign on the way
+  readonly hints = { nowMs: 2 ** 31 - 20_000, keyHash: 0, spilled: false }; // the low 32 bits change their sign on the way
   rows: BalancedEndpoint[] = [];
   readonly behaviours = new Map<number, Behaviour>();
   attempts: Attempt[] = [];

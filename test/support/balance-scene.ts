@@ -25,7 +25,7 @@ export class BalanceScene {
   readonly cells = new Cells();
   readonly ports = new Cells();
   readonly live = { endpoints: this.cells, ports: this.ports, portSlot: this.ports.allocate() };
-  readonly hints = { nowMs: 0, keyHash: 0 };
+  readonly hints = { nowMs: 0, keyHash: 0, spilled: false };
   readonly tried = new TriedSlots();
   rows: BalancedEndpoint[] = [];
   /** Attempts that each slot had. */

@@ -15,7 +15,7 @@ export class BalancedPort {
   /** What the last update couldn't carry out. */
   note = '';
   private readonly slots = new Map<string, number>();
-  private readonly hints: PickHints = { nowMs: 0, keyHash: 0 };
+  private readonly hints: PickHints = { nowMs: 0, keyHash: 0, spilled: false };
   private readonly tried = new TriedSlots();
 
   constructor(balancer: Balancer, nodes: Nodes) {

@@ -81,7 +81,7 @@ for (const { name, create, record } of FORMULAS) {
 
   test(`no endpoints, no pick (${name})`, () => {
     assert.equal(scene([], 1).pick(), -1);
-    assert.equal(create(seededRng(1)).describe(scene([], 1).live, 0, { nowMs: 0, keyHash: 0 }), '');
+    assert.equal(create(seededRng(1)).describe(scene([], 1).live, 0, { nowMs: 0, keyHash: 0, spilled: false }), '');
   });
 
   test(`what is tried, full or out is passed over, and found by looking where chance doesn't (${name})`, () => {
@@ -238,6 +238,13 @@ test('an endpoint that takes calls and answers none holds few of them', () => {
   scene.play(rng, 200, 50, (slot) => ({ tookMs: slot === hung ? 1e9 : 10 }));
   const held = scene.cells.get(hung, EndpointCell.InFlight);
   assert.ok(held >= 1 && held <= 12, String(held));
+  // Also where nothing is known of anybody yet, and of two one answers nothing.
+  for (const seed of [1, 2, 3]) {
+    const cold = peak([1, 1]);
+    const dead = cold.rows[0]!.slot;
+    cold.play(seededRng(seed), 1000, 2, (slot) => ({ tookMs: slot === dead ? 1e9 : 10 }));
+    assert.ok(cold.cells.get(dead, EndpointCell.InFlight) <= 60, String(cold.cells.get(dead, EndpointCell.InFlight)));
+  }
 });
 
 test('an endpoint in slow start has its share of calls, and idle ones are not compared as lighter', () => {

@@ -7,7 +7,7 @@ import { TriedSlots } from '../../../src/balance/tried-slots.ts';
 import { Cells, EndpointCell, PortCell } from '../../../src/model/cells.ts';
 import { BalancedPort } from '../../support/balanced-port.ts';
 
-const HINTS = { nowMs: 0, keyHash: 0 };
+const HINTS = { nowMs: 0, keyHash: 0, spilled: false };
 const NONE_TRIED = new TriedSlots();
 
 function setUp(weights: number[]) {

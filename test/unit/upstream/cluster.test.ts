@@ -101,6 +101,27 @@ describe('Cluster', () => {
     }
   });
 
+  it('backups share what a level above can’t take, also where both take turns', () => {
+    const policy = { circuitBreakers: { maxRequestsPerEndpoint: 1 } };
+    const { of, picks } = fixture(port([endpointAt(1, { priority: 1 }), endpointAt(2), endpointAt(3)], policy));
+    const primary = of(1);
+    const trials = primary.beginAttempt();
+    const full = picks(1000);
+    assert.ok(!full.includes(1));
+    assert.ok(full.filter((picked) => picked === 2).length > 400 && full.filter((picked) => picked === 3).length > 400);
+    primary.endAttempt(true, trials);
+    const turns: number[] = [];
+    for (let i = 0; i < 500; i++) {
+      assert.deepEqual(picks(1), [1]);
+      const begun = primary.beginAttempt();
+      turns.push(...picks(1));
+      primary.endAttempt(true, begun);
+    }
+    assert.ok(
+      turns.filter((picked) => picked === 2).length > 200 && turns.filter((picked) => picked === 3).length > 200,
+    );
+  });
+
   it('after remove nothing is picked and nothing is counted in rows that belong to others now', () => {
     const { cluster, clock, endpointCells, portCells, changes } = fixture(port([endpointAt(1)]));
     cluster.beginRequest();
