@@ -6,7 +6,7 @@ import type { ApisixUpstreamObject, TlsSetting } from '../source.ts';
 import { readExternalNodes } from './external-nodes.ts';
 import { reportNativeProblems } from './native-problems.ts';
 import type { ObjectHeader } from './object.ts';
-import { POLICY_FIELDS, type PolicyValues, readPolicy } from './policy.ts';
+import { PORT_FIELDS, type PolicyValues, readPolicy, SPEC_FIELDS } from './policy.ts';
 import { readTlsAnnotations, withAnnotations, type TlsAnnotations } from './tls-annotations.ts';
 import {
   readUpstreamAnnotation,
@@ -15,10 +15,6 @@ import {
   withUpstreamAnnotation,
 } from './upstream-annotation.ts';
 import type { Value } from './value.ts';
-
-/** Fields of the spec. */
-export const SPEC_FIELDS = ['ingressClassName', 'externalNodes', 'portLevelSettings', ...POLICY_FIELDS] as const;
-const PORT_FIELDS = ['port', ...POLICY_FIELDS] as const;
 
 /** Attempts where `retries` is left out: the ApisixUpstream document says that by default the retry count is 1. */
 const DEFAULT_MAX_ATTEMPTS = 2;

@@ -1,7 +1,7 @@
 // The keys of an object outside its spec. One that is misspelt would be dropped in silence, with all that stands behind
 // it. Of metadata the keys of Kubernetes are known; it may get new ones, so one that is near to none of them is taken.
 import { suggest } from '../../config/suggest.ts';
-import { SPEC_FIELDS } from './apisix-upstream.ts';
+import { SPEC_FIELDS } from './policy.ts';
 import { joinPath, type Value } from './value.ts';
 
 /** Kinds whose keys are known here; native documents are checked where they are read. */

@@ -8,7 +8,7 @@ import { readName } from './name.ts';
 import { STREAM_SCHEMES } from './stream-scheme.ts';
 import type { Members, Value } from './value.ts';
 
-export const POLICY_FIELDS = [
+const POLICY_FIELDS = [
   'loadbalancer',
   'scheme',
   'retries',
@@ -20,6 +20,12 @@ export const POLICY_FIELDS = [
   'upstreamHost',
   'discovery',
 ] as const;
+
+/** Fields of the spec of an ApisixUpstream. */
+export const SPEC_FIELDS = ['ingressClassName', 'externalNodes', 'portLevelSettings', ...POLICY_FIELDS] as const;
+/** Fields of one of its `portLevelSettings`. */
+export const PORT_FIELDS = ['port', ...POLICY_FIELDS] as const;
+
 type PolicyField = (typeof POLICY_FIELDS)[number];
 
 /** What both levels share. Only what was written is present. */
