@@ -77,12 +77,15 @@ class Ewma implements Balancer {
 
   pick(live: LiveNumbers, tried: TriedSlots, hints: PickHints): number {
     const cells = live.endpoints;
-    const first = this.drawFirst(cells, tried);
+    const { draws } = this;
+    let first = draws.any();
+    if (first >= 0 && !this.isPlain(cells, tried, first)) first = this.drawFirst(cells, tried, first);
     if (first < 0) return -1;
-    const second = this.drawChallenger(cells, tried, first);
+    let second = draws.other(first);
+    if (second >= 0 && !this.isPlain(cells, tried, second)) second = this.drawChallenger(cells, tried, first, second);
     const nowMs = hints.nowMs | 0; // whole numbers are passed on without allocating
     const index = second >= 0 && this.losesTo(cells, first, second, nowMs) ? second : first;
-    if (!this.someKnown) this.learnFirst(cells, first, second, nowMs);
+    if (!this.someKnown) this.learnFirst(cells, index, index === first ? second : first, nowMs);
     else if (++this.picks % LEARN_EVERY === 0) this.learnTypical(cells, this.slots[index]!, nowMs);
     return index;
   }
@@ -117,10 +120,15 @@ class Ewma implements Balancer {
     return secondUs * secondFactor * CLEARLY < firstUs * firstFactor;
   }
 
-  /** From whichever was measured: as long as nothing is known one that never answers seems the quickest and is picked. */
-  private learnFirst(cells: Cells, first: number, second: number, nowMs: number): void {
-    this.learnTypical(cells, this.slots[first]!, nowMs);
-    if (second >= 0 && !this.someKnown) this.learnTypical(cells, this.slots[second]!, nowMs);
+  /**
+   * As long as nothing is known one that never answers seems the quickest and is picked. So until somebody who was picked
+   * turns out to be measured, the other one is what an unknown endpoint is measured by.
+   */
+  private learnFirst(cells: Cells, picked: number, other: number, nowMs: number): void {
+    this.learnTypical(cells, this.slots[picked]!, nowMs);
+    if (this.someKnown || other < 0) return;
+    const latencyUs = readLatencyUs(cells, this.slots[other]!, nowMs);
+    if (latencyUs > 0) this.unknownUs = Math.max(1, Math.round(latencyUs * UNKNOWN)) | 0;
   }
 
   private learnTypical(cells: Cells, slot: number, nowMs: number): void {
@@ -131,24 +139,32 @@ class Ewma implements Balancer {
     this.someKnown = true;
   }
 
-  private drawFirst(cells: Cells, tried: TriedSlots): number {
-    const draws = Math.min(MAX_DRAWS, this.slots.length);
-    for (let i = 0; i < draws; i++) {
-      const index = this.draws.any();
+  /** Whether there is nothing to ask about an endpoint that was drawn, as of nearly all: in use, no cap, not in slow start. */
+  private isPlain(cells: Cells, tried: TriedSlots, index: number): boolean {
+    const { words } = cells;
+    const row = cells.at(this.slots[index]!, 0);
+    const special = words[row + EndpointCell.Out]! | words[row + EndpointCell.Cap]! | words[row + EndpointCell.Share]!;
+    return special === 0 && tried.size === 0;
+  }
+
+  /** The first endpoint where `drawn` may not do. */
+  private drawFirst(cells: Cells, tried: TriedSlots, drawn: number): number {
+    let index = drawn;
+    for (let left = Math.min(MAX_DRAWS, this.slots.length); left > 0; left--) {
       const slot = this.slots[index]!;
       if (canTake(cells, slot) && !tried.has(slot) && this.isInShare(cells, slot)) return index;
+      if (left > 1) index = this.draws.any();
     }
     return this.drawByScan(cells, tried, -1);
   }
 
-  private drawChallenger(cells: Cells, tried: TriedSlots, first: number): number {
-    const draws = Math.min(MAX_DRAWS, this.slots.length - 1);
-    for (let i = 0; i < draws; i++) {
-      const index = this.draws.other(first);
-      if (index < 0) return -1;
+  /** The challenger where `drawn` may not do; -1: none. */
+  private drawChallenger(cells: Cells, tried: TriedSlots, first: number, drawn: number): number {
+    let index = drawn;
+    for (let left = Math.min(MAX_DRAWS, this.slots.length - 1); left > 0; left--) {
       const slot = this.slots[index]!;
-      if (!canTake(cells, slot) || tried.has(slot)) continue;
-      return this.isInShare(cells, slot) ? index : -1;
+      if (canTake(cells, slot) && !tried.has(slot)) return this.isInShare(cells, slot) ? index : -1;
+      if (left > 1) index = this.draws.other(first);
     }
     return this.drawByScan(cells, tried, first);
   }

@@ -31,6 +31,8 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   session: Session | undefined = undefined;
   /** Of the session. */
   isHttp2 = false;
+  /** It was told why it isn't served, or its handshake failed. */
+  isRefused = false;
 
   private readonly protocols: 'auto' | 'http1' | 'http2';
   private readonly context: SessionContext;
@@ -76,6 +78,7 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   }
 
   onHandshakeRefused(refusal: TlsRefusal, remoteAddress: string): void {
+    this.isRefused = true;
     this.owner.onHandshakeRefused(refusal, remoteAddress);
   }
 
@@ -105,6 +108,7 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
 
   /** Says why in HTTP/1. A caller that speaks TLS reads none, but its library prints what came ("wrong version"). */
   private refuse(transport: Transport, kind: 'plaintext_to_tls' | 'tls_to_plaintext' | 'request_timeout'): void {
+    this.isRefused = true;
     transport.handler = this.refusing;
     this.context.onRefused(kind, ERROR_TABLE[kind].text, transport.remoteAddress);
     writePlainReply(transport, kind);

@@ -142,7 +142,9 @@ export class Listener implements ConnectionOwner {
     this.connections.delete(connection);
     this.context.quota.release();
     const closed = connection.isHttp2 ? CounterCell.Http2Closed : CounterCell.Http1Closed;
-    this.counters.count(connection.session ? closed : CounterCell.ConnectionsRefused);
+    // One that left before it said anything wasn't refused.
+    if (connection.session) this.counters.count(closed);
+    else if (connection.isRefused) this.counters.count(CounterCell.ConnectionsRefused);
     if (this.connections.size === 0) this.whenEmpty?.();
   }
 

@@ -27,6 +27,8 @@ import type { ProxyRequest } from './handle.ts';
 import type { ParkedAnswer } from './parked-answer.ts';
 import type { AttemptRecord } from './record.ts';
 
+/** Number of no trial. */
+const NO_TRIAL = -1;
 /** What an answer without a readable grpc-status counts as; never OK. */
 const GRPC_UNKNOWN = 2;
 
@@ -44,6 +46,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   private over = false;
   /** Of the endpoint, when it began. */
   private trials = 0;
+  /** The same for as long as it takes a trial's place. */
+  private trialPlace = 0;
   /** The caller got the gRPC form of an answer that was none. */
   private isTranslated = false;
   /** HTTP status of the endpoint's answer; 0 before it. */
@@ -52,6 +56,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   grpcStatus = -1;
   /** The endpoint's end of a tunnel has said all. */
   private tunnelEnded = false;
+  /** When `max_connections` was last seen to keep a connection from it, monotonic ms; -1: never. */
+  blockedMs = -1;
   /** Time to a connection and to the answer's head, ms; -1 before. */
   private connectMs = -1;
   private headMs = -1;
@@ -96,7 +102,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
 
   /** picked -> connected. */
   start(): void {
-    this.trials = this.endpoint.beginAttempt();
+    this.trials = this.trialPlace = this.endpoint.beginAttempt();
     this.host = this.request.hostFor(this.endpoint);
     const { pools } = this.endpoint;
     const pool = this.request.head.protocol === '' ? pools.forHost(this.host) : pools.forUpgrade(this.host);
@@ -129,7 +135,8 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
 
   /** Its endpoint may open no connection now (`max_connections`); the request may have one that it can do without. */
   onBlocked(): void {
-    this.request.dropParked();
+    this.blockedMs = this.request.context.clock.nowMs;
+    this.request.connectionWanted();
   }
 
   sendData(chunk: Uint8Array, endStream: boolean): void {
@@ -184,6 +191,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
       }
     }
     if (request.retriesAnswer(this, head, endStream)) return;
+    if (head.status < 400 && this.endpoint.answerBegan(this.trialPlace)) this.trialPlace = NO_TRIAL;
     request.answered(this, head, endStream);
     if (endStream) this.succeed();
   }
@@ -345,7 +353,7 @@ export class Attempt implements LeaseWaiter, ResponseReceiver {
   private end(success: boolean | undefined): void {
     if (this.over) return;
     this.over = true;
-    this.endpoint.endAttempt(success, this.trials);
+    this.endpoint.endAttempt(success, this.trialPlace);
     this.request.attemptEnded(this);
   }
 }

@@ -188,8 +188,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     if (this.done) return;
     // gRPC knows no trailers of a request, and some servers end the connection over them: that of other callers too.
     if (this.cluster && isGrpcScheme(this.cluster.port.policy.scheme)) return this.onData(NO_BYTES, true);
-    this.body.trailersCame(fields, neverIndexed);
     this.lastReadMs = this.context.clock.nowMs;
+    this.body.trailersCame(fields, neverIndexed, this.lastReadMs);
     if (this.attempt?.sending) this.attempt.sendTrailers(fields, neverIndexed);
   }
 
@@ -403,7 +403,10 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     if (what === END_TIMER) return this.abandon(this.endKind);
     if (what === RETRY_TIMER) return this.tryNext();
     const { attempt } = this;
-    if (what === HEAD_TIMER) return attempt?.passHeldHead();
+    if (what === HEAD_TIMER) {
+      if (!this.body.complete) attempt?.passHeldHead();
+      return;
+    }
     const { timeout, attempts } = this.cluster!.port.policy;
     const sending = attempt?.sending ?? false;
     const stalledSinceMs = sending ? attempt!.stalledSinceMs : -1;
@@ -413,7 +416,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
         connectSinceMs: attempt && !sending ? attempt.startMs : -1,
         sendSinceMs: maySendRest ? -1 : stalledSinceMs,
         readSinceMs: sending && stalledSinceMs < 0 && this.waitsForRead() ? this.lastReadMs : -1,
-        attemptSinceMs: attempt?.status === 0 ? attempt.startMs : -1,
+        attemptSinceMs: attempt ? this.trySinceMs(attempt, nowMs) : -1,
         requestSinceMs: this.waitsForCaller() ? this.body.lastMs : -1,
         // A gRPC caller may rest while its answer is coming.
         flushSinceMs: sending && this.headPassedOn && !this.isGrpc ? this.sender.stalledSinceMs : -1,
@@ -428,10 +431,16 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     const { over } = judgement;
     if (over === undefined) this.timers.watch(judgement.leftMs);
     else if (this.isTunnel && over === 'read_timeout') this.abandon('idle_timeout');
-    else if (over === 'connect_timeout' && attempt?.blockedBy !== undefined)
-      this.abandon('overflow', attempt.blockedBy);
+    else if (over === 'connect_timeout' && attempt?.blockedBy !== undefined) this.overflow(attempt.blockedBy);
     else if (attempt && ENDS_ATTEMPT.has(over)) this.timeOut(attempt, over);
     else this.abandon(over);
+  }
+
+  /** Since when the endpoint could have answered, or opened a connection: `per_try_timeout` is its time, not others'. */
+  private trySinceMs(attempt: Attempt, nowMs: number): number {
+    if (attempt.status !== 0 || !this.body.complete) return -1;
+    if (attempt.blockedBy !== undefined) attempt.blockedMs = nowMs;
+    return Math.max(attempt.startMs, attempt.blockedMs, this.body.lastMs);
   }
 
   /** Whether silence is the caller's, who hasn't sent its body. Streams of gRPC may rest. */
@@ -474,8 +483,14 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     attempt.cancel();
   }
 
+  /** The attempt couldn't have a connection, by a limit of our own. */
+  private overflow(detail: string): void {
+    this.giveUp('overflow');
+    this.failForGood({ kind: 'overflow', detail, grpcStatus: -1 });
+  }
+
   /** Ends the request from our side: the attempt is given up and the caller is told. */
-  private abandon(kind: ErrorKind, detail = ''): void {
+  private abandon(kind: ErrorKind): void {
     const { attempt } = this;
     // The whole request is there, and no answer: that is the endpoint's, whoever set the time.
     if (kind === 'total_timeout' && attempt?.sending === true && attempt.status === 0 && this.body.complete) {
@@ -487,7 +502,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     if (this.headPassedOn) {
       this.sender.abort(kind);
       this.finish(kind);
-    } else this.fail(kind, detail);
+    } else this.fail(kind, '');
   }
 
   /** Starts the timer that ends the call, if anything does. */
@@ -559,8 +574,13 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     });
   }
 
+  /** An attempt waits for room for a connection, and an unfinished answer takes some that can be spared. */
+  connectionWanted(): void {
+    if (this.parked?.ended === false) this.dropParked();
+  }
+
   /** Another attempt's answer is the caller's, or nobody's. */
-  dropParked(): void {
+  private dropParked(): void {
     const { parked } = this;
     this.parked = undefined;
     parked?.attempt.dropParked();

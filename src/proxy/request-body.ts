@@ -32,8 +32,9 @@ export class RequestBody {
     if (endStream) this.complete = true;
   }
 
-  trailersCame(fields: Fields, neverIndexed: readonly string[] | undefined): void {
+  trailersCame(fields: Fields, neverIndexed: readonly string[] | undefined, nowMs: number): void {
     this.complete = true;
+    this.lastMs = nowMs;
     this.trailers = fields;
     this.trailersNeverIndexed = neverIndexed;
   }

@@ -21,7 +21,7 @@ export const PROCESS_COUNTERS: readonly [
   ],
   [
     'outrigger_downstream_connections_refused_total',
-    'Downstream connections closed before they spoke.',
+    'Downstream connections that were refused.',
     [[{}, CounterCell.ConnectionsRefused]],
   ],
   [

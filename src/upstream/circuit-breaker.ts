@@ -5,6 +5,8 @@ import type { CircuitBreakerPolicy } from '../model/policy.ts';
 
 /** A pool that wants another connection and may not open one. */
 export interface BlockedPool {
+  /** Whether it has a connection that is of use, or is opening one. */
+  readonly isConnected: boolean;
   /** There may be room for a connection now. */
   openForWaiting(): void;
 }
@@ -68,8 +70,8 @@ export class CircuitBreaker {
   }
 
   /**
-   * Whether `pool` may open a connection. Where it may not, an idle connection of another endpoint gives way if there is
-   * one, and `pool` is told as soon as there is room.
+   * Whether `pool` may open a connection. Where there is no room, an idle connection of another endpoint gives way if there
+   * is one, and a pool that has to wait is told as soon as there is room.
    */
   admitsConnection(pool: BlockedPool): boolean {
     const { maxConnections } = this.policy;
@@ -81,9 +83,11 @@ export class CircuitBreaker {
       this.blocked.add(pool);
       if (this.holdsRow) this.cells.count(this.slot, PortCell.OverflowConnections);
     }
-    if (!this.closeOneIdle() || this.connections >= maxConnections) return false;
-    this.blocked.delete(pool);
-    return true;
+    // As in Envoy one connection may be had beyond the limit, by an endpoint that was picked and has none: else its calls
+    // could wait for as long as those of other endpoints keep theirs.
+    const mayOpen = this.closeOneIdle() ? this.connections < maxConnections : !pool.isConnected;
+    if (mayOpen) this.blocked.delete(pool);
+    return mayOpen;
   }
 
   /** Connections are opened (positive) or gone (negative). */

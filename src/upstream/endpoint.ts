@@ -37,7 +37,7 @@ export class LiveEndpoint {
   outReason: OutReason = '';
   /** Its cap is that of a trial; upstream/picker.ts keeps it. */
   isCappedByTrial = false;
-  /** Attempts in flight that began before its present trial: they take nothing of the trial's place. */
+  /** Attempts in flight that began before its present trial, or whose answer has begun: they take nothing of its place. */
   olderAttempts = 0;
   private trialCount = 0;
   /** What it was ejected for last; empty where it never was. */
@@ -87,12 +87,23 @@ export class LiveEndpoint {
     return this.trialCount;
   }
 
-  /** Returns how many trials there have been, which `endAttempt` and the report of the attempt want to know. */
+  /** Returns how many trials there have been, which the report of the attempt wants to know. */
   beginAttempt(): number {
     if (!this.holdsRow) return this.trials;
     this.cells.add(this.slot, EndpointCell.InFlight, 1);
     this.cells.count(this.slot, EndpointCell.Attempts);
     return this.trials;
+  }
+
+  /**
+   * The answer to an attempt has begun well. If that is a trial's, another may begin: how long the first lasts says nothing.
+   * True where the attempt is older than the trial from here on, for `endAttempt`.
+   */
+  answerBegan(trials: number): boolean {
+    if (!this.isCappedByTrial || trials !== this.trials || !this.holdsRow) return false;
+    this.olderAttempts++;
+    this.cells.add(this.slot, EndpointCell.Cap, 1);
+    return true;
   }
 
   /** `success` undefined: it was given up for reasons that are not the endpoint's. */

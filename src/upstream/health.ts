@@ -295,7 +295,10 @@ export class PortHealth {
       const side = `active ${policy.type}`;
       if (!evidence) this.explain(endpoint, `${side}: ${describe(outcome)}, which counts for nothing`);
       else {
-        this.take(endpoint, evidence, side, describe(outcome), outcome.kind === 'failed' ? outcome.detail : undefined);
+        const detail = outcome.kind === 'failed' ? outcome.detail : undefined;
+        if (!this.take(endpoint, evidence, side, describe(outcome), detail)) {
+          this.stillDown(endpoint, `${side}: ${describe(outcome)}`, detail);
+        }
         const isUpNow = isUp(this.context.endpointCells.get(slot, EndpointCell.HealthState));
         if (evidence.kind === 'success' && isUpNow) this.context.onActiveSuccess?.(endpoint);
       }
@@ -303,6 +306,15 @@ export class PortHealth {
       else if (this.schedule) this.wakeAt(this.schedule.nextProbeMs(this.context.endpointCells, slot));
     });
     this.probes.set(endpoint, cancel);
+  }
+
+  /** A probe of an endpoint that is down failed, which counts for nothing more: the cause is that of now, if it is another. */
+  private stillDown(endpoint: LiveEndpoint, what: string, detail = ''): void {
+    const { cause } = endpoint;
+    if (isUp(this.context.endpointCells.get(endpoint.slot, EndpointCell.HealthState))) return;
+    if (cause.startsWith(`${what} `) || cause === what) if (cause.endsWith(detail)) return;
+    endpoint.cause = detail === '' ? what : `${what}: ${detail}`;
+    this.onChange([endpoint], false);
   }
 
   /** Why an endpoint that began as unhealthy still is, where no evidence can say it. */
@@ -327,7 +339,8 @@ export class PortHealth {
     if (returned.length > 0) this.onChange(returned, true);
   }
 
-  private take(endpoint: LiveEndpoint, evidence: Evidence, side: string, what: string, detail?: string): void {
+  /** False: it changed nothing. */
+  private take(endpoint: LiveEndpoint, evidence: Evidence, side: string, what: string, detail?: string): boolean {
     const { endpointCells: cells, clock } = this.context;
     const { slot } = endpoint;
     const stateBefore = cells.get(slot, EndpointCell.HealthState);
@@ -335,7 +348,7 @@ export class PortHealth {
     const change = report(cells, slot, evidence.kind, evidence.limit);
     const state = cells.get(slot, EndpointCell.HealthState);
     const stateChanged = state !== stateBefore;
-    if (!stateChanged && cells.get(slot, EndpointCell.HealthCounters) === countersBefore) return;
+    if (!stateChanged && cells.get(slot, EndpointCell.HealthCounters) === countersBefore) return false;
     const onTrial = stateBefore === HealthState.Trial;
     const count = onTrial ? 'on trial' : `${healthCount(cells, slot, evidence.kind)} of ${evidence.limit}`;
     endpoint.cause = `${side}: ${what} (${count})`;
@@ -348,6 +361,7 @@ export class PortHealth {
     } else if (change === 'down' && !this.checks?.active) this.timedReturn.add(cells, slot, clock.nowMs, onTrial);
     if (change !== 'none') this.changePace(slot);
     this.onChange([endpoint], change !== 'none' || (onTrial && stateChanged));
+    return true;
   }
 }
 

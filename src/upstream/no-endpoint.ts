@@ -17,7 +17,7 @@ export function whyNoEndpoint(port: UpstreamPort, picker: Picker, returnMs: () =
     const unknown = names.map(({ name }) => name).join(', ');
     return none('no_endpoints', unknown === '' ? key : `${key}: no address of ${unknown} is known`);
   }
-  if (picker.failsFast) {
+  if (picker.failsFast || picker.isWaitingForTrials) {
     const backMs = returnMs();
     const retryAfterS = Number.isFinite(backMs) ? Math.max(1, Math.ceil(backMs / 1000)) : 1;
     return { kind: 'no_healthy_endpoint', detail: key, retryAfterS };

@@ -205,6 +205,14 @@ export class Picker {
     return this.levels.some(({ members }) => members.some((one) => one.usable && !canTake(cells, one.slot)));
   }
 
+  /** Whether whoever may be picked is on trial, and has its call. */
+  get isWaitingForTrials(): boolean {
+    const { levels } = this;
+    return (
+      levels.length > 0 && levels.every(({ members }) => members.every((one) => !one.usable || one.isCappedByTrial))
+    );
+  }
+
   private factsOf({ slot, spec }: LiveEndpoint): EndpointFacts {
     const { endpoints: cells } = this.live;
     const state = cells.get(slot, EndpointCell.HealthState);

@@ -79,6 +79,11 @@ export class EndpointPool implements ChannelOwner {
     return this.open.length + this.leaving.size + this.opening.size;
   }
 
+  /** Whether a connection that takes streams is open or opening. */
+  get isConnected(): boolean {
+    return this.open.length > 0 || this.opening.size > 0;
+  }
+
   /** Whether nothing is open, opening or waited for. */
   get isUnused(): boolean {
     return this.connections === 0 && this.waiting.length === 0;

@@ -22,6 +22,7 @@ const ALGORITHMS: readonly (readonly [string, BalancerPolicy])[] = [
   ['roundrobin', policy('roundrobin')],
   ['chash', policy('chash')],
   ['chash, 125 %', { ...policy('chash'), hashBalanceFactor: 125 }],
+  // The tightest bound there is: all endpoints but one are at it, which is as bad as it gets.
   ['chash, 100 %', { ...policy('chash'), hashBalanceFactor: 100 }],
   ['ewma', policy('ewma')],
   ['ewma, apisix', { ...policy('ewma'), ewmaFormula: 'apisix' }],

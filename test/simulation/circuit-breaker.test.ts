@@ -287,7 +287,9 @@ function check(world: World, before: Seen, inFlight: ReadonlyMap<LiveEndpoint, n
   };
   holds(now.requests, before.requests, maxRequests, 'max_requests');
   holds(now.pending, before.pending, maxPendingRequests, 'max_pending_requests');
-  holds(now.connections, before.connections, maxConnections, 'max_connections');
+  // Beyond it only for a pool that had none.
+  const isFirst = pools.some(({ idle, busy, opening }) => opening === 1 && idle + busy === 0);
+  holds(now.connections, before.connections, isFirst ? 0 : maxConnections, 'max_connections');
   holds(now.retries, before.retries, maxRetries, 'max_retries');
   for (const { endpoint } of world.members) {
     const level = world.cells.get(endpoint.slot, EndpointCell.InFlight);

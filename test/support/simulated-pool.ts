@@ -24,6 +24,10 @@ export class SimulatedPool implements BlockedPool {
     this.breaker = breaker;
   }
 
+  get isConnected(): boolean {
+    return this.idle + this.busy + this.opening > 0;
+  }
+
   get connections(): number {
     return this.idle + this.busy + this.opening + this.closing;
   }

@@ -313,9 +313,9 @@ describe('levels after an edit', () => {
     calls.push(one.call());
     await one.reaches({ requests: 2, pending: 1 });
     await one.plane.update([staying.port]);
-    assert.deepEqual(one.levels, { requests: 2, pending: 1, connections: 1, retries: 0, attempts: 0 });
-    leaving.calls[0]?.reply(200);
     await one.until(() => leaving.calls.length === 2, 'who waited goes where it was going');
+    assert.deepEqual(one.levels, { requests: 2, pending: 0, connections: 2, retries: 0, attempts: 0 });
+    leaving.calls[0]?.reply(200);
     leaving.calls[1]?.reply(200);
     for (const call of calls) assert.equal((await call).status, 200);
     await one.comesToRest();

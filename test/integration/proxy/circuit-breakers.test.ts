@@ -134,20 +134,32 @@ describe('max_connections', () => {
     await one.comesToRest();
   });
 
-  it('a connection that falls idle goes to an endpoint that waits for one', async () => {
+  it('an endpoint without a connection may open one beyond the limit, and no second', async () => {
     const [a, b] = await scene.endpoints(2, hold);
     assert.ok(a && b);
     const one = await scene.plane([a, b], { circuitBreakers: { maxConnections: 1 } });
-    const calls = [one.call()];
-    await one.until(() => a.calls.length + b.calls.length === 1, 'arrived');
-    const [first, second] = a.calls.length === 1 ? [a, b] : [b, a];
-    calls.push(one.call());
-    await one.reaches({ pending: 1 });
-    replyAll(first);
-    await one.until(() => second.calls.length === 1, 'the other got the room');
-    assert.equal(one.levels.connections, 1);
-    replyAll(second);
+    const calls = [one.call(), one.call()];
+    await one.until(() => a.calls.length === 1 && b.calls.length === 1, 'arrived at both');
+    calls.push(one.call(), one.call());
+    await one.reaches({ pending: 2 });
+    assert.equal(one.levels.connections, 2);
+    for (const endpoint of [a, b]) {
+      replyAll(endpoint);
+      await one.until(() => endpoint.calls.length === 2, 'who waited');
+      replyAll(endpoint);
+    }
     for (const call of calls) assert.equal((await call).status, 200);
+    await one.comesToRest();
+  });
+
+  it('an idle connection gives way first', async () => {
+    const [a, b] = await scene.endpoints(2);
+    assert.ok(a && b);
+    const one = await scene.plane([a, b], { circuitBreakers: { maxConnections: 1 } });
+    for (let i = 0; i < 6; i++) {
+      assert.equal((await one.call()).status, 200);
+      assert.ok(one.levels.connections <= 1, String(one.levels.connections));
+    }
     await one.comesToRest();
   });
 

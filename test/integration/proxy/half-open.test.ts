@@ -216,6 +216,32 @@ describe('half-open', () => {
     await one.comesToRest();
   });
 
+  it('a stream that begins well leaves its place to the next call, and fail-fast names the trial', async () => {
+    const [bad] = await scene.endpoints(1);
+    assert.ok(bad);
+    const other = await scene.endpoint();
+    const one = await scene.plane([bad, other], { ...POLICY, allUnhealthy: 'fail-fast' });
+    for (const endpoint of [bad, other]) await takeOut(one, endpoint);
+    for (const endpoint of [bad, other]) endpoint.play = hold;
+    one.clock.advance(10_000);
+    const calls = [one.call(), one.call()];
+    await one.until(() => one.levels.attempts === 2, 'both trials');
+    const refused = await one.call();
+    assert.deepEqual([refused.status, refused.headers['x-outrigger-reason']], [503, 'no_healthy_endpoint']);
+    assert.ok(Number(refused.headers['retry-after']) >= 1);
+    const arrived = bad.calls.length;
+    bad.calls.at(-1)?.socket.write('HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbe');
+    await one.until(() => one.standing(bad)[1] === ON_TRIAL, 'a place');
+    calls.push(one.call());
+    await one.until(() => bad.calls.length === arrived + 1, 'the next call');
+    bad.calls.at(-1)?.reply(200);
+    await one.until(() => one.endpoint(bad).state === 'healthy', 'decided');
+    bad.calls.at(-2)?.socket.write('ll');
+    replyAll(other);
+    for (const call of calls) assert.equal((await call).status, 200);
+    await one.comesToRest();
+  });
+
   it('a call from before that ends well decides nothing; one of the trial with a status of neither list does', async () => {
     const [bad, good] = await scene.endpoints(2);
     assert.ok(bad && good);

@@ -135,6 +135,25 @@ describe('an answer that is kept back', () => {
     assert.ok((started.records[0]?.durationMs ?? Infinity) < 1000);
   });
 
+  it('stays, complete, where the next attempt gets no connection', async () => {
+    const held: Socket[] = [];
+    const first = await server(({ socket, text }) => {
+      if (text.endsWith('\r\n\r\n')) socket.write('HTTP/1.1 503 X\r\ncontent-length: 5\r\n\r\nearly');
+    });
+    const second = await server(({ socket }) => held.push(socket));
+    const started = await plane(inOrder([first, second]), {
+      attempts: { retryOn: ['503'], backoff: { initialMs: 50, maxMs: 50 } },
+      circuitBreakers: { maxConnections: 1 },
+      timeout: { connectMs: 300 },
+    });
+    const holding = httpCall(started.port);
+    await until(() => held.length === 1, 'the call that holds the only connection of the second');
+    const answer = await httpCall(started.port);
+    assert.deepEqual([answer.status, answer.body.toString()], [503, 'early']);
+    held[0]?.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+    assert.equal((await holding).status, 200);
+  });
+
   it('that is larger than the buffer stops its endpoint', async () => {
     const body = Buffer.alloc(30_000_000, 'x').toString('latin1');
     const bad = await server(({ socket }) =>
@@ -184,6 +203,31 @@ describe('the head of a gRPC answer that is held', () => {
     const call = (await scene.caller(one)).call(callFields(), message('hello'), false);
     await until(() => call.heads.length === 1, 'the head');
     call.reset(8);
+  });
+
+  it('is held on where the caller ends its request meanwhile, and no timer of one attempt is another’s', async () => {
+    const answers = [100, 300, 0] as const;
+    const endpoints = await Promise.all(
+      answers.map((afterMs, i) =>
+        scene.endpoint((call) => {
+          if (afterMs === 0) call.onEnd = () => call.answer();
+          else {
+            const send = (): void => {
+              sendsHead(call);
+              setTimeout(() => call.peer.send(headers(call.id, ['grpc-status', '14'], true)), afterMs);
+            };
+            setTimeout(send, i * 100);
+          }
+        }),
+      ),
+    );
+    const one = await plane(inOrder(endpoints), { ...RETRY, attempts: { ...RETRY.attempts, maxAttempts: 3 } });
+    const call = (await scene.caller(one)).call(callFields(), message('hello'), false);
+    await isOpenAfter(call.over(), 150);
+    call.send('', true);
+    await call.over();
+    assert.equal(call.grpcStatus, '0');
+    assert.equal(one.records[0]?.attempts.length, 3);
   });
 
   it('is held for as long as it takes once the caller has said all', async () => {

@@ -9,6 +9,7 @@ import { headers } from '../../support/h2-peer.ts';
 import { GrpcScene } from '../../support/grpc-scene.ts';
 import { httpCall } from '../../support/http-call.ts';
 import { DEFAULT_PASSIVE } from '../../../src/model/defaults.ts';
+import { rawCaller } from '../../support/raw-caller.ts';
 import { closedPort, startRawServer } from '../../support/raw-server.ts';
 import { until } from '../../support/tls-peer.ts';
 
@@ -29,22 +30,26 @@ interface Server {
   readonly port: number;
   /** Heads of the requests that came. */
   readonly requests: string[];
+  /** A body of which the last bytes are `end` or `x` came whole. */
+  onEnd: (socket: Socket) => void;
 }
 
 /** An endpoint that plays `answer` for each request. */
 async function server(answer: (socket: Socket, request: string) => void): Promise<Server> {
   const requests: string[] = [];
+  const found: Server = { port: 0, requests, onEnd: () => undefined };
   const started = await startRawServer((socket) => {
     socket.on('error', () => undefined);
     socket.on('data', (bytes: Buffer) => {
       const text = bytes.toString('latin1');
+      if (/(end|x)$/.test(text)) found.onEnd(socket);
       if (!text.includes('HTTP/1.1\r\n')) return;
       requests.push(text);
       answer(socket, text);
     });
   });
   closers.push(() => started.close());
-  return { port: started.port, requests };
+  return Object.assign(found, { port: started.port });
 }
 
 const says =
@@ -313,6 +318,30 @@ describe('times of attempts and calls', () => {
     const alone = await plane([slow.port], { attempts: { perTryTimeoutMs: 60 } });
     const answer = await httpCall(alone.port);
     assert.deepEqual([answer.status, answer.headers['x-outrigger-reason']], [504, 'per_try_timeout']);
+  });
+
+  it('per_try_timeout is the endpoint’s time, not the caller’s nor that of other calls', async () => {
+    const served = await server((socket, request) => {
+      if (request.includes('GET')) setTimeout(() => says(200, 'slow')(socket), 250);
+    });
+    served.onEnd = (socket) => says(200, 'whole')(socket);
+    const one = await plane([served.port], {
+      attempts: { perTryTimeoutMs: 100, maxAttempts: 1 },
+      circuitBreakers: { maxConnections: 1 },
+      checks: { active: undefined, passive: { ...DEFAULT_PASSIVE, timeouts: 1 } },
+    });
+    const caller = await rawCaller(one.port);
+    closers.push(() => caller.close());
+    caller.send('PUT / HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\nabc');
+    await until(() => served.requests.length === 1, 'the first half');
+    const waiting = httpCall(one.port, { method: 'PUT', body: 'x' });
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    caller.send('end');
+    await caller.until('whole');
+    assert.equal((await waiting).body.toString(), 'whole');
+    const [endpoint] = one.cluster.list();
+    assert.equal(endpoint?.available, true);
+    assert.equal((await httpCall(one.port)).headers['x-outrigger-reason'], 'per_try_timeout');
   });
 
   it('timeout.total ends the call, attempts and waits included', async () => {

@@ -313,6 +313,29 @@ describe('start: unhealthy', () => {
     ]);
   });
 
+  it('says what the last probe came to, also of one that is down already', () => {
+    const scene = new Scene([1]);
+    scene.update({ active: START });
+    const causes: string[] = [];
+    for (const outcome of [
+      { kind: 'answered', status: 503 },
+      { kind: 'answered', status: 503 },
+      { kind: 'failed', detail: 'ECONNREFUSED' },
+      { kind: 'failed', detail: 'self-signed' },
+    ] as const) {
+      scene.end(outcome);
+      scene.clock.advance(1000);
+      causes.push(scene.of(1).cause);
+    }
+    assert.deepEqual(causes, [
+      'active http: status 503',
+      'active http: status 503',
+      'active http: connection failed: ECONNREFUSED',
+      'active http: connection failed: self-signed',
+    ]);
+    assert.equal(scene.changes.length, 3);
+  });
+
   it('is asked of endpoints that appear later, and only once of each', () => {
     const scene = new Scene([1]);
     const checks = { active: { ...START, healthy: { ...DEFAULT_ACTIVE.healthy, successes: 1 } } };
