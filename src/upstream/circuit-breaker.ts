@@ -5,7 +5,7 @@ import type { CircuitBreakerPolicy } from '../model/policy.ts';
 
 /** A pool that wants another connection and may not open one. */
 export interface BlockedPool {
-  /** Whether it has a connection that is of use, or is opening one. */
+  /** Whether its endpoint has a connection that is of use or opening, under whatever name, or several that are leaving. */
   readonly isConnected: boolean;
   /** There may be room for a connection now. */
   openForWaiting(): void;
@@ -85,7 +85,8 @@ export class CircuitBreaker {
     }
     // As in Envoy one connection may be had beyond the limit, by an endpoint that was picked and has none: else its calls
     // could wait for as long as those of other endpoints keep theirs.
-    const mayOpen = this.closeOneIdle() ? this.connections < maxConnections : !pool.isConnected;
+    const givesWay = this.connections === maxConnections && this.closeOneIdle();
+    const mayOpen = givesWay ? this.connections < maxConnections : !pool.isConnected;
     if (mayOpen) this.blocked.delete(pool);
     return mayOpen;
   }
@@ -114,8 +115,9 @@ export class CircuitBreaker {
     return this.blocked.has(pool);
   }
 
-  /** Whether a pool other than `pool` waits for room: then a connection that falls idle gives way. */
+  /** Whether a pool other than `pool` waits for room, and would get it: then a connection that falls idle gives way. */
   isWantedByOthers(pool: BlockedPool): boolean {
+    if (this.blocked.size === 0 || this.connections > this.policy.maxConnections) return false;
     return this.blocked.size > (this.blocked.has(pool) ? 1 : 0);
   }
 

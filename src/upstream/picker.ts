@@ -160,12 +160,14 @@ export class Picker {
   hasUntried(tried: TriedSlots, failedSlot: number): boolean {
     if (mayTryAgain(this.endpointCount)) return this.levels.length > 0;
     const { endpoints: cells } = this.live;
+    const hasLastResort = this.balancing?.type === 'least_conn';
     return this.levels.some(({ members }) => {
-      const weighted = members.some(({ spec }) => spec.weight > 0); // weight 0 counts only where all have it
-      return members.some(
-        ({ slot, spec }) =>
-          slot !== failedSlot && !tried.has(slot) && canTake(cells, slot) && (spec.weight > 0 || !weighted),
-      );
+      // Else weight 0 counts only where all have it.
+      const all = hasLastResort || !members.some((one) => this.weightOf(one) > 0);
+      return members.some((one) => {
+        const { slot } = one;
+        return slot !== failedSlot && !tried.has(slot) && canTake(cells, slot) && (all || this.weightOf(one) > 0);
+      });
     });
   }
 
@@ -213,13 +215,19 @@ export class Picker {
     );
   }
 
-  private factsOf({ slot, spec }: LiveEndpoint): EndpointFacts {
+  /** APISIX's ewma knows no weights, 0 neither. */
+  private weightOf({ spec }: LiveEndpoint): number {
+    return this.balancing?.type === 'ewma' && this.balancing.ewmaFormula === 'apisix' ? 1 : spec.weight;
+  }
+
+  private factsOf(endpoint: LiveEndpoint): EndpointFacts {
+    const { slot, spec } = endpoint;
     const { endpoints: cells } = this.live;
     const state = cells.get(slot, EndpointCell.HealthState);
     const trial = state === HealthState.Trial;
     return {
       priority: spec.priority,
-      weight: spec.weight,
+      weight: this.weightOf(endpoint),
       draining: spec.draining,
       up: isUp(state) && !trial,
       trial,
@@ -292,7 +300,7 @@ export class Picker {
       let weighted = 0;
       let available = 0;
       for (const one of used) {
-        if (one.spec.weight === 0) continue;
+        if (this.weightOf(one) === 0) continue;
         weighted++;
         if (one.available) available++;
       }

@@ -85,6 +85,16 @@ export class PoolSet {
     return connections;
   }
 
+  /** See BlockedPool. One that is leaving, with streams that may last, doesn't keep the endpoint from another. */
+  get isConnected(): boolean {
+    let leaving = 0;
+    for (const pool of this.all()) {
+      if (pool.isUsable) return true;
+      leaving += pool.connections;
+    }
+    return leaving > 1;
+  }
+
   /** Every pool, those for upgrades too. */
   *all(): Iterable<EndpointPool> {
     yield* this.pools.values();

@@ -7,7 +7,7 @@ import type { TlsConnector, TlsRefusal } from '../net/tls.ts';
 import type { NetContext, TlsFacts, Transport } from '../net/transport.ts';
 import { CounterCell, type Counters } from '../telemetry/counters.ts';
 import type { Channel, ChannelFactory, ChannelOwner } from './channel.ts';
-import type { CircuitBreaker } from './circuit-breaker.ts';
+import type { BlockedPool, CircuitBreaker } from './circuit-breaker.ts';
 
 /** Who waits for a channel. Exactly one of the two is called, unless the lease is cancelled first. */
 export interface LeaseWaiter {
@@ -35,6 +35,8 @@ export interface PoolOptions {
   readonly onSecured?: ((tls: TlsFacts) => void) | undefined;
   /** Limits of the upstream port; undefined: none, as for probes. */
   readonly breaker?: CircuitBreaker | undefined;
+  /** Whether the endpoint has connections, this pool's among them ({@link BlockedPool.isConnected}); with `breaker`. */
+  readonly isConnected?: (() => boolean) | undefined;
   /** A connect failed. */
   readonly onConnectFailed?: ((kind: ErrorKind, detail: string) => void) | undefined;
 }
@@ -50,7 +52,7 @@ const MOST_PATIENCE = 64;
 const CLOSING = 'the sidecar is closing';
 
 /** The pool of one endpoint. */
-export class EndpointPool implements ChannelOwner {
+export class EndpointPool implements ChannelOwner, BlockedPool {
   /** May be replaced: new connections and sweeps go by it. */
   options: PoolOptions;
   private readonly net: NetContext;
@@ -79,8 +81,12 @@ export class EndpointPool implements ChannelOwner {
     return this.open.length + this.leaving.size + this.opening.size;
   }
 
-  /** Whether a connection that takes streams is open or opening. */
   get isConnected(): boolean {
+    return this.options.isConnected?.() ?? this.isUsable;
+  }
+
+  /** Whether a connection that takes streams is open or opening. */
+  get isUsable(): boolean {
     return this.open.length > 0 || this.opening.size > 0;
   }
 
@@ -141,7 +147,7 @@ export class EndpointPool implements ChannelOwner {
       return { kind: undefined, detail: 'the endpoint takes no stream at present' };
     }
     if (this.expectedLeases() > this.waiting.length) return undefined;
-    if (breaker?.connectionRoom === false && !idleElsewhere) {
+    if (breaker?.connectionRoom === false && !idleElsewhere && this.isConnected) {
       return { kind: undefined, detail: `max_connections is ${breaker.policy.maxConnections}` };
     }
     const connector = this.options.connector?.();

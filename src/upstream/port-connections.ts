@@ -95,20 +95,23 @@ export class PortConnections {
       const slot: SessionSlot = { session: undefined };
       const connect = tls && (() => tls.connector(tls.policy.serverName ?? name, slot));
       const connector = connect && forUpgrades ? () => withoutHttp2(connect()) : connect;
-      const options = this.poolOptions(spec, connector, forUpgrades ? 1 : this.expectedCapacity);
+      const capacity = forUpgrades ? 1 : this.expectedCapacity;
+      const options = this.poolOptions(spec, connector, capacity, () => pools.isConnected);
       return new EndpointPool(options, this.context, this.context.counters);
     };
-    return new PoolSet(
+    const pools = new PoolSet(
       byHost ? (host) => tls.nameOf(host) : undefined,
       (name) => create(name, false),
       this.port.policy.scheme === 'https' ? (name) => create(name, true) : undefined,
     );
+    return pools;
   }
 
   /** Lets pools that stay go by the policy in force. */
   updatePools(spec: EndpointSpec, pools: PoolSet): void {
     for (const pool of pools.all()) {
-      pool.options = this.poolOptions(spec, pool.options.connector, pool.options.expectedCapacity);
+      const { connector, expectedCapacity, isConnected } = pool.options;
+      pool.options = this.poolOptions(spec, connector, expectedCapacity, isConnected);
     }
   }
 
@@ -138,7 +141,12 @@ export class PortConnections {
     return this.port.policy.scheme === 'http' ? 1 : EXPECTED_STREAMS;
   }
 
-  private poolOptions(spec: EndpointSpec, connector: PoolOptions['connector'], expectedCapacity: number): PoolOptions {
+  private poolOptions(
+    spec: EndpointSpec,
+    connector: PoolOptions['connector'],
+    expectedCapacity: number,
+    isConnected: PoolOptions['isConnected'],
+  ): PoolOptions {
     const { scheme, timeout, keepalivePool }: PortPolicy = this.port.policy;
     const id = endpointId(spec.address, spec.port);
     return {
@@ -151,6 +159,7 @@ export class PortConnections {
       expectedCapacity,
       connector,
       breaker: this.owner.breaker,
+      isConnected,
       onSecured: (facts) => this.owner.onSecured(id, facts),
       onConnectFailed: (kind, detail) => this.owner.onConnectFailed(id, kind, detail),
     };

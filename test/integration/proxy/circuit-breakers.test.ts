@@ -152,6 +152,26 @@ describe('max_connections', () => {
     await one.comesToRest();
   });
 
+  it('names, and connections that are leaving, don’t lift the limit', async () => {
+    const endpoint = await scene.endpoint(hold);
+    // Each connection carries one request, so each is leaving as soon as it is there.
+    const one = await scene.plane([endpoint], {
+      circuitBreakers: { maxConnections: 2 },
+      keepalivePool: { size: 4, idleTimeoutMs: 60_000, requests: 1 },
+    });
+    const calls = Array.from({ length: 8 }, () => one.call());
+    await one.until(() => endpoint.calls.length === 2, 'two of them');
+    await one.reaches({ pending: 6 });
+    assert.equal(one.levels.connections, 2);
+    for (let i = 0; i < 8; i++) {
+      await one.until(() => endpoint.calls.length > i, `call ${i}`);
+      endpoint.calls[i]?.reply(200);
+      assert.ok(one.levels.connections <= 2, String(one.levels.connections));
+    }
+    for (const call of calls) assert.equal((await call).status, 200);
+    await one.comesToRest();
+  });
+
   it('an idle connection gives way first', async () => {
     const [a, b] = await scene.endpoints(2);
     assert.ok(a && b);

@@ -122,6 +122,23 @@ describe('Cluster', () => {
     );
   });
 
+  it('weight 0 is the last resort of least_conn, and nothing to APISIX’s ewma', () => {
+    const endpoints = [endpointAt(1), endpointAt(2, { weight: 0 })];
+    for (const [balancer, hasUntried, usable] of [
+      [{ type: 'roundrobin' }, false, false],
+      [{ type: 'ewma' }, false, false],
+      [{ type: 'least_conn' }, true, false],
+      [{ type: 'ewma', ewmaFormula: 'apisix' }, true, true],
+    ] as const) {
+      const { cluster, of } = fixture(port(endpoints, { balancer }));
+      const tried = new TriedSlots();
+      tried.add(of(1).slot);
+      assert.equal(cluster.hasUntried(tried, of(1).slot), hasUntried, balancer.type);
+      assert.equal(cluster.pick(tried, 0, 0)?.spec.port, hasUntried ? 2 : undefined);
+      assert.equal(of(2).outReason === '', usable);
+    }
+  });
+
   it('after remove nothing is picked and nothing is counted in rows that belong to others now', () => {
     const { cluster, clock, endpointCells, portCells, changes } = fixture(port([endpointAt(1)]));
     cluster.beginRequest();

@@ -7,6 +7,8 @@ import { MAX_SERVER_NAMES, PoolSet } from '../../../src/upstream/pool-set.ts';
 class FakePool {
   connections = 0;
   waiting = 0;
+  /** Some of the connections take streams. */
+  isUsable = false;
   readonly calls: string[] = [];
   readonly name: string;
 
@@ -53,6 +55,20 @@ function poolOf(set: PoolSet, host: string): FakePool {
 }
 
 describe('PoolSet', () => {
+  it('is connected by a pool of any name that is usable, or by two connections that are leaving', () => {
+    const { set, made } = setOf((host) => host);
+    for (const host of ['a', 'b']) set.forHost(host);
+    const [a, b] = made as [FakePool, FakePool];
+    assert.equal(set.isConnected, false);
+    a.connections = 1;
+    assert.equal(set.isConnected, false);
+    b.connections = 1;
+    assert.equal(set.isConnected, true);
+    b.connections = 0;
+    a.isUsable = true;
+    assert.equal(set.isConnected, true);
+  });
+
   it('without names has one pool, at once, for every host', () => {
     const { set, made } = setOf(undefined);
     assert.deepEqual(
