@@ -76,6 +76,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     const translation = translator.translate(
       objects,
       sources.flatMap((source) => source.refused()),
+      sources.flatMap((source) => source.held()),
     );
     cache.put(translation);
     const read = sources.flatMap((source) => source.findings());

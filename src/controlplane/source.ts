@@ -110,6 +110,8 @@ export interface RefusedObject {
   /** Kind and name, as `objectName` gives them. */
   readonly object: string;
   readonly origin: Origin;
+  /** Whether only an earlier text had it, and an error in its file may hide it now. */
+  readonly isHidden?: boolean;
 }
 
 /** Everything that sources give. */
@@ -126,6 +128,11 @@ export interface Source {
   objects(): readonly ConfigObject[];
   /** The objects that are refused: what was in force of each stays so. */
   refused(): readonly RefusedObject[];
+  /**
+   * Objects that were read earlier, and that an error in their file may hide now. One is in force only where nothing of
+   * its name is read.
+   */
+  held(): readonly ConfigObject[];
   findings(): readonly Finding[];
   stop(): void;
 }

@@ -139,11 +139,19 @@ function isVersionOf(kind: (typeof KINDS_READ)[number], apiVersion: string | und
 /** Native kinds whose resources are named `namespace/name`. */
 const NAMESPACED_KINDS: readonly string[] = ['Upstream', 'Endpoints', 'Secret'] satisfies Kind[];
 
-/**
- * What an object is called that an error refuses, as `objectName` calls one that is read; undefined where the error hides it
- * or the kind isn't one that is read. Reports nothing.
- */
-export function nameInSpiteOfErrors(members: ReadonlyMap<string, Value>, listed?: string): string | undefined {
+/** What an object is called that an error refuses. */
+export interface NameInSpiteOfErrors {
+  /** As `objectName` calls one that is read. */
+  readonly object: string;
+  /** Whether a part of it stands under a misspelt key or beside `metadata`, so that it may be called otherwise. */
+  readonly isGuess: boolean;
+}
+
+/** Undefined where the error hides the name, or the kind isn't one that is read. Reports nothing. */
+export function nameInSpiteOfErrors(
+  members: ReadonlyMap<string, Value>,
+  listed?: string,
+): NameInSpiteOfErrors | undefined {
   const apiVersion = scalarText(members.get('apiVersion'));
   const kind = scalarText(members.get('kind')) ?? listed ?? (apiVersion === 'ApisixUpstream' ? apiVersion : undefined);
   const metadata = meantMember(members, 'metadata');
@@ -154,12 +162,15 @@ export function nameInSpiteOfErrors(members: ReadonlyMap<string, Value>, listed?
   const isGiven = namespaceValue !== undefined && !namespaceValue.isEmpty;
   const namespace = isGiven ? scalarText(namespaceValue) : 'default';
   if (name === undefined || name === '' || namespace === undefined) return undefined;
+  const isMisspelt = metadata !== members.get('metadata') || namespaceValue !== parts.get('namespace');
+  const isGuess = isMisspelt || !parts.has('name') || members.has('name') || members.has('namespace');
   if (ONLY_NATIVE_KINDS.includes(kind) || apiVersion?.startsWith('outrigger') === true) {
     if (!ONLY_NATIVE_KINDS.includes(kind) && !NAMESPACED_KINDS.includes(kind)) return undefined;
-    return NAMESPACED_KINDS.includes(kind) && namespace !== '' ? `${kind} ${namespace}/${name}` : `${kind} ${name}`;
+    const isNamespaced = NAMESPACED_KINDS.includes(kind) && namespace !== '';
+    return { object: isNamespaced ? `${kind} ${namespace}/${name}` : `${kind} ${name}`, isGuess };
   }
   const isRead = KINDS_READ.some((known) => known === kind) && kind !== 'List';
-  return isRead && isName(name) && isName(namespace) ? `${kind} ${namespace}/${name}` : undefined;
+  return isRead && isName(name) && isName(namespace) ? { object: `${kind} ${namespace}/${name}`, isGuess } : undefined;
 }
 
 /** Name, namespace and labels. Undefined after the error was reported. */

@@ -22,10 +22,12 @@ export interface FileContent {
   readonly objects: readonly ConfigObject[];
   /** The objects with an error, as far as their names can be read. */
   readonly refused: readonly RefusedObject[];
-  /** Whether an error hides the kind or name of an object, which may then be any. */
+  /** Whether an error hides the kind or name of an object, or leaves it a guess: it may be any. */
   readonly hasNameless: boolean;
   /** Whether it is no valid YAML; what is read of it then may lack anything. */
   readonly isBroken: boolean;
+  /** Whether nothing stands in it but comments and marks between documents. */
+  readonly isEmpty: boolean;
   readonly findings: readonly Finding[];
 }
 
@@ -40,8 +42,15 @@ export function readObjects(text: string, file: string): FileContent {
     reader.findings.push({ severity: 'error', file, line: 1, column: 1, object: '', path: '', message });
     reader.isBroken = true;
   }
-  const { objects, refused, hasNameless, isBroken } = reader;
-  return { objects, refused, hasNameless, isBroken, findings: sortFindings(reader.findings) };
+  const { objects, refused, hasNameless, isBroken, isEmpty } = reader;
+  return {
+    objects,
+    refused,
+    hasNameless,
+    isBroken,
+    isEmpty: isEmpty && !isBroken,
+    findings: sortFindings(reader.findings),
+  };
 }
 
 /** Syntax errors told of one document; after the first the parser mostly guesses. */
@@ -60,6 +69,7 @@ class FileReader {
   readonly findings: Finding[] = [];
   hasNameless = false;
   isBroken = false;
+  isEmpty = true;
   private readonly file: string;
   private hidesText = false;
 
@@ -94,15 +104,18 @@ class FileReader {
     this.findings.push(...report.findings);
     if (problem !== undefined) this.isBroken = true;
     else if (document.errors.length > 0) this.readBroken(object);
-    else if (!object.isEmpty) this.readObject(object, undefined, document);
+    else if (!object.isEmpty) {
+      this.isEmpty = false;
+      this.readObject(object, undefined, document);
+    }
   }
 
   /** After an error of syntax the rest of the document is a guess; what object it is may be right all the same. */
   private readBroken(object: Value): void {
     this.isBroken = true;
     const members = isMap(object.node) ? object.anyMembers() : undefined;
-    const name = members && nameInSpiteOfErrors(members);
-    if (name !== undefined) this.refused.push({ object: name, origin: object.origin });
+    const named = members && nameInSpiteOfErrors(members);
+    if (named !== undefined) this.refused.push({ object: named.object, origin: object.origin });
   }
 
   private readObject(given: Value, listed: string | undefined, document: Document.Parsed): void {
@@ -117,9 +130,9 @@ class FileReader {
       if (result !== undefined) this.objects.push(result);
       return;
     }
-    const name = members && nameInSpiteOfErrors(members, listed);
-    if (name === undefined) this.hasNameless = true;
-    else this.refused.push({ object: name, origin: object.origin });
+    const named = members && nameInSpiteOfErrors(members, listed);
+    if (named?.isGuess !== false) this.hasNameless = true;
+    if (named !== undefined) this.refused.push({ object: named.object, origin: object.origin });
   }
 
   private readAs(

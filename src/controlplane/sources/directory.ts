@@ -4,6 +4,9 @@
 //   an object that is refused                         is told as such; the others of its file apply
 //   an object without a kind or name to be read       what the text names no more stays: it may be that one
 //   an object that is gone from the text              is gone
+//   a text without any object                         is taken for a slip: nothing of it changes
+//
+// What stays so is held: one that is read from another file takes its place.
 //
 // Change is noticed through fs.watch and, where that sees nothing (network file systems, a replaced directory) or isn't
 // to be had, by looking again from time to time.
@@ -32,13 +35,16 @@ const MAX_FILE_BYTES = 32 * 1024 * 1024;
 interface FileState {
   readonly signature: string;
   readonly text: string | undefined;
+  /** Those that the text has. */
   readonly objects: readonly ConfigObject[];
+  /** Those that an earlier text had, and that this one may hide. */
+  readonly held: readonly ConfigObject[];
   readonly refused: readonly RefusedObject[];
   readonly findings: readonly Finding[];
 }
 
 /** What a file gives. */
-type Content = Pick<FileState, 'objects' | 'refused' | 'findings'>;
+type Content = Pick<FileState, 'objects' | 'held' | 'refused' | 'findings'>;
 
 /** Where a directory source gets its time. */
 export interface DirectorySourceOptions {
@@ -92,6 +98,10 @@ export class DirectorySource implements Source {
     return [...this.files.values()].flatMap((file) => file.refused);
   }
 
+  held(): readonly ConfigObject[] {
+    return [...this.files.values()].flatMap((file) => file.held);
+  }
+
   findings(): readonly Finding[] {
     return sortFindings([...this.listingFindings, ...[...this.files.values()].flatMap((file) => file.findings)]);
   }
@@ -138,7 +148,8 @@ export class DirectorySource implements Source {
     // What can't be listed is not gone: its files stay in force.
     for (const [path, state] of this.files) {
       const unseen = failures.some(([failed]) => path === failed || path.startsWith(`${failed}/`));
-      if (unseen && !files.has(path)) files.set(path, state);
+      // Without signature and text it is read when it is seen again.
+      if (unseen && !files.has(path)) files.set(path, { ...state, ...holdAll(state), signature: '', text: undefined });
     }
     const ordered = new Map([...files].sort(([a], [b]) => (a < b ? -1 : 1)));
     const listingFindings = failures.map(([path, reason]) => wholeFile(path, `can't be listed: ${reason}`, undefined));
@@ -170,39 +181,44 @@ export class DirectorySource implements Source {
   }
 }
 
+/** Whatever a file had stays, as far as no other file has it. */
+function holdAll(last: FileState | undefined): Omit<Content, 'findings'> {
+  const { objects = [], held = [], refused = [] } = last ?? {};
+  const hidden = refused.map((one) => (one.isHidden === true ? one : { ...one, isHidden: true }));
+  return { objects: [], held: [...objects, ...held], refused: hidden };
+}
+
 /** A file that isn't even read. */
 function unread(file: ListedFile, last: FileState | undefined, finding: Finding): FileState {
-  const { objects = [], refused = [] } = last ?? {};
-  const findings = [finding, ...stay(file.path, objects, 'nothing of this file changes')];
-  return { signature: file.signature, text: undefined, objects, refused, findings };
+  const kept = holdAll(last);
+  const findings = [finding, ...stay(file.path, kept.held, 'nothing of this file changes')];
+  return { signature: file.signature, text: undefined, ...kept, findings };
 }
 
 /** What stands after a text was read. */
 function inForce(path: string, text: string, last: FileState | undefined): Content {
-  if (last === undefined || last.objects.length + last.refused.length === 0) return readObjects(text, path);
-  const { objects, refused } = last;
-  if (text.trim() === '') {
-    // A program that writes in place empties the file first: that is no wish to delete everything.
-    const finding = wholeFile(
-      path,
-      'is empty; its last content stays in force',
-      'delete the file to remove its objects',
-    );
-    return { objects, refused, findings: [{ ...finding, severity: 'warning' }] };
-  }
-  const content = readObjects(text, path);
-  if (content.isBroken) {
+  const { objects, refused, hasNameless, isBroken, isEmpty, findings } = readObjects(text, path);
+  const kept = holdAll(last);
+  if (kept.held.length + kept.refused.length === 0) return { objects, held: [], refused, findings };
+  if (isBroken) {
     // What can be read of such a text may be a guess, and what is missing in it may only be hidden.
-    const notes = stay(path, objects, 'nothing of this file changes');
-    return { objects, refused, findings: [...content.findings, ...notes] };
+    return { ...kept, findings: [...findings, ...stay(path, kept.held, 'nothing of this file changes')] };
   }
-  if (!content.hasNameless) return content;
-  const named = new Set([...content.objects.map(objectName), ...content.refused.map(({ object }) => object)]);
-  const kept = objects.filter((object) => !named.has(objectName(object)));
+  if (isEmpty) {
+    // A program that writes in place empties the file first: that is no wish to delete everything.
+    const what = text.trim() === '' ? 'is empty' : 'holds no object';
+    const message = `${what}; its last content stays in force`;
+    const finding = wholeFile(path, message, 'delete the file to remove its objects');
+    return { ...kept, findings: [...findings, { ...finding, severity: 'warning' }] };
+  }
+  if (!hasNameless) return { objects, held: [], refused, findings };
+  const named = new Set([...objects.map(objectName), ...refused.map(({ object }) => object)]);
+  const held = kept.held.filter((object) => !named.has(objectName(object)));
   return {
-    objects: [...content.objects, ...kept],
-    refused: [...content.refused, ...refused.filter(({ object }) => !named.has(object))],
-    findings: [...content.findings, ...stay(path, kept, 'an object of this file has no kind or name to be read')],
+    objects,
+    held,
+    refused: [...refused, ...kept.refused.filter(({ object }) => !named.has(object))],
+    findings: [...findings, ...stay(path, held, 'an object of this file has no kind or name to be read')],
   };
 }
 

@@ -24,13 +24,25 @@ export class Translator {
   private natives = new Map<NativeObject, VersionedResource>();
   /** The objects in force by name. */
   private inForce: ReadonlyMap<string, ConfigObject> = new Map();
+  /** Names of objects that were read and that one of another file overrules. */
+  private contested: ReadonlySet<string> = new Set();
 
-  /** `objects` in the order of their files: of two with one kind and name the last stands. */
-  translate(objects: readonly ConfigObject[], refused: readonly RefusedObject[] = []): Translation {
+  /**
+   * `objects` in the order of their files: of two with one kind and name the last stands. `held`: those that an error in
+   * their file may hide.
+   */
+  translate(
+    objects: readonly ConfigObject[],
+    refused: readonly RefusedObject[] = [],
+    held: readonly ConfigObject[] = [],
+  ): Translation {
     const findings: Finding[] = [];
     const byName = lastOfEachName(objects, findings);
-    hold(byName, refused, this.inForce, findings);
+    hold(byName, refused, this.inForce, this.contested, findings);
+    holdHidden(byName, held, this.inForce, this.contested, findings);
     this.inForce = byName;
+    const beside = objects.filter((one) => byName.get(objectName(one))?.origin.file !== one.origin.file);
+    this.contested = new Set(beside.map(objectName));
     const standing = [...byName.values()];
     const withheld = refusedPolicies(byName, refused);
     const services: DerivedService[] = [];
@@ -127,21 +139,51 @@ function lastOfEachName(objects: readonly ConfigObject[], findings: Finding[]): 
 
 /**
  * Puts in the place of each object that is refused what was in force of it. Where a good one of its name stands in another
- * file that one is taken, unless the one in force was of the same file as the refused one.
+ * file that one is taken, unless the one in force was of the same file as the refused one; where that one is hidden, only
+ * if the good one stood beside it before.
  */
 function hold(
   byName: Map<string, ConfigObject>,
   refused: readonly RefusedObject[],
   before: ReadonlyMap<string, ConfigObject>,
+  contested: ReadonlySet<string>,
   findings: Finding[],
 ): void {
-  for (const { object, origin } of refused) {
+  for (const { object, origin, isHidden } of refused) {
     const last = before.get(object);
-    if (last === undefined || (byName.has(object) && last.origin.file !== origin.file)) continue;
+    const stays = last?.origin.file === origin.file && (isHidden !== true || contested.has(object));
+    if (last === undefined || (byName.has(object) && !stays)) continue;
     byName.set(object, last);
     const message = 'is refused: its last good version stays in force';
     findings.push({ severity: 'note', ...origin, object, path: '', message });
   }
+}
+
+/**
+ * Puts in force what is held for a file with an error, where nothing of its name is read. One that was in force over
+ * another file's stays so: the error is no reason to change that. Of several the one that was in force is taken, else the
+ * last.
+ */
+function holdHidden(
+  byName: Map<string, ConfigObject>,
+  held: readonly ConfigObject[],
+  before: ReadonlyMap<string, ConfigObject>,
+  contested: ReadonlySet<string>,
+  findings: Finding[],
+): void {
+  const found = new Map<string, ConfigObject>();
+  for (const object of held) {
+    const key = objectName(object);
+    const wasInForce = before.get(key);
+    if (found.has(key) && found.get(key) === wasInForce) continue;
+    const read = byName.get(key);
+    if (read === undefined || (object === wasInForce && contested.has(key))) found.set(key, object);
+    else if (read.origin.file !== object.origin.file) {
+      const message = `is in force; the last good version of ${object.origin.file}, which has an error, is not`;
+      findings.push({ severity: 'note', ...read.origin, object: key, path: '', message, fix: undefined });
+    }
+  }
+  for (const [key, object] of found) byName.set(key, object);
 }
 
 /** Policies that are refused, by the name of their Service, where nothing of them is in force. */

@@ -290,8 +290,16 @@ test('what is refused is told by kind, namespace and name, also where these are 
     `apiVersion: apisix.apache.org/v2\nkind: ApisixUpstream\n${metadata}\nspec: ${spec}\n`;
   const prod = ['ApisixUpstream prod/a'];
   assert.deepEqual(content(apisix('metadata: {name: a, namespace: prod}')), { ...whole, refused: prod });
-  assert.deepEqual(content(apisix('metadata: {name: a, namepsace: prod}', '{}')), { ...whole, refused: prod });
-  assert.deepEqual(content(apisix('metadta: {nmae: a, namespace: prod}')), { ...whole, refused: prod });
+  assert.deepEqual(content(apisix('metadata: {name: a, namepsace: prod}', '{}')), {
+    ...whole,
+    refused: prod,
+    hasNameless: true,
+  });
+  assert.deepEqual(content(apisix('metadta: {nmae: a, namespace: prod}')), {
+    ...whole,
+    refused: prod,
+    hasNameless: true,
+  });
   const broken = apisix('metadata: {name: a, namespace: prod}', '{scheme: [[}');
   assert.deepEqual(content(broken), { ...whole, refused: prod, isBroken: true });
   const wrongVersion = apisix('metadata: {name: a, namespace: prod}', '{}').replace('/v2', '/v3');

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { formatFinding } from '../../../../src/controlplane/finding.ts';
 import { DirectorySource } from '../../../../src/controlplane/sources/directory.ts';
+import { Translator } from '../../../../src/controlplane/translate/translator.ts';
 import { FakeClock } from '../../../support/fake-clock.ts';
 
 /** A directory source that looks when the test moves the clock. */
@@ -40,9 +41,11 @@ class Fixture {
 
   /** Services in force with their first port. */
   services(): string[] {
-    return this.source
-      .objects()
-      .map((object) => (object.kind === 'Service' ? `${object.name} ${object.ports[0]?.port ?? '-'}` : object.kind));
+    const all = [...this.source.objects(), ...this.source.held()];
+    const byFile = all.sort((a, b) => (a.origin.file < b.origin.file ? -1 : a.origin.file > b.origin.file ? 1 : 0));
+    return byFile.map((object) =>
+      object.kind === 'Service' ? `${object.name} ${object.ports[0]?.port ?? '-'}` : object.kind,
+    );
   }
 
   refused(): string[] {
@@ -179,6 +182,122 @@ test('a file that was never right gives the objects that are', async (context) =
   fixture.write('a.yaml', `${service('a', 2)}---\n${service('b', 70_001)}`);
   fixture.look();
   assert.deepEqual(fixture.services(), ['a 2']);
+});
+
+for (const [what, text] of [
+  ['only comments', '# nothing\n  # here\n'],
+  ['a mark between documents', '---\n'],
+  ['marks and comments', '# a\n---\n# b\n---\n...\n'],
+  ['null', 'null\n'],
+]) {
+  test(`a file that becomes ${what} keeps its content, as an empty one does`, async (context) => {
+    const fixture = new Fixture(context);
+    fixture.write('a.yaml', [service('a', 1), service('b', 70_000)].join('---\n'));
+    await fixture.start();
+    fixture.write('a.yaml', text ?? '');
+    fixture.look();
+    assert.deepEqual([fixture.services(), fixture.refused()], [['a 1'], ['Service default/b']]);
+    assert.deepEqual(fixture.findings(), [
+      'a.yaml:1:1: warning: holds no object; its last content stays in force; delete the file to remove its objects',
+    ]);
+    fixture.write('a.yaml', `# a\n---\n${service('c', 1)}`);
+    fixture.look();
+    assert.deepEqual([fixture.services(), fixture.refused(), fixture.findings()], [['c 1'], [], []]);
+  });
+}
+
+for (const [what, metadata] of [
+  ['a misspelt namespace', '{name: b, namepsace: shop}'],
+  ['a misspelt name', '{nmae: other}'],
+  ['a namespace beside metadata', '{name: other}\nnamespace: default'],
+] as const) {
+  test(`an object with ${what} may be any that the text names no more`, async (context) => {
+    const fixture = new Fixture(context);
+    fixture.write('a.yaml', [service('a', 1), service('b', 1)].join('---\n'));
+    await fixture.start();
+    fixture.write('a.yaml', [service('a', 2), service('b', 2).replace('{name: b}', metadata)].join('---\n'));
+    fixture.look();
+    assert.deepEqual(fixture.services(), ['a 2', 'b 1']);
+    // What was likely meant is told too: nothing is guessed for it.
+    assert.equal(fixture.refused().length, 1);
+    fixture.write('a.yaml', service('a', 3));
+    fixture.look();
+    assert.deepEqual([fixture.services(), fixture.refused()], [['a 3'], []]);
+  });
+}
+
+for (const [what, text] of [
+  ['a nameless object', `${service('a', 1)}---\nhello\n`],
+  ['a misspelt kind', `${service('a', 1)}---\n${service('c', 1).replace('kind: Service', 'kind: Servce')}`],
+  ['no valid YAML', 'kind: ['],
+  ['nothing', ''],
+  ['another encoding', undefined],
+] as const) {
+  test(`an object that moves to another file is the one that is read there: ${what} in its old file`, async (context) => {
+    const fixture = new Fixture(context);
+    const translator = new Translator();
+    const inForce = (): string[] => {
+      const { source } = fixture;
+      const { services, findings } = translator.translate(source.objects(), source.refused(), source.held());
+      assert.doesNotMatch(findings.map(formatFinding).join('\n'), /stands in/);
+      return services.map(({ name, ports }) => `${name} ${ports.join()}`);
+    };
+    fixture.write('x.yaml', [service('a', 1), service('b', 7)].join('---\n'));
+    await fixture.start();
+    assert.deepEqual(inForce(), ['default/a 1', 'default/b 7']);
+    if (text === undefined) writeFileSync(join(fixture.directory, 'x.yaml'), Buffer.from('# caf\u00e9', 'latin1'));
+    else fixture.write('x.yaml', text);
+    fixture.look();
+    assert.deepEqual(inForce(), ['default/a 1', 'default/b 7']);
+    fixture.write('a.yaml', service('b', 8));
+    fixture.look();
+    assert.deepEqual(inForce(), ['default/a 1', 'default/b 8']);
+    // Both files have errors now: what was in force stays so.
+    fixture.write('a.yaml', 'kind: [');
+    fixture.look();
+    assert.deepEqual(inForce(), ['default/a 1', 'default/b 8']);
+    fixture.write('a.yaml', service('b', 9));
+    fixture.write('x.yaml', service('a', 2));
+    fixture.look();
+    assert.deepEqual(inForce(), ['default/a 2', 'default/b 9']);
+  });
+}
+
+test('a refused object that moves, corrected, out of a file with an error is the one that is read', async (context) => {
+  const fixture = new Fixture(context);
+  const translator = new Translator();
+  const inForce = (): string[] => {
+    const { source } = fixture;
+    const { services } = translator.translate(source.objects(), source.refused(), source.held());
+    return services.map(({ name, ports }) => `${name} ${ports.join()}`);
+  };
+  fixture.write('x.yaml', service('b', 7));
+  await fixture.start();
+  assert.deepEqual(inForce(), ['default/b 7']);
+  fixture.write('x.yaml', service('b', 70_000));
+  fixture.look();
+  assert.deepEqual(inForce(), ['default/b 7']);
+  fixture.write('x.yaml', 'hello\n');
+  fixture.look();
+  assert.deepEqual(inForce(), ['default/b 7']);
+  fixture.write('a.yaml', service('b', 8));
+  fixture.look();
+  assert.deepEqual(inForce(), ['default/b 8']);
+});
+
+test('a folder that can not be listed holds what it had, and is read when it is back', async (context) => {
+  const fixture = new Fixture(context);
+  fixture.write('a.yaml', service('a', 1));
+  await fixture.start();
+  const away = `${fixture.directory}.away`;
+  renameSync(fixture.directory, away);
+  fixture.look();
+  fixture.look();
+  assert.deepEqual([fixture.source.objects().length, fixture.source.held().length], [0, 1]);
+  renameSync(away, fixture.directory);
+  fixture.look();
+  assert.deepEqual([fixture.source.objects().length, fixture.source.held().length], [1, 0]);
+  assert.equal(fixture.changes, 2);
 });
 
 test('a file that was emptied keeps its content until it is deleted', async (context) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatFinding } from '../../../../src/controlplane/finding.ts';
 import { readObjects } from '../../../../src/controlplane/read/objects.ts';
+import type { ConfigObject } from '../../../../src/controlplane/source.ts';
 import { type Translation, Translator } from '../../../../src/controlplane/translate/translator.ts';
 import { Endpoints } from '../../../../src/gen/outrigger/config/v1/endpoints.ts';
 import { Upstream } from '../../../../src/gen/outrigger/config/v1/upstream.ts';
@@ -248,6 +249,25 @@ test('of two with one name the one in force is held where it is refused, and onl
   // The one that is added and refused was never in force.
   assert.deepEqual(running.next({ a: GOOD, b: REFUSED, s: files.s }).upstreams, ['default/foo grpc']);
   assert.deepEqual(running.next({ a: files.b, b: REFUSED, s: files.s }).upstreams, ['default/foo https']);
+});
+
+test('of two with one name the one in force stays so when its file gets an error', () => {
+  const translator = new Translator();
+  const read = (text: string, file: string) => readObjects(text, file).objects;
+  const ports = (objects: readonly ConfigObject[], held: readonly ConfigObject[] = []) =>
+    translator.translate(objects, [], held).services.flatMap((one) => one.ports);
+  const [a, x] = [read(service('{port: 8}'), 'a'), read(service('{port: 7}'), 'x')];
+  assert.deepEqual(ports([...a, ...x]), [7]);
+  assert.deepEqual(ports(a, x), [7]);
+  assert.deepEqual(ports(read(service('{port: 9}'), 'a'), x), [7]);
+  assert.deepEqual(ports([], [...a, ...x]), [7]);
+  // The other one is new now.
+  assert.deepEqual(ports(a, x), [8]);
+  const { findings } = translator.translate(a, [], x);
+  assert.match(
+    findings.map(formatFinding).join('\n'),
+    /^a:1:1: note: Service default\/foo: is in force; the last good version of x, which has an error, is not$/m,
+  );
 });
 
 test('a control plane that starts over a refused policy sends none, and says so; the listener and Endpoints stay', () => {
