@@ -312,8 +312,10 @@ export class PortHealth {
   private stillDown(endpoint: LiveEndpoint, what: string, detail = ''): void {
     const { cause } = endpoint;
     if (isUp(this.context.endpointCells.get(endpoint.slot, EndpointCell.HealthState))) return;
-    if (cause.startsWith(`${what} `) || cause === what) if (cause.endsWith(detail)) return;
-    endpoint.cause = detail === '' ? what : `${what}: ${detail}`;
+    const now = detail === '' ? what : `${what}: ${detail}`;
+    // The failure that took it out says how often it came, too.
+    if (cause === now || (cause.startsWith(`${what} (`) && cause.endsWith(detail))) return;
+    endpoint.cause = now;
     this.onChange([endpoint], false);
   }
 

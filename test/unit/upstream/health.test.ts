@@ -321,6 +321,7 @@ describe('start: unhealthy', () => {
       { kind: 'answered', status: 503 },
       { kind: 'answered', status: 503 },
       { kind: 'failed', detail: 'ECONNREFUSED' },
+      { kind: 'failed', detail: 'ECONNREFUSED' },
       { kind: 'failed', detail: 'self-signed' },
     ] as const) {
       scene.end(outcome);
@@ -330,6 +331,7 @@ describe('start: unhealthy', () => {
     assert.deepEqual(causes, [
       'active http: status 503',
       'active http: status 503',
+      'active http: connection failed: ECONNREFUSED',
       'active http: connection failed: ECONNREFUSED',
       'active http: connection failed: self-signed',
     ]);
