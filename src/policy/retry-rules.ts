@@ -5,11 +5,12 @@ import {
   ANY_5XX,
   GATEWAY_ERROR,
   GRPC_WORDS,
+  grpcStatusOfWord,
   HIGHEST_STATUS,
   LOWEST_STATUS,
   statusOfWord,
   type TransportWord,
-} from './retry-words.ts';
+} from '../model/retry-words.ts';
 
 /** Beside a failed attempt, what a request may be sent again for: an HTTP status, or a gRPC status. */
 export type ResendCause = 'failure' | 'status' | 'grpc-status';
@@ -48,7 +49,7 @@ class CompiledRules implements RetryRules {
   private readonly words: ReadonlySet<string>;
   /** 1 at each status that is tried again, from LOWEST_STATUS. */
   private readonly statuses = new Uint8Array(HIGHEST_STATUS - LOWEST_STATUS + 1);
-  private readonly grpcStatuses = new Uint8Array(GRPC_WORDS.size + 1);
+  private readonly grpcStatuses = new Uint8Array(GRPC_WORDS.length + 1);
   private readonly namesMethods: boolean;
   private readonly httpMethods: ReadonlySet<string>;
   /** `/package.Service/Method`. */
@@ -63,7 +64,7 @@ class CompiledRules implements RetryRules {
       if (word === GATEWAY_ERROR) this.statuses.fill(1, 502 - LOWEST_STATUS, 505 - LOWEST_STATUS);
       const status = statusOfWord(word);
       if (status !== undefined) this.statuses[status - LOWEST_STATUS] = 1;
-      const grpcStatus = GRPC_WORDS.get(word);
+      const grpcStatus = grpcStatusOfWord(word);
       if (grpcStatus !== undefined) this.grpcStatuses[grpcStatus] = 1;
     }
     this.watchesStatus = this.statuses.includes(1);

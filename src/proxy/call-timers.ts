@@ -1,7 +1,7 @@
 import { Timer, type TimerOwner, type TimerWheel } from '../base/timer-wheel.ts';
 
 /** What a timer of a call is for, as its owner is told: the waits of proxy/timeouts.ts, … */
-export const WAITS_TIMER = 0;
+const WAITS_TIMER = 0;
 /** … the end of the whole call, … */
 export const END_TIMER = 1;
 /** … the next attempt, … */

@@ -120,10 +120,12 @@ export class PortEjections {
     const { clock, rng } = this.context;
     const { unejected, detections } = this.detector.sweep(this.live.endpoints, this.slots, clock.nowMs, rng);
     // Told at once: looking at all endpoints for each of them would stop everything for seconds on a large port.
-    const changed = new Set<LiveEndpoint | undefined>(detections.map((detection) => this.settle(detection)));
-    for (const slot of unejected) changed.add(this.endpoints.get(slot));
-    changed.delete(undefined);
-    if (changed.size > 0) this.onChange([...changed].filter((endpoint) => endpoint !== undefined));
+    const endpoints = [
+      ...detections.map((detection) => this.settle(detection)),
+      ...unejected.map((slot) => this.endpoints.get(slot)),
+    ];
+    const changed = new Set(endpoints.filter((endpoint) => endpoint !== undefined));
+    if (changed.size > 0) this.onChange([...changed]);
     this.schedule();
   }
 

@@ -1,31 +1,9 @@
 // How often, when and why a request is tried again.
+import { CAUSE_WORDS, RETRY_WORDS, statusOfWord } from '../../model/retry-words.ts';
 import { entry, member, type ProblemList, quote } from '../problem-list.ts';
 import { didYouMean } from '../suggest.ts';
 import type { PolicyFields } from './upstream.ts';
 import { checkLeast, checkSeconds } from './values.ts';
-
-/** Words of `retry_on` that aren't numbers. */
-const CAUSES = ['connect-failure', 'refused-stream', 'reset', 'timeout', '5xx', 'gateway-error'];
-
-/** Names of the gRPC statuses but OK, in the order of their numbers (1 to 16). */
-const GRPC_STATUSES = [
-  'cancelled',
-  'unknown',
-  'invalid-argument',
-  'deadline-exceeded',
-  'not-found',
-  'already-exists',
-  'permission-denied',
-  'resource-exhausted',
-  'failed-precondition',
-  'aborted',
-  'out-of-range',
-  'unimplemented',
-  'internal',
-  'unavailable',
-  'data-loss',
-  'unauthenticated',
-];
 
 /** A method of HTTP without lower-case letters: a token (RFC 9110 section 5.6.2). */
 const HTTP_METHOD = /^[!#$%&'*+.^_`|~0-9A-Z-]+$/;
@@ -86,10 +64,10 @@ function checkEach(
 }
 
 function causeProblem(word: string): string | undefined {
-  if (CAUSES.includes(word) || GRPC_STATUSES.includes(word) || /^[45]\d\d$/.test(word)) return undefined;
+  if (RETRY_WORDS.includes(word) || statusOfWord(word) !== undefined) return undefined;
   if (/^\d+$/.test(word)) return `status ${quote(word)} must be between 400 and 599`;
-  const hint = didYouMean(word, [...CAUSES, ...GRPC_STATUSES]);
-  return `${quote(word)} is none of ${CAUSES.join(', ')}, no status from 400 to 599 and no gRPC status${hint}`;
+  const hint = didYouMean(word, RETRY_WORDS);
+  return `${quote(word)} is none of ${CAUSE_WORDS.join(', ')}, no status from 400 to 599 and no gRPC status${hint}`;
 }
 
 function methodProblem(word: string): string | undefined {

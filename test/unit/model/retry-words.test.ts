@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { GrpcStatus } from '../../../src/codec/grpc/status.ts';
 import { DEFAULT_ATTEMPTS } from '../../../src/model/defaults.ts';
 import { createRetryRules } from '../../../src/policy/retry-rules.ts';
-import { RETRY_WORDS } from '../../../src/policy/retry-words.ts';
+import { grpcStatusOfWord, RETRY_WORDS } from '../../../src/model/retry-words.ts';
 
 test('the words of retry_on', () => {
   const expected =
@@ -17,5 +18,12 @@ test('every word switches something on', () => {
     const rules = createRetryRules({ ...DEFAULT_ATTEMPTS, retryOn: [word] });
     const words = ['connect-failure', 'refused-stream', 'reset', 'timeout'] as const;
     assert.ok(rules.watchesStatus || rules.watchesGrpcStatus || words.some((what) => rules.isOn(what)), word);
+  }
+});
+
+test('gRPC statuses have their numbers; OK is none', () => {
+  for (const [name, status] of Object.entries(GrpcStatus)) {
+    const word = name.toLowerCase().replaceAll('_', '-');
+    assert.equal(grpcStatusOfWord(word), status === GrpcStatus.OK ? undefined : status, word);
   }
 });

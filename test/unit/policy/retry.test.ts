@@ -8,7 +8,7 @@ import { ERROR_TABLE } from '../../../src/model/error-table.ts';
 import { failureClass } from '../../../src/policy/failure-class.ts';
 import { RetryBudget } from '../../../src/policy/retry-budget.ts';
 import { createRetryRules, isIdempotent, type RetryRules } from '../../../src/policy/retry-rules.ts';
-import { RETRY_WORDS } from '../../../src/policy/retry-words.ts';
+import { RETRY_WORDS } from '../../../src/model/retry-words.ts';
 import type { RetryFacts } from '../../../src/policy/retry.ts';
 import { MAX_REPLAYS, awaitsGrpcStatus, mayRetry, mayRetryAnswer } from '../../../src/policy/retry.ts';
 
