@@ -18,6 +18,7 @@ import { staticResources } from './config/static.ts';
 import { wantedNames } from './config/tree.ts';
 import { contentVersion } from './control/resource-store.ts';
 import { controlCredentials } from './control/control-credentials.ts';
+import { formatServer } from './control/ads-stream.ts';
 import { createXdsClient } from './control/xds-client.ts';
 import { ConnectionQuota } from './downstream/connection-quota.ts';
 import { Listener, type ListenerContext } from './downstream/listener.ts';
@@ -81,6 +82,8 @@ export interface SidecarOptions {
 export interface ReadyLine {
   readonly ready: true;
   readonly listeners: readonly { readonly name: string; readonly address: string; readonly error?: string }[];
+  readonly gateway?: string;
+  readonly outbound?: string;
   readonly admin: string;
   readonly health: string;
 }
@@ -167,6 +170,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     logger,
     bind: settings.bind,
     ephemeralPorts: settings.listenerPorts === 'ephemeral',
+    gateway: { clock, hostname: hostname(), carriesAdmin: settings.gatewayAdmin },
     createCluster: (port) => new Cluster(port, clusterContext),
     createHandler: (route) => createRequestHandler(proxyContext, route),
     credentials,
@@ -184,6 +188,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
 
   // --- configuration ---
   const fixed = staticConfiguration(settings, clock.wallMs());
+  const gatewayIsOn = settings.gateway !== undefined;
   let dynamic: Snapshot = EMPTY_SNAPSHOT;
   let source: ControlView['source'] = '';
   let firstApplied: () => void = () => undefined;
@@ -233,9 +238,14 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
           rng,
           logger,
           decode: decodeResource,
-          wanted: (resources) => wantedNames(settings.nodeId, resources),
+          wanted: (resources) => wantedNames(settings.nodeId, resources, gatewayIsOn),
           onUpdate: (resources, from) => {
-            const next = buildSnapshot(settings.nodeId, resources, dynamic);
+            const controlHost = settings.control.find((one) => formatServer(one) === client?.status().address)?.host;
+            const next = buildSnapshot(settings.nodeId, resources, dynamic, {
+              on: gatewayIsOn,
+              isPossible: settings.xds === 'delta',
+              controlHost,
+            });
             if (next === dynamic) return;
             dynamic = next;
             void applyAll(from);
@@ -307,16 +317,23 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
       if (fixed.snapshot !== EMPTY_SNAPSHOT) {
         await applyAll('static');
         const failed = [...config.listeners.values()].find(({ error }) => error !== '');
-        if (failed) throw new Error(`--listen: ${failed.error}`);
+        if (failed) throw new Error(`--${failed.spec.role ?? 'listen'}: ${failed.error}`);
       }
       client?.start();
       if (client || fixed.snapshot !== EMPTY_SNAPSHOT) await applied;
       else logger.log('warn', {}, 'neither --control nor --listen: there is nothing to serve');
+      const own = new Set<string>(Object.values(OWN_LISTENERS));
+      const bound = view.listeners();
+      const addressOf = (name: string): string | undefined => bound.find((listener) => listener.name === name)?.address;
+      const gateway = addressOf(OWN_LISTENERS.gateway);
+      const outbound = addressOf(OWN_LISTENERS.outbound);
       return {
         ready: true,
-        listeners: view
-          .listeners()
+        listeners: bound
+          .filter(({ name }) => !own.has(name))
           .map(({ name, address, error }) => (error === '' ? { name, address } : { name, address, error })),
+        ...(gateway === undefined ? {} : { gateway }),
+        ...(outbound === undefined ? {} : { outbound }),
         admin: adminAt,
         health: healthAt,
       };
@@ -353,8 +370,33 @@ interface StaticConfiguration {
   readonly views: readonly ResourceView[];
 }
 
-/** The listeners given by flags or the bootstrap file, as resources like any other. */
+/** Listeners that no Listener resource describes, by their roles. No other may have such a name. */
+const OWN_LISTENERS = { gateway: 'gateway', outbound: 'outbound' } as const;
+
+/** Port of a gateway that only the control plane asks for, as APISIX's. */
+const GATEWAY_PORT = 9080;
+
+function ownListener(
+  role: keyof typeof OWN_LISTENERS,
+  at: { readonly host: string | undefined; readonly port: number },
+): ListenerSpec {
+  const name = OWN_LISTENERS[role];
+  return { name, role, address: at.host, port: at.port, protocols: 'auto', tls: undefined, targets: [] };
+}
+
+/** The listeners given by flags or the bootstrap file; those with targets as resources like any other. */
 function staticConfiguration(settings: Settings, nowWallMs: number): StaticConfiguration {
+  const own: ListenerSpec[] = [];
+  if (settings.gateway) own.push(ownListener('gateway', settings.gateway));
+  if (settings.outbound) own.push(ownListener('outbound', settings.outbound));
+  const withTargets = staticListeners(settings, nowWallMs);
+  if (own.length === 0) return withTargets;
+  const { snapshot, views } = withTargets;
+  const listeners = new Map([...own.map((spec) => [spec.name, spec] as const), ...snapshot.listeners]);
+  return { snapshot: { ...snapshot, listeners }, views };
+}
+
+function staticListeners(settings: Settings, nowWallMs: number): StaticConfiguration {
   if (settings.listeners.length === 0) return { snapshot: EMPTY_SNAPSHOT, views: [] };
   const made = staticResources(settings.listeners, STATIC_ROOT);
   if (!made.ok) throw new SettingsError(describeProblems(made.problems));
@@ -362,6 +404,7 @@ function staticConfiguration(settings: Settings, nowWallMs: number): StaticConfi
   const resources: Resources = {
     // The key holds the kind, so the resource is of that kind.
     get: <K extends Kind>(kind: K, name: string) => byKey.get(`${kind} ${name}`) as Resource<K> | undefined,
+    all: () => [],
   };
   const views = made.resources.map(({ kind, name, bytes, unknownFields }): ResourceView => ({
     kind,
@@ -379,13 +422,12 @@ function staticConfiguration(settings: Settings, nowWallMs: number): StaticConfi
 }
 
 function mergeSnapshots(fixed: Snapshot, dynamic: Snapshot, number: number): Snapshot {
-  if (fixed === EMPTY_SNAPSHOT) return { ...dynamic, number };
-  return {
-    number,
-    listeners: new Map([...fixed.listeners, ...dynamic.listeners]),
-    ports: new Map([...fixed.ports, ...dynamic.ports]),
-    secrets: dynamic.secrets,
-  };
+  const { gateway, secrets } = dynamic;
+  const pushed = gateway !== undefined && !fixed.listeners.has(OWN_LISTENERS.gateway);
+  if (fixed === EMPTY_SNAPSHOT && !pushed) return { ...dynamic, number };
+  const listeners = new Map([...fixed.listeners, ...dynamic.listeners]);
+  if (pushed) listeners.set(OWN_LISTENERS.gateway, ownListener('gateway', { host: undefined, port: GATEWAY_PORT }));
+  return { number, listeners, ports: new Map([...fixed.ports, ...dynamic.ports]), secrets, gateway };
 }
 
 async function bindOrExplain(

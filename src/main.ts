@@ -53,6 +53,8 @@ async function main(args: string[]): Promise<number> {
       return (await import('./demo/demo.ts')).demo(context);
     case 'explain':
       return (await import('./cli/explain.ts')).explainCommand(context);
+    case 'status':
+      return (await import('./cli/status.ts')).statusCommand(context);
     case 'lint':
       return (await import('./cli/lint.ts')).lintCommand(context);
     case 'certs':

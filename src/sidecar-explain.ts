@@ -11,6 +11,7 @@ import { foreseeHead } from './downstream/explain.ts';
 import { ERROR_TABLE } from './model/error-table.ts';
 import { isGrpcScheme } from './model/policy.ts';
 import { CallDeadline } from './proxy/deadline.ts';
+import { GatewayPassage } from './proxy/gateway.ts';
 import { missingBridge } from './proxy/missing-bridge.ts';
 import type { LiveConfig, LiveListener } from './runtime/live-config.ts';
 import type { Cluster } from './upstream/cluster.ts';
@@ -48,13 +49,20 @@ export function explainRequest(
     limits,
   );
   if (head instanceof Fault) return refusal(name, head.kind, head.detail);
-  const cluster = listener.route.pick(head.authority);
+  const connection = connectionOf(listener, query);
+  const { gateway } = config;
+  const passage =
+    listener.route.gateway && new GatewayPassage(head, connection.connection, listener.route.gateway.hostname);
+  const passed = passage && gateway.foresee(passage);
+  const route = passed?.lines ?? [];
+  if (passed?.answer !== undefined) return { ...refusal(name, passed.answer.kind, passed.answer.detail), route };
+  const cluster = passed === undefined ? listener.route.pick(head.authority) : passed.cluster;
   if (cluster === undefined) return refusal(name, 'no_route', head.authority);
   if (typeof cluster === 'string') return refusal(name, 'no_endpoints', `${cluster} is not configured yet`);
   const isGrpc = head.method === 'POST' && isGrpcContentType(findField(head.fields, 'content-type') ?? '');
-  const call = { head, isGrpc, ...connectionOf(listener, query) };
+  const call = { head, isGrpc, ...connection, caller: passage };
   const found = explainPick(cluster, call, nowMs, refusalOf(cluster, head, isGrpc, nowMs));
-  return { ...found, listener: name, port: viewOf(cluster) };
+  return { ...found, listener: name, port: viewOf(cluster), route };
 }
 
 /** Why the upstream port refuses the request before an endpoint is picked. */
@@ -85,12 +93,13 @@ function connectionOf({ address, port }: LiveListener, { remoteAddress }: Explai
 type Connection = Pick<Parameters<typeof explainPick>[1], 'connection' | 'localAddressIsAssumed'>;
 
 function refusal(listener: string, kind: keyof typeof ERROR_TABLE, detail: string): Explanation {
-  return refused(listener, kind, `${ERROR_TABLE[kind].text}: ${detail}`);
+  return refused(listener, kind, `${ERROR_TABLE[kind].text}${detail === '' ? '' : `: ${detail}`}`);
 }
 
 function refused(listener: string, reason: string, detail: string): Explanation {
   return {
     listener,
+    route: [],
     port: undefined,
     hashKey: '',
     endpoints: [],

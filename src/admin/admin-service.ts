@@ -28,7 +28,7 @@ import {
   MAX_PAGE_BYTES,
   pageSize,
   type Position,
-} from './page.ts';
+} from '../rpc/page.ts';
 import {
   RESOURCE_KINDS,
   type EndpointView,

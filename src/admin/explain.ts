@@ -2,7 +2,7 @@
 // could send, however wrong, is passed on: what the sidecar says to it is the answer. Refused here is what is no request.
 import { isIP, SocketAddress } from 'node:net';
 import type { ExplainRequest, ExplainResponse } from '../gen/outrigger/admin/v1/admin.ts';
-import { FieldError } from './page.ts';
+import { FieldError } from '../rpc/page.ts';
 import type { ExplainQuery, SidecarView } from './views.ts';
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
@@ -27,6 +27,7 @@ export function explain(view: SidecarView, request: ExplainRequest): ExplainResp
     notes: [...(port?.notes ?? [])],
     endpoints: rest.endpoints.map((endpoint) => ({ ...endpoint })),
     onFailure: [...rest.onFailure],
+    route: [...rest.route],
   };
 }
 

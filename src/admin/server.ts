@@ -13,7 +13,7 @@ import { bindServer } from './bind-server.ts';
 import { createAdminService } from './admin-service.ts';
 import { createHealthService } from './health-service.ts';
 import { createHttpPages, type HttpHandler } from './http-pages.ts';
-import { createReflection } from './reflection.ts';
+import { createReflection } from '../rpc/reflection.ts';
 import type { SidecarView } from './views.ts';
 
 /** Full names of the gRPC services of the admin port. */

@@ -7,7 +7,17 @@ import type { CertificateInfo } from '../model/tls.ts';
 import type { EndpointMetrics, MetricsSource, PortMetrics } from '../telemetry/prometheus.ts';
 
 /** Kinds of resources, from the root on. */
-export const RESOURCE_KINDS = ['Sidecar', 'Listener', 'Upstream', 'Endpoints', 'Secret'] as const;
+export const RESOURCE_KINDS = [
+  'Sidecar',
+  'Listener',
+  'Route',
+  'Service',
+  'PluginConfig',
+  'Consumer',
+  'Upstream',
+  'Endpoints',
+  'Secret',
+] as const;
 export type ResourceKind = (typeof RESOURCE_KINDS)[number];
 
 /** The stream to the control plane. */
@@ -187,6 +197,8 @@ export interface ExplainQuery {
 /** Where it would go, in the words of `ExplainResponse`. */
 export interface Explanation {
   readonly listener: string;
+  /** What the gateway made of it, a line each; empty on other listeners. */
+  readonly route: readonly string[];
   /** Undefined where no target has the authority, or its port isn't configured yet. */
   readonly port: PortView | undefined;
   readonly hashKey: string;

@@ -39,6 +39,13 @@ function show(name: SimpleSetting, settings: Settings): string {
     case 'admin':
     case 'health':
       return address(settings[name]);
+    case 'gateway':
+    case 'outbound': {
+      const at = settings[name];
+      return at === undefined ? '-' : address(at);
+    }
+    case 'gatewayAdmin':
+      return settings.gatewayAdmin ? 'on' : 'off';
     case 'control':
       return list(settings.control.map(address));
     case 'services':

@@ -69,6 +69,7 @@ async function ask(address: string, request: ExplainRequest, Client: typeof Admi
 
 function inWords(answer: Answer): string {
   const lines = [`listener   ${answer.listener}`];
+  for (const [i, line] of answer.route.entries()) lines.push(`${i === 0 ? 'route' : '     '}      ${line}`);
   const target = answer.upstream === '' ? 'none' : `${answer.upstream}, port ${answer.servicePort}`;
   lines.push(`upstream   ${target}`);
   if (answer.refused !== '') lines.push(`refused    ${answer.refused}: ${answer.refusedDetail}`);

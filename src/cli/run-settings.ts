@@ -3,7 +3,7 @@ import type { YAMLError } from 'yaml';
 import { describeProblems } from '../config/resource.ts';
 import type { Bootstrap } from '../gen/outrigger/config/v1/bootstrap.ts';
 import { readListenFlags } from '../config/listen-flags.ts';
-import { resolveSettings, SettingsError, type Resolved } from '../config/settings.ts';
+import { checkControlled, resolveSettings, SettingsError, type Resolved } from '../config/settings.ts';
 import { failureMessage, mayHoldSecrets, syntaxMessage } from '../controlplane/read/syntax-message.ts';
 import type { CommandContext } from './command.ts';
 import { UsageError } from './usage.ts';
@@ -15,7 +15,9 @@ export async function readRunSettings(context: CommandContext): Promise<Resolved
   const file = context.flags['config'];
   const bootstrap = typeof file === 'string' ? await readBootstrapFile(file) : undefined;
   const listeners = readListenFlags(context.tokens);
-  return resolveSettings(context.flags, context.environment, bootstrap, String(file), listeners);
+  const resolved = resolveSettings(context.flags, context.environment, bootstrap, String(file), listeners);
+  checkControlled(resolved.settings);
+  return resolved;
 }
 
 async function readBootstrapFile(path: string): Promise<Bootstrap> {

@@ -34,6 +34,18 @@ const RUN_FLAGS: Readonly<Record<string, Flag>> = {
   },
   to: { value: 'HOST:PORT[,…]', text: 'its endpoints; needed', many: true },
   scheme: { value: 'http|https|grpc|grpcs', text: 'what its endpoints speak; default http', many: true },
+  gateway: {
+    value: '[HOST:]PORT',
+    text: 'gateway listener: the routes of the control plane (9080); default off',
+  },
+  'gateway-admin': {
+    value: 'on|off',
+    text: 'whether the gateway carries /apisix/admin/* of loopback callers to the Admin API; default on',
+  },
+  outbound: {
+    value: '[HOST:]PORT',
+    text: 'outbound listener: every service port by authority, and a forward proxy (15001); default off',
+  },
   admin: { value: '[HOST:]PORT', text: 'admin, gRPC and HTTP; default 127.0.0.1:15000' },
   health: { value: '[HOST:]PORT', text: '/ready and /live; default 127.0.0.1:15021' },
   'state-dir': { value: 'DIR', text: 'keeps the last good configuration; default nothing is kept on disk' },
@@ -94,6 +106,7 @@ export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
     usage: [
       'outrigger run [-c FILE] [--control HOST:PORT[,…]] [--xds delta|sotw] [--node-id ID]',
       '[--listen [HOST:]PORT --to HOST:PORT[,…] [--scheme http|https|grpc|grpcs]]…',
+      '[--gateway [HOST:]PORT] [--outbound [HOST:]PORT]',
       '[--admin [HOST:]PORT] [--health [HOST:]PORT] [--state-dir DIR] [--bind ADDR] [--listener-ports service|ephemeral]',
       '[--tls-cert FILE --tls-key FILE [--tls-client-ca FILE]] [--to-ca FILE] [--to-cert FILE --to-key FILE] [--to-insecure]',
       '[--control-ca FILE] [--control-cert FILE --control-key FILE]',
@@ -102,7 +115,10 @@ export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
     flags: RUN_FLAGS,
   },
   control: {
-    usage: 'outrigger control --dir DIR [--ads [HOST:]PORT [--ads-cert FILE --ads-key FILE [--ads-client-ca FILE]]]',
+    usage: [
+      'outrigger control [--dir DIR]… [--ads [HOST:]PORT [--ads-cert FILE --ads-key FILE [--ads-client-ca FILE]]]',
+      '[--admin-api [HOST:]PORT [--admin-key KEY] [--store DIR]]',
+    ].join('\n           '),
     summary: 'the reference control plane: reads configuration, serves it to sidecars over ADS',
     flags: {
       dir: { value: 'DIR', text: 'directory of YAML and JSON files, watched; may be given more than once', many: true },
@@ -116,6 +132,12 @@ export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       'ads-bind-node-id': {
         text: "node ids must be the SPIFFE id of the sidecar's certificate; default any; needs --ads-client-ca",
       },
+      'admin-api': { value: '[HOST:]PORT', text: "APISIX's Admin API over HTTP, by convention 9180; default off" },
+      'admin-key': {
+        value: 'KEY',
+        text: 'what X-API-KEY must hold; default one that is made at the first start and printed once',
+      },
+      store: { value: 'DIR', text: 'where the objects of the Admin API are kept; default ./outrigger-store' },
       'log-level': LOG_LEVEL,
     },
   },
@@ -127,6 +149,15 @@ export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
       tls: { text: 'mTLS everywhere: callers, backends and control plane, with certificates made for the run' },
       fault: { value: 'planted|none', text: 'none plants no fault, so that nothing is ejected and the status is 1' },
       'log-level': LOG_LEVEL,
+    },
+  },
+  status: {
+    usage: 'outrigger status [--control HOST:PORT | --admin [HOST:]PORT] [--json]',
+    summary: 'whether a sidecar is well; with --control the sidecars of a control plane, and what they refused',
+    flags: {
+      control: { value: 'HOST:PORT', text: 'ADS address of a control plane, over loopback' },
+      admin: { value: '[HOST:]PORT', text: 'admin address of a sidecar; default 127.0.0.1:15000' },
+      json: { text: 'prints the answer as JSON' },
     },
   },
   explain: {

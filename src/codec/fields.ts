@@ -21,3 +21,13 @@ export function findField(fields: Fields, name: string): string | undefined {
   }
   return undefined;
 }
+
+/** Takes out every field called `name`, whatever the case. */
+export function removeField(fields: Fields, name: string): void {
+  const wanted = name.toLowerCase();
+  for (let i = 0; i < fields.length; i += 2) {
+    if (fields[i]!.length !== wanted.length || fields[i]!.toLowerCase() !== wanted) continue;
+    fields.splice(i, 2);
+    i -= 2;
+  }
+}

@@ -2,63 +2,91 @@
 // that a part was made from (nothing is computed then), and, where a resource was sent again or changed elsewhere, by
 // comparing the result with what the previous snapshot has.
 import { isDeepStrictEqual } from 'node:util';
-import { shareEndpoints } from '../model/endpoint-list.ts';
-import { type ListenerSpec, type PortKey, portKey, type Snapshot, type UpstreamPort } from '../model/snapshot.ts';
+import type { GatewaySpec } from '../model/gateway.ts';
+import { type ListenerSpec, portKey, type Snapshot } from '../model/snapshot.ts';
 import type { SecretSpec } from '../model/tls.ts';
+import { ADMIN_API_UPSTREAM, adminApiUpstream } from './admin-api.ts';
 import { targetAuthorities } from './authorities.ts';
-import { effectivePolicy, needsEndpoints } from './effective-policy.ts';
-import { endpointsOf, nodesOf } from './endpoint-specs.ts';
+import { gatewaySpec } from './gateway.ts';
 import { canonicalIp } from './ip-address.ts';
-import { namesOf } from './name-specs.ts';
+import { PortCollector } from './port-collector.ts';
 import type { Resource, Resources } from './resource.ts';
 import { listenerTlsSpec, secretSpec } from './tls-specs.ts';
-import { listenerSecrets, upstreamSecrets } from './secret-references.ts';
-import { rootSidecar } from './tree.ts';
+import { listenerSecrets } from './secret-references.ts';
+import { hasGateway, rootSidecar } from './tree.ts';
 
-/** What an UpstreamPort was made from. */
-interface Origin {
-  readonly upstream: Resource<'Upstream'>;
-  readonly endpoints: Resource<'Endpoints'> | undefined;
+/** What is known of the gateway beside the resources. */
+export interface GatewayContext {
+  /** Whether it was turned on at the start; else the root of the tree decides. */
+  readonly on: boolean;
+  /** Whether there can be one at all: Routes come by the delta flavour only. Default true. */
+  readonly isPossible?: boolean;
+  /** Host of the control plane that the resources came from; undefined: none is known. */
+  readonly controlHost: string | undefined;
 }
 
+const NO_GATEWAY: GatewayContext = { on: false, controlHost: undefined };
+
 const listenerOrigins = new WeakMap<ListenerSpec, Resource<'Listener'>>();
-const portOrigins = new WeakMap<UpstreamPort, Origin>();
 const secretOrigins = new WeakMap<SecretSpec, Resource<'Secret'>>();
 
 /**
- * The snapshot that the tree under the root of `nodeId` makes. Listeners that the root names and that aren't there are
- * left out; so are the port of a target whose Upstream isn't there and a Secret that isn't. Without its Endpoints a port
- * has no endpoints. If nothing differs from `previous` it is `previous` (unless that is the empty snapshot, number 0).
+ * The snapshot that the tree under the root of `nodeId` makes, and the gateway while it is on. Listeners that the root names
+ * and that aren't there are left out; so are the port of a target whose Upstream isn't there and a Secret that isn't. Without its
+ * Endpoints a port has no endpoints. If nothing differs from `previous` it is `previous` (unless that is the empty
+ * snapshot, number 0).
  */
-export function buildSnapshot(nodeId: string, resources: Resources, previous: Snapshot): Snapshot {
+export function buildSnapshot(
+  nodeId: string,
+  resources: Resources,
+  previous: Snapshot,
+  context: GatewayContext = NO_GATEWAY,
+): Snapshot {
+  const root = rootSidecar(nodeId, resources);
   const listeners = new Map<string, ListenerSpec>();
-  const ports = new Map<PortKey, UpstreamPort>();
   const secretNames = new Set<string>();
-  for (const name of rootSidecar(nodeId, resources)?.message.listeners ?? []) {
+  const collector = new PortCollector(resources, previous.ports, secretNames);
+  for (const name of root?.message.listeners ?? []) {
     const listener = resources.get('Listener', name);
     if (listener === undefined) continue;
     listeners.set(name, listenerSpec(listener, previous.listeners.get(name)));
     for (const secret of listenerSecrets(listener.message)) secretNames.add(secret.name);
     for (const { upstream: upstreamName, servicePort } of listener.message.targets) {
-      const key = portKey(upstreamName, servicePort);
       const upstream = resources.get('Upstream', upstreamName);
-      if (upstream === undefined || ports.has(key)) continue;
-      const endpoints = needsEndpoints(upstream, servicePort) ? resources.get('Endpoints', key) : undefined;
-      ports.set(key, upstreamPort({ upstream, endpoints }, servicePort, previous.ports.get(key)));
-      for (const secret of upstreamSecrets(upstream.message)) secretNames.add(secret.name);
+      if (upstream !== undefined) collector.use(portKey(upstreamName, servicePort), upstream, servicePort);
     }
   }
+  const isOn = context.isPossible !== false && hasGateway(root, context.on);
+  const gateway = isOn ? gatewayOf(resources, previous.gateway, root, context, collector) : undefined;
+  const ports = collector.finish();
   const secrets = secretSpecs(secretNames, resources, previous.secrets);
   const sameListeners = sameEntries(listeners, previous.listeners);
-  const samePorts = sameEntries(ports, previous.ports);
-  const sameSecrets = secrets === previous.secrets;
-  if (sameListeners && samePorts && sameSecrets && previous.number > 0) return previous;
+  const isSame =
+    sameListeners && ports === previous.ports && secrets === previous.secrets && gateway === previous.gateway;
+  if (isSame && previous.number > 0) return previous;
   return {
     number: previous.number + 1,
     listeners: sameListeners ? previous.listeners : listeners,
-    ports: samePorts ? previous.ports : ports,
+    ports,
     secrets,
+    gateway,
   };
+}
+
+function gatewayOf(
+  resources: Resources,
+  previous: GatewaySpec | undefined,
+  root: Resource<'Sidecar'> | undefined,
+  { controlHost }: GatewayContext,
+  collector: PortCollector,
+): GatewaySpec {
+  // An Upstream of that name is somebody else's: a route to it must not end at the Admin API.
+  let name = ADMIN_API_UPSTREAM;
+  while (resources.get('Upstream', name) !== undefined) name += '-';
+  const adminApi = adminApiUpstream(root, controlHost, name);
+  const key = adminApi && portKey(name, 0);
+  if (adminApi !== undefined && key !== undefined) collector.use(key, adminApi, 0);
+  return gatewaySpec(resources, previous, key, collector);
 }
 
 /** The Secrets of these names that are here; `previous` itself if nothing differs. */
@@ -102,37 +130,6 @@ function listenerSpec(listener: Resource<'Listener'>, previous: ListenerSpec | u
   const spec = isDeepStrictEqual(made, previous) && previous !== undefined ? previous : made;
   listenerOrigins.set(spec, listener);
   return spec;
-}
-
-function upstreamPort(origin: Origin, servicePort: number, previous: UpstreamPort | undefined): UpstreamPort {
-  const before = previous && portOrigins.get(previous);
-  if (previous && before?.upstream === origin.upstream && before.endpoints === origin.endpoints) return previous;
-  const { upstream } = origin;
-  const effective = effectivePolicy(upstream, servicePort);
-  const { scheme } = effective.policy;
-  const addresses = origin.endpoints === undefined ? nodesOf(upstream, scheme) : endpointsOf(origin.endpoints);
-  const names = namesOf(upstream, scheme, effective.service);
-  const spec: UpstreamPort = {
-    key: portKey(upstream.name, servicePort),
-    upstream: upstream.name,
-    servicePort,
-    policy: previous && isDeepStrictEqual(previous.policy, effective.policy) ? previous.policy : effective.policy,
-    provenance:
-      previous && isDeepStrictEqual(previous.provenance, effective.provenance)
-        ? previous.provenance
-        : effective.provenance,
-    endpoints: shareEndpoints(addresses, previous?.endpoints ?? []),
-    names: previous && isDeepStrictEqual(previous.names, names) ? previous.names : names,
-  };
-  const same =
-    previous !== undefined &&
-    spec.policy === previous.policy &&
-    spec.provenance === previous.provenance &&
-    spec.endpoints === previous.endpoints &&
-    spec.names === previous.names;
-  const result = same ? previous : spec;
-  portOrigins.set(result, origin);
-  return result;
 }
 
 function sameEntries<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): boolean {

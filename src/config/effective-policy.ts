@@ -35,6 +35,7 @@ import { effectiveOutlierDetection } from './effective-outlier.ts';
 import { effectiveTls } from './effective-tls.ts';
 import { effectiveWarmUp } from './effective-warm-up.ts';
 import { PolicyLevels } from './levels.ts';
+import { PolicyTable } from './policy-table.ts';
 import type { Resource } from './resource.ts';
 import { toMs } from './seconds.ts';
 
@@ -48,20 +49,28 @@ export interface EffectivePolicy {
 
 /** Results of an Upstream: one per port level setting, and one that all other ports share (under its index -1). */
 const cache = new WeakMap<Resource<'Upstream'>, Map<number, EffectivePolicy>>();
+/** The same for Upstreams of equal content. */
+const shared = new PolicyTable<Map<number, EffectivePolicy>>();
 
-/** The policy of a service port. The same resource object gives the same objects again. */
+/** The policy of a service port. The same resource object gives the same objects again, and so does one of equal policy. */
 export function effectivePolicy(upstream: Resource<'Upstream'>, servicePort: number): EffectivePolicy {
   let results = cache.get(upstream);
-  if (results === undefined) cache.set(upstream, (results = new Map()));
+  if (results === undefined) {
+    results = shared.share(upstream.message, () => new Map<number, EffectivePolicy>());
+    cache.set(upstream, results);
+  }
   const index = settingsIndex(upstream.message, servicePort);
   let result = results.get(index);
   if (result === undefined) results.set(index, (result = resolve(upstream, index)));
   return result;
 }
 
-/** Whether the endpoints of a service port come in a resource of their own: not where there are nodes or a registry. */
+/**
+ * Whether the endpoints of a service port come in a resource of their own: not where there are nodes or a registry, nor for the
+ * port 0 of the gateway, which is no service port.
+ */
 export function needsEndpoints({ message }: Resource<'Upstream'>, servicePort: number): boolean {
-  if (message.nodes.length > 0) return false;
+  if (servicePort === 0 || message.nodes.length > 0) return false;
   const settings = message.portLevelSettings[settingsIndex(message, servicePort)];
   return !setsDiscovery(message) && !(settings !== undefined && setsDiscovery(settings));
 }

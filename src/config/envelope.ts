@@ -16,9 +16,6 @@ export interface Envelope {
   readonly spec: Readonly<Record<string, unknown>>;
 }
 
-/** Kinds that later versions will read. */
-const PLANNED_KINDS = ['Route', 'Service', 'Consumer', 'PluginConfig'];
-
 /** A JSON object: what YAML and JSON parsers make of `{…}`. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
@@ -93,7 +90,6 @@ export function readEnvelope(document: unknown, kinds: readonly string[], proble
 function addKindProblem(kind: unknown, kinds: readonly string[], problems: ProblemList): void {
   if (kind === undefined) problems.add('kind', `required: one of ${kinds.join(', ')}`);
   else if (typeof kind !== 'string') problems.add('kind', `must be a string, not ${describeType(kind)}`);
-  else if (PLANNED_KINDS.includes(kind)) problems.add('kind', `'${kind}' is not supported yet`);
   else if (kind === 'Bootstrap') problems.add('kind', 'a Bootstrap is the file of `run -c`, not a resource');
   else {
     const near = suggest(kind, kinds);

@@ -18,6 +18,44 @@ export function isLoopbackIp(ip: string): boolean {
   return ip.startsWith('127.') || ip === '::1' || /^::ffff:7f[0-9a-f]{2}:/.test(ip);
 }
 
+/**
+ * The one spelling of an IP address or CIDR block (`10.0.0.0/8`): the address as above, with the bits behind the prefix
+ * cleared. A block of one address is that address. Undefined if it is neither.
+ */
+export function canonicalBlock(text: string): string | undefined {
+  const slash = text.indexOf('/');
+  if (slash < 0) return canonicalIp(text);
+  const address = text.slice(0, slash);
+  const bits = prefixBits(text.slice(slash + 1));
+  if (isIpv4(address)) {
+    const words = address.split('.').map(Number);
+    return writeBlock(words, 8, bits, (bytes) => bytes.join('.'));
+  }
+  const words = ipv6Words(address);
+  return words && writeBlock(words, 16, bits, writeIpv6);
+}
+
+/** -1 if it is no number of bits. */
+function prefixBits(text: string): number {
+  return /^\d{1,3}$/.test(text) ? Number(text) : -1;
+}
+
+/** `width` is the bits of a word. */
+function writeBlock(
+  words: readonly number[],
+  width: number,
+  bits: number,
+  write: (words: readonly number[]) => string,
+): string | undefined {
+  const all = words.length * width;
+  if (bits < 0 || bits > all) return undefined;
+  const masked = words.map((word, i) => {
+    const cleared = width - Math.min(width, Math.max(0, bits - i * width));
+    return (word >> cleared) << cleared;
+  });
+  return bits === all ? write(masked) : `${write(masked)}/${bits}`;
+}
+
 const DOT = 0x2e;
 const ZERO = 0x30;
 const NINE = 0x39;

@@ -3,7 +3,7 @@
 //   kind                 resource name           from metadata
 //   Upstream, Secret     ns/name                 namespace (else `default`), name
 //   Endpoints            ns/svc/port             namespace (else `default`), name `svc/port`
-//   Sidecar, Listener    name                    name as it is
+//   all others           name                    name as it is
 //
 // An explicit empty namespace means none: the name of any kind is then as it is (ids of the Admin API have no namespace).
 import { decodeResource } from './decode/decode.ts';
@@ -135,7 +135,7 @@ function readNodeMap(nodes: unknown, problems: ProblemList): NodeMap | undefined
 
 /**
  * The document of a resource, such that {@link readNative} gives the resource again; but a field that is never shown
- * (`tls.client_key`) stands as `[redacted]`. A Secret is never written.
+ * (`tls.client_key`, the keys of a Consumer) stands as `[redacted]`. A Secret is never written.
  */
 export function writeNative(resource: Resource<Exclude<Kind, 'Secret'>>): NativeDocument {
   const { kind, name } = resource;

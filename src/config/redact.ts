@@ -1,4 +1,4 @@
-// Takes private keys out of encoded resources. Which fields hold one is said in the proto files, by `debug_redact`;
+// Takes private keys and the keys of consumers out of encoded resources. Which fields hold one is said in the proto files, by `debug_redact`;
 // there is no second list of them. The bytes are cut and joined, never decoded into a message, so what stays is
 // byte by byte what came.
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';

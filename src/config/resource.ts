@@ -1,19 +1,43 @@
 // The resource kinds, their type URLs, and what a decoded resource is. Everything that carries resources (control/,
 // controlplane/, the state file, static configuration) speaks of them in these words.
 import type { Endpoints } from '../gen/outrigger/config/v1/endpoints.ts';
+import type { Consumer, PluginConfig, Route, Service } from '../gen/outrigger/config/v1/gateway.ts';
 import type { Listener } from '../gen/outrigger/config/v1/listener.ts';
 import type { Secret } from '../gen/outrigger/config/v1/secret.ts';
 import type { Sidecar } from '../gen/outrigger/config/v1/sidecar.ts';
 import type { Upstream } from '../gen/outrigger/config/v1/upstream.ts';
 
 /** Kinds from the root of the tree on. */
-export const KINDS = ['Sidecar', 'Listener', 'Upstream', 'Endpoints', 'Secret'] as const;
+export const KINDS = [
+  'Sidecar',
+  'Listener',
+  'Route',
+  'Service',
+  'PluginConfig',
+  'Consumer',
+  'Upstream',
+  'Endpoints',
+  'Secret',
+] as const;
 export type Kind = (typeof KINDS)[number];
+
+/** Kinds of which a sidecar wants all or none: all while its gateway is on. One that the server removes is gone at once. */
+export const GATEWAY_KINDS = ['Route', 'Service', 'PluginConfig', 'Consumer'] as const satisfies readonly Kind[];
+export type GatewayKind = (typeof GATEWAY_KINDS)[number];
+
+/** Whether a kind is one of {@link GATEWAY_KINDS}. */
+export function isGatewayKind(kind: Kind): kind is GatewayKind {
+  return GATEWAY_KINDS.some((known) => known === kind);
+}
 
 /** Message of each kind. */
 export interface Messages {
   Sidecar: Sidecar;
   Listener: Listener;
+  Route: Route;
+  Service: Service;
+  PluginConfig: PluginConfig;
+  Consumer: Consumer;
   Upstream: Upstream;
   Endpoints: Endpoints;
   Secret: Secret;
@@ -64,7 +88,14 @@ export type Decoded<K extends Kind = Kind> =
 /** Resources in force, by kind and name. */
 export interface Resources {
   get<K extends Kind>(kind: K, name: string): Resource<K> | undefined;
+  /** All of a gateway kind, in no particular order. */
+  all<K extends GatewayKind>(kind: K): Iterable<Resource<K>>;
 }
 
-/** Names of each kind that a sidecar wants, found by walking the tree. */
-export type WantedNames = Readonly<Record<Kind, ReadonlySet<string>>>;
+/** Stands for all names of a gateway kind. */
+export const EVERYTHING = '*';
+
+/** What a sidecar wants of each kind, found by walking the tree: names, or {@link EVERYTHING} of a gateway kind. */
+export type WantedNames = Readonly<
+  Record<Exclude<Kind, GatewayKind>, ReadonlySet<string>> & Record<GatewayKind, ReadonlySet<string> | typeof EVERYTHING>
+>;

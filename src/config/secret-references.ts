@@ -28,6 +28,8 @@ export function listenerSecrets({ tls }: Listener): readonly SecretReference[] {
 
 /** Those of an Upstream, for itself or for one of its ports. */
 export function upstreamSecrets({ tls, portLevelSettings }: Upstream): readonly SecretReference[] {
+  // Of ten thousand Upstreams hardly one says anything of TLS, and all are asked at each change.
+  if (tls === undefined && portLevelSettings.length === 0) return NONE;
   const found = [...tlsSecrets(tls, 'tls')];
   for (const [i, port] of portLevelSettings.entries()) {
     if (port.tls) found.push(...tlsSecrets(port.tls, `${entry('port_level_settings', i)}.tls`));

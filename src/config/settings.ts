@@ -29,6 +29,11 @@ export interface Settings {
   /** TLS towards the control planes; undefined: plaintext. Without `caFile` those that Node brings are trusted. */
   controlTls: TlsFiles | undefined;
   xds: 'delta' | 'sotw';
+  /** Undefined: off, unless the Sidecar resource turns it on. */
+  gateway: HostPort | undefined;
+  gatewayAdmin: boolean;
+  /** Undefined: off. */
+  outbound: HostPort | undefined;
   admin: HostPort;
   health: HostPort;
   stateDir: string | undefined;
@@ -198,6 +203,28 @@ const SETTINGS: { readonly [K in SimpleSetting]: Setting<K> } = {
       file.xds === undefined ? undefined : oneOf(['delta', 'sotw'])(file.xds, `${place}.xds`),
     fallback: () => 'delta',
   },
+  gateway: {
+    flag: 'gateway',
+    environment: 'OUTRIGGER_GATEWAY',
+    parse: (text, place) => readAddress(text, place),
+    fromFile: (file, place) => (file.gateway === undefined ? undefined : readAddress(file.gateway, `${place}.gateway`)),
+    fallback: () => undefined,
+  },
+  gatewayAdmin: {
+    flag: 'gateway-admin',
+    environment: 'OUTRIGGER_GATEWAY_ADMIN',
+    parse: (text, place) => oneOf(['on', 'off'])(text, place) === 'on',
+    fromFile: (file) => file.gatewayAdmin,
+    fallback: () => true,
+  },
+  outbound: {
+    flag: 'outbound',
+    environment: 'OUTRIGGER_OUTBOUND',
+    parse: (text, place) => readAddress(text, place),
+    fromFile: (file, place) =>
+      file.outbound === undefined ? undefined : readAddress(file.outbound, `${place}.outbound`),
+    fallback: () => undefined,
+  },
   admin: {
     flag: 'admin',
     environment: 'OUTRIGGER_ADMIN',
@@ -331,6 +358,24 @@ export function resolveSettings(
   }
   origins.set('controlTls', given?.origin ?? (inFile === undefined ? 'default' : 'file'));
   return { settings: settings as Settings, origins, controlTlsPlaces: places };
+}
+
+/**
+ * What the gateway and the outbound listener carry comes from a control plane. Throws {@link SettingsError} where none that
+ * could tell is asked for.
+ */
+export function checkControlled({
+  control,
+  xds,
+  gateway,
+  outbound,
+}: Pick<Settings, 'control' | 'xds' | 'gateway' | 'outbound'>): void {
+  for (const [flag, address] of Object.entries({ gateway, outbound })) {
+    if (address === undefined || control.length > 0) continue;
+    throw new SettingsError(`--${flag}: there is no control plane to tell what it carries; add --control HOST:PORT`);
+  }
+  if (gateway === undefined || xds === 'delta') return;
+  throw new SettingsError('--gateway: routes need --xds delta, since state-of-the-world can tell of no deletion');
 }
 
 function resolveControlTls(

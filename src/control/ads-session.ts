@@ -3,7 +3,7 @@
 import type { Rng } from '../base/rng.ts';
 import { redact } from '../config/redact.ts';
 import type { Decoded, Kind, WantedNames } from '../config/resource.ts';
-import { kindOf, KINDS } from '../config/resource.ts';
+import { EVERYTHING, isGatewayKind, kindOf, KINDS } from '../config/resource.ts';
 import { DeltaSubscription } from './delta-subscription.ts';
 import { OPTIONAL_KINDS } from './parked-types.ts';
 import type { Exposure } from './plaintext.ts';
@@ -17,6 +17,7 @@ import type {
   Subscription,
   SubscriptionEffect,
   SubscriptionEvent,
+  Wish,
 } from './subscription.ts';
 
 /** A type that is asked for last is asked for when this long nothing came, whoever is still unanswered, ms. */
@@ -38,13 +39,15 @@ export interface SessionContext {
   /** Why no private key may come by this stream; undefined: they may. */
   readonly exposure: Exposure | undefined;
   readonly send: (request: AdsRequest) => void;
+  /** Told once of each kind that is wanted and not asked for at all, with the reason. */
+  readonly onNotAsked: (kind: Kind, reason: string) => void;
 }
 
 /** What a batch of events did to the store. */
 export interface SessionChanges {
-  /** New content of something. */
+  /** There is new content, or none any more. */
   readonly content: readonly ResourceKey[];
-  /** Something was answered, is absent, or was refused. */
+  /** Beside that something was answered, is absent, or was refused. */
   readonly settled: boolean;
 }
 
@@ -55,13 +58,10 @@ export class AdsSession {
   responded = false;
   /** Responses of types that were not asked for. */
   dropped = 0;
-  /**
-   * When an optional type was first asked for on this stream, counted from its being connected; undefined before, and
-   * once it is answered.
-   */
-  optionalAskedMs: number | undefined = undefined;
-  /** An optional type was answered. */
-  optionalAnswered = false;
+  /** Optional types that are asked for on this stream and not answered, each with when, counted from its being connected. */
+  readonly optionalAskedMs = new Map<Kind, number>();
+  /** Optional types that were answered. */
+  readonly optionalAnswered = new Set<Kind>();
   private readonly context: SessionContext;
   private readonly subscriptions = new Map<Kind, Subscription>();
   private wanted: WantedNames | undefined = undefined;
@@ -71,6 +71,7 @@ export class AdsSession {
   private askOptionalAtMs = Infinity;
   private content: ResourceKey[] = [];
   private settled = false;
+  private readonly notAsked = new Set<Kind>();
 
   constructor(store: ResourceStore, context: SessionContext) {
     this.store = store;
@@ -87,7 +88,7 @@ export class AdsSession {
 
   onConnected(at: Moment): void {
     // Until now the server can't have heard of it.
-    if (this.optionalAskedMs !== undefined) this.optionalAskedMs = at.nowMs;
+    for (const kind of this.optionalAskedMs.keys()) this.optionalAskedMs.set(kind, at.nowMs);
     this.handleAll({ kind: 'connected' }, at);
   }
 
@@ -106,6 +107,12 @@ export class AdsSession {
     this.wantOptional(at);
   }
 
+  /** Asks for further names of a kind, beside all that is wanted. */
+  wantAlso(kind: Kind, names: readonly string[], at: Moment): void {
+    this.store.request(kind, names);
+    this.handle(kind, { kind: 'also', names }, at);
+  }
+
   onResponse(response: DeliveredResponse, at: Moment): void {
     const kind = kindOf(response.typeUrl);
     const subscription = kind && this.subscriptions.get(kind);
@@ -118,8 +125,8 @@ export class AdsSession {
     this.quietAtMs = at.nowMs + QUIET_MS;
     if (this.askOptionalAtMs < Infinity) this.askOptionalAtMs = this.quietAtMs;
     if (OPTIONAL_KINDS.has(kind)) {
-      this.optionalAnswered = true;
-      this.optionalAskedMs = undefined;
+      this.optionalAnswered.add(kind);
+      this.optionalAskedMs.delete(kind);
     }
     this.handle(kind, { kind: 'response', response }, at);
     this.store.typeVersions.set(kind, subscription.version);
@@ -152,7 +159,10 @@ export class AdsSession {
       if (of !== 'Secret' && !redact(of, bytes).redacted) return decoded;
       return { ok: false, problems: [{ path: '', reason: exposure.notTaken }] };
     };
-    if (context.flavour === 'delta') return new DeltaSubscription(kind, held, decode, context.rng);
+    if (context.flavour === 'delta') {
+      const earlier = isGatewayKind(kind) ? store.earlierAnswer(kind) : undefined;
+      return new DeltaSubscription(kind, held, decode, context.rng, earlier);
+    }
     return new SotwSubscription(kind, held, store.typeVersions.get(kind) ?? '', decode, context.rng);
   }
 
@@ -164,28 +174,42 @@ export class AdsSession {
     for (const kind of OPTIONAL_KINDS) {
       const names = wanted[kind];
       if (!this.mayAsk(kind, names)) continue;
+      const isWished = names === EVERYTHING || names.size > 0;
       if (this.subscriptions.get(kind)?.started !== true && this.isOtherAwaited(wanted) && at.nowMs < this.quietAtMs) {
-        if (names.size > 0) this.askOptionalAtMs = this.quietAtMs;
+        if (isWished) this.askOptionalAtMs = this.quietAtMs;
         continue;
       }
       this.handle(kind, { kind: 'want', names }, at);
-      if (names.size > 0 && !this.optionalAnswered) this.optionalAskedMs ??= at.nowMs;
+      if (!isWished) this.optionalAskedMs.delete(kind);
+      else if (!this.optionalAnswered.has(kind) && !this.optionalAskedMs.has(kind)) {
+        this.optionalAskedMs.set(kind, at.nowMs);
+      }
     }
   }
 
-  private mayAsk(kind: Kind, names: ReadonlySet<string>): boolean {
+  private mayAsk(kind: Kind, names: Wish): boolean {
     const { store, context } = this;
-    if (context.exposure !== undefined && kind === 'Secret') {
-      for (const name of names) store.withhold(kind, name, context.exposure.notAsked);
+    if (context.exposure !== undefined && (kind === 'Secret' || kind === 'Consumer')) {
+      if (names === EVERYTHING) this.leaveOut(kind, context.exposure.notAsked(kind));
+      else for (const name of names) store.withhold(kind, name, context.exposure.notAsked(kind));
       return false;
     }
     if (context.parked.has(kind)) {
       const reason = 'the control plane ends the stream when asked for this type, so it is not asked any more';
-      for (const name of names) store.absent(kind, name, reason);
+      if (names === EVERYTHING) this.leaveOut(kind, reason);
+      else for (const name of names) store.absent(kind, name, reason);
       return false;
     }
-    for (const name of names) store.ask(kind, name);
+    if (names !== EVERYTHING) for (const name of names) store.ask(kind, name);
     return true;
+  }
+
+  /** Nothing of a kind is asked for; what is in force stays. */
+  private leaveOut(kind: Kind, reason: string): void {
+    this.store.answered(kind, true);
+    if (this.notAsked.has(kind)) return;
+    this.notAsked.add(kind);
+    this.context.onNotAsked(kind, reason);
   }
 
   /** Whether a type that isn't optional is unanswered. Of the roots one is enough: servers are silent about the other. */
@@ -211,21 +235,30 @@ export class AdsSession {
       case 'request':
         this.context.send(effect.request);
         return;
-      case 'accepted':
-        this.settled ||= store.entry(kind, effect.name)?.state !== 'ACKED';
+      case 'accepted': {
+        const wasGood = store.entry(kind, effect.name)?.state === 'ACKED';
         if (store.accept(effect, nowMs, wallMs)) this.content.push({ kind, name: effect.name });
+        else this.settled ||= !wasGood;
         return;
+      }
       case 'refreshed':
         store.refresh(kind, effect.name, effect.ttlMs, nowMs);
         return;
       case 'refused':
-        store.refuse(kind, effect.name, effect.version, effect.error, wallMs);
+        if (effect.isNameless !== true) store.refuse(kind, effect.name, effect.version, effect.error, wallMs);
         break;
       case 'removed':
-        store.remove(kind, effect.name);
+        if (store.remove(kind, effect.name)) {
+          this.content.push({ kind, name: effect.name });
+          return;
+        }
         break;
       case 'absent':
-        store.absent(kind, effect.name, 'the control plane did not answer within 15 seconds');
+        if (effect.name === EVERYTHING) store.answered(kind, true);
+        else store.absent(kind, effect.name, 'the control plane did not answer within 15 seconds');
+        break;
+      case 'whole':
+        store.answered(kind);
         break;
     }
     this.settled = true;

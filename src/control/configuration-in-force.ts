@@ -1,15 +1,20 @@
 // What of everything held is in force. The store has the newest good version of each resource, the view what is handed
 // on: they differ while something warms (warming.ts). What the view names stays subscribed until it has been replaced.
 import type { Logger } from '../base/log.ts';
-import type { Kind, Resource, Resources, WantedNames } from '../config/resource.ts';
-import { KINDS } from '../config/resource.ts';
+import type { GatewayKind, Kind, Resource, Resources, WantedNames } from '../config/resource.ts';
+import { EVERYTHING, GATEWAY_KINDS, isGatewayKind, KINDS } from '../config/resource.ts';
 import type { AdsSession, Moment } from './ads-session.ts';
+import { patchOf } from './gateway-patch.ts';
 import type { ResourceKey } from './resource-store.ts';
 import { ResourceStore } from './resource-store.ts';
 import { differenceOf, ResourceView } from './resource-view.ts';
 import type { SavedState, StateStore } from './state-store.ts';
-import type { Decode } from './subscription.ts';
-import { namesSameChildren, rootOf, warm } from './warming.ts';
+import type { Decode, Flavour } from './subscription.ts';
+import { unionOf } from './wanted-union.ts';
+import { rootOf, warm } from './warming.ts';
+
+/** What nobody names any more is kept that long at most, so that the walks that find it are few, ms. */
+const LEFT_OVER_MS = 2_000;
 
 /** Name of the Sidecar for nodes without one of their own. */
 const DEFAULT_SIDECAR = 'default';
@@ -26,6 +31,8 @@ export type OnUpdate = (resources: Resources, source: UpdateSource, kinds: Reado
 /** What it works with. */
 export interface InForceContext {
   readonly nodeId: string;
+  /** State of the world can't tell of a removal under `*`, so the gateway is off there. */
+  readonly flavour: Flavour;
   /** Names that the tree in `resources` wants. */
   readonly wanted: (resources: Resources) => WantedNames;
   readonly onUpdate: OnUpdate;
@@ -33,14 +40,28 @@ export interface InForceContext {
   readonly logger: Logger;
 }
 
+const NO_GATEWAY: Pick<WantedNames, GatewayKind> = {
+  Route: new Set(),
+  Service: new Set(),
+  PluginConfig: new Set(),
+  Consumer: new Set(),
+};
+
 /** The configuration in force. */
 export class ConfigurationInForce {
   store = new ResourceStore();
   /** A configuration was handed on. */
   handedOn = false;
+  /** When the tree must be walked, since something is left over that nobody names; Infinity: nothing is. */
+  walkDueMs = Infinity;
   private view = new ResourceView();
   /** Nothing newer than `view` waits, and everything wanted is here or known not to come. */
   private isSettled = false;
+  /** What the tree in `view` wants; undefined: not known yet. */
+  private serving: WantedNames | undefined = undefined;
+  /** Routes whose newest version isn't in `view` although that is settled: they wait for an Upstream. */
+  private waits: ReadonlySet<string> = new Set();
+  private isGatewayMissed = false;
   private readonly roots: readonly string[];
   private readonly context: InForceContext;
 
@@ -56,7 +77,13 @@ export class ConfigurationInForce {
 
   /** Names that the tree in `resources` wants, the roots included. */
   wantedOf(resources: Resources): WantedNames {
-    return { ...this.context.wanted(resources), Sidecar: new Set(this.roots) };
+    const wanted = { ...this.context.wanted(resources), Sidecar: new Set(this.roots) };
+    if (this.context.flavour === 'delta' || wanted.Route !== EVERYTHING) return wanted;
+    if (!this.isGatewayMissed) {
+      this.context.logger.log('warn', {}, 'the gateway needs --xds delta: it stays off');
+      this.isGatewayMissed = true;
+    }
+    return { ...wanted, ...NO_GATEWAY };
   }
 
   /** Everything that the tree of the store names was answered by the server that fills it, or will not be. */
@@ -72,7 +99,6 @@ export class ConfigurationInForce {
   restore({ server, resources }: SavedState, decode: Decode, { wallMs }: Moment): void {
     const { logger } = this.context;
     const store = new ResourceStore();
-    const view = new ResourceView();
     for (const { kind, name, version, serverVersion, bytes } of resources) {
       const decoded = decode(kind, name, bytes);
       if (!decoded.ok) {
@@ -81,32 +107,45 @@ export class ConfigurationInForce {
         continue;
       }
       store.restore({ resource: decoded.resource, version: serverVersion, ttlMs: undefined }, version, wallMs);
-      view.put(decoded.resource);
     }
-    if (rootOf(view, this.roots) === undefined) return;
+    const wanted = this.wantedOf(store);
+    if (rootOf(store, this.roots) === undefined && wanted.Route !== EVERYTHING) return;
     this.store = store;
-    this.view = view;
     store.owner = server;
-    store.retain(this.wantedOf(store));
+    store.retain(wanted);
+    const view = new ResourceView();
+    for (const { resource } of store.entries()) view.put(resource);
+    // Of a kind that has some, the server tells only what changed since.
+    for (const kind of GATEWAY_KINDS) if (view.size(kind) > 0) store.answered(kind);
+    this.setView(view);
     logger.log('info', { resources: resources.length, server }, 'serving the saved configuration');
-    this.handOn([...view.all()], new Set(KINDS.filter((kind) => view.size(kind) > 0)), 'state_dir', wallMs);
+    this.handOn([...view.everything()], new Set(KINDS.filter((kind) => view.size(kind) > 0)), 'state_dir', wallMs);
   }
 
   /**
-   * Takes new content that leaves the shape of the tree as it is, which is what most updates bring, without a walk of the
-   * tree. Returns false, and does nothing, where there is more to it.
+   * Takes new content that leaves the shape of the tree as it is, or changes it in a way that concerns the gateway alone,
+   * which is what most updates bring, without a walk of the tree. Returns false, and does nothing, where there is more to it.
    */
-  updateInPlace(content: readonly ResourceKey[], { wallMs }: Moment): boolean {
-    if (!this.isSettled) return false;
-    const resources = new Set<Resource>();
-    for (const { kind, name } of content) {
-      const before = this.view.get(kind, name);
-      const resource = this.store.get(kind, name);
-      if (before === undefined || resource === undefined || !namesSameChildren(before, resource)) return false;
-      resources.add(resource);
+  updateInPlace(content: readonly ResourceKey[], session: AdsSession | undefined, at: Moment): boolean {
+    const { store, view, waits } = this;
+    if (!this.isSettled || session === undefined) return false;
+    const patch = patchOf(content, { store, view, waits });
+    if (patch === undefined) return false;
+    this.waits = patch.waits;
+    if (patch.asks.size > 0) session.wantAlso('Upstream', [...patch.asks], at);
+    if (patch.leavesOver) this.walkDueMs = Math.min(this.walkDueMs, at.nowMs + LEFT_OVER_MS);
+    const kinds = new Set<Kind>();
+    for (const { kind, name } of patch.removed) {
+      view.remove(kind, name);
+      kinds.add(kind);
     }
-    for (const resource of resources) this.view.put(resource);
-    this.handOn([...resources], new Set([...resources].map(({ kind }) => kind)), 'control', wallMs);
+    for (const resource of patch.puts) {
+      view.put(resource);
+      kinds.add(resource.kind);
+    }
+    if (kinds.size === 0) return true;
+    if (kinds.has('Route') || kinds.has('Service')) this.serving = undefined;
+    this.handOn([...patch.puts], kinds, 'control', at.wallMs);
     return true;
   }
 
@@ -115,39 +154,53 @@ export class ConfigurationInForce {
    * one does. The first configuration is handed on whole, or, with `inPart`, as far as it is ready.
    */
   update(session: AdsSession | undefined, inPart: boolean, at: Moment): void {
-    this.ask(session, at);
+    this.walkDueMs = Infinity;
+    this.waits = new Set();
+    this.isSettled = false;
+    const newest = this.wantedOf(this.store);
+    this.ask(newest, session, at);
     if (!this.handedOn && !inPart && !this.isAnswered(this.store)) return;
     const { store, roots } = this;
     const isPending = (kind: Kind, name: string): boolean => store.isPending(kind, name);
-    const { view, latest } = warm({ latest: store, inForce: this.view, roots, isPending });
-    for (const name of this.wantedOf(view).Secret) view.put(store.get('Secret', name));
+    const hasGateway = (resources: Resources): boolean => this.wantedOf(resources).Route === EVERYTHING;
+    const { view, latest } = warm({ latest: store, inForce: this.view, roots, isPending, hasGateway });
+    const wanted = latest ? newest : this.wantedOf(view);
+    for (const name of wanted.Secret) view.put(store.get('Secret', name));
     this.isSettled = latest && this.isAnswered(store);
     const { kinds, changed } = differenceOf(this.view, view);
     if (kinds.size === 0) return;
-    this.view = view;
+    this.setView(view, wanted);
     this.handOn(changed, kinds, 'control', at.wallMs);
     // What served until now isn't needed any more.
-    this.ask(session, at);
+    this.ask(newest, session, at);
   }
 
-  private ask(session: AdsSession | undefined, at: Moment): void {
+  /** Asks for what the newest tree names, and for what serves. */
+  private ask(newest: WantedNames, session: AdsSession | undefined, at: Moment): void {
     const { store, view } = this;
-    const newest = this.wantedOf(store);
-    const serving = this.wantedOf(view);
-    // The third tree is the one in force with the newest policy, which may name Endpoints that neither other one does.
-    const next = this.wantedOf({
-      get: (kind, name) => (kind === 'Upstream' ? store.get(kind, name) : view.get(kind, name)),
-    });
-    const union = (kind: Kind): ReadonlySet<string> => new Set([...newest[kind], ...serving[kind], ...next[kind]]);
-    const wanted: WantedNames = {
-      Sidecar: newest.Sidecar,
-      Listener: union('Listener'),
-      Upstream: union('Upstream'),
-      Endpoints: union('Endpoints'),
-      Secret: union('Secret'),
-    };
+    this.serving ??= this.wantedOf(view);
+    let wanted = unionOf(newest, this.serving);
+    if (this.hasNewerUpstream(this.serving.Upstream)) {
+      // The tree in force with the newest policy may name Endpoints and Secrets that neither other one does.
+      const next = this.wantedOf({
+        get: (kind, name) => (kind === 'Upstream' ? store.get(kind, name) : view.get(kind, name)),
+        all: (kind) => view.all(kind),
+      });
+      wanted = unionOf(wanted, next);
+    }
     if (session === undefined) store.retain(wanted);
     else session.want(wanted, at);
+  }
+
+  private hasNewerUpstream(names: ReadonlySet<string>): boolean {
+    const { store, view } = this;
+    for (const name of names) if (store.get('Upstream', name) !== view.get('Upstream', name)) return true;
+    return false;
+  }
+
+  private setView(view: ResourceView, wanted?: WantedNames): void {
+    this.view = view;
+    this.serving = wanted;
   }
 
   private handOn(changed: readonly Resource[], kinds: ReadonlySet<Kind>, source: UpdateSource, wallMs: number): void {
@@ -167,12 +220,13 @@ export class ConfigurationInForce {
 
   private toSave(): SavedState {
     const resources: SavedState['resources'][number][] = [];
-    for (const resource of this.view.all()) {
+    for (const resource of this.view.everything()) {
       const { kind, name, bytes } = resource;
       const entry = this.store.entry(kind, name);
       if (entry?.isTemporary === true) continue;
       const isNewest = entry?.resource === resource;
-      const serverVersion = isNewest && entry.state === 'ACKED' ? entry.serverVersion : '';
+      const isClaimed = entry?.state === 'ACKED' || (isGatewayKind(kind) && entry?.state === 'NACKED');
+      const serverVersion = isNewest && isClaimed ? entry.serverVersion : '';
       resources.push({ kind, name, version: isNewest ? entry.version : '', serverVersion, bytes });
     }
     return { server: this.store.owner ?? '', resources };

@@ -17,7 +17,7 @@ export interface Examined {
 /** Against what a response is held. */
 export interface Expectation {
   readonly kind: Kind;
-  readonly wanted: ReadonlySet<string>;
+  readonly wanted: Pick<ReadonlySet<string>, 'has'>;
   /** Name to the server's version of what is held and good. */
   readonly held: ReadonlyMap<string, string>;
   readonly decode: Decode;
@@ -33,7 +33,7 @@ export function examineResponse(response: DeliveredResponse, expectation: Expect
   response.resources.forEach((delivered, index) => {
     const { name, version, ttlMs } = delivered;
     if (name === undefined || name === '') {
-      refused.push({ name: `#${index}`, version, error: 'name: missing or not readable' });
+      refused.push({ name: `#${index}`, version, error: 'name: missing or not readable', isNameless: true });
       return;
     }
     if (!expectation.wanted.has(name)) return;

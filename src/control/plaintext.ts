@@ -1,14 +1,15 @@
-// What must not cross a network in the clear. A private key on a plaintext stream can be read by anyone on the way, so
-// no Secret is asked for there, and none is taken. Loopback stays within the machine, and is no network.
+// What must not cross a network in the clear. A key on a plaintext stream can be read by anyone on the way, so no Secret
+// and no Consumer is asked for there, and none is taken. Loopback stays within the machine, and is no network.
 import { canonicalIp, isLoopbackIp } from '../config/ip-address.ts';
+import type { Kind } from '../config/resource.ts';
 import type { ControlCredentials } from './channel-security.ts';
 import type { ServerAddress } from './ads-stream.ts';
 import { formatServer } from './ads-stream.ts';
 
-/** Why private keys aren't exchanged on a stream. */
+/** Why keys aren't exchanged on a stream. */
 export interface Exposure {
-  /** Shown at each Secret that is wanted. */
-  readonly notAsked: string;
+  /** Of a kind that holds keys and is wanted. */
+  readonly notAsked: (kind: Kind) => string;
   /** The answer to a resource that holds a private key. */
   readonly notTaken: string;
 }
@@ -19,7 +20,7 @@ export function exposureOf(server: ServerAddress, credentials: ControlCredential
   const way = `over plaintext to ${formatServer(server)}`;
   const fix = 'use --control-ca (and --control-cert), or a control plane on loopback';
   return {
-    notAsked: `a Secret is not asked for ${way}: ${fix}`,
+    notAsked: (kind) => `a ${kind} is not asked for ${way}: ${fix}`,
     notTaken: `a private key is not taken ${way.replace(' to ', ' from ')}: ${fix}`,
   };
 }

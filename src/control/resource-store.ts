@@ -8,9 +8,12 @@
 //      │    remove     REMOVED (keeps serving)        expire: any ──► DOES_NOT_EXIST
 //      ▼                                              withhold: any ──► NACKED ──(ask)──► REQUESTED
 //   DOES_NOT_EXIST                                    not wanted: any ──► dropped
+//
+// What comes under `*` has no parent, so there the server alone says what there is: what it removes is dropped at once.
 import { createHash } from 'node:crypto';
-import type { Kind, Resource, Resources, WantedNames } from '../config/resource.ts';
-import { KINDS } from '../config/resource.ts';
+import type { GatewayKind, Kind, Resource, Resources, WantedNames } from '../config/resource.ts';
+import { EVERYTHING, isGatewayKind, KINDS } from '../config/resource.ts';
+import type { EarlierAnswer } from './delta-subscription.ts';
 
 /** State of a resource, as the admin service shows it. */
 export type ResourceState = 'REQUESTED' | 'DOES_NOT_EXIST' | 'ACKED' | 'NACKED' | 'REMOVED';
@@ -97,10 +100,18 @@ export class ResourceStore implements Resources {
   private readonly byKind = new Map<Kind, Map<string, Entry>>(KINDS.map((kind) => [kind, new Map<string, Entry>()]));
   private readonly expiring = new Set<Entry>();
   private readonly requested = new Map<Kind, number>();
+  /** Kinds of which everything is wanted, and whether that was answered. */
+  private readonly everything = new Map<Kind, 'awaited' | 'answered'>();
 
   get<K extends Kind>(kind: K, name: string): Resource<K> | undefined {
     // Entries of a kind hold resources of that kind: `accept` is the only way in.
     return this.byKind.get(kind)?.get(name)?.resource as Resource<K> | undefined;
+  }
+
+  *all<K extends GatewayKind>(kind: K): Generator<Resource<K>> {
+    for (const { resource } of this.byKind.get(kind)?.values() ?? []) {
+      if (resource !== undefined) yield resource as Resource<K>;
+    }
   }
 
   entry(kind: Kind, name: string): ResourceEntry | undefined {
@@ -112,24 +123,48 @@ export class ResourceStore implements Resources {
     for (const entries of this.byKind.values()) yield* entries.values();
   }
 
-  /** Entries of `kind` that are REQUESTED: asked for, and not answered yet. */
+  /** How much of `kind` is asked for and not answered yet: names, and the wish for everything. */
   awaiting(kind: Kind): number {
-    return this.requested.get(kind) ?? 0;
+    return (this.requested.get(kind) ?? 0) + (this.everything.get(kind) === 'awaited' ? 1 : 0);
   }
 
-  /** Whether there is no such resource yet, and an answer may still come. */
+  /** Whether there is no such resource yet, and an answer may still come; with `*`: whether all there is isn't here yet. */
   isPending(kind: Kind, name: string): boolean {
+    if (name === EVERYTHING) return this.everything.get(kind) === 'awaited';
     const entry = this.find(kind, name);
     return entry !== undefined && entry.state === 'REQUESTED' && entry.resource === undefined;
   }
 
-  /** Name to the server's version of what is good as it stands: neither refused nor removed nor never received. */
+  /**
+   * Name to the server's version of what is good as it stands: neither refused nor removed nor never received. Of what
+   * comes under `*` the version in force counts where a later one was refused, or else a server wouldn't tell us of its
+   * removal.
+   */
   heldVersions(kind: Kind): Map<string, string> {
     const held = new Map<string, string>();
     for (const entry of this.byKind.get(kind)?.values() ?? []) {
-      if (entry.state === 'ACKED') held.set(entry.name, entry.serverVersion);
+      if (entry.state === 'ACKED' || isClaimedThoughRefused(entry)) held.set(entry.name, entry.serverVersion);
     }
     return held;
+  }
+
+  /** What an earlier stream left of a kind that is asked for with `*`. Forgets what was never good: it comes again. */
+  earlierAnswer(kind: GatewayKind): EarlierAnswer {
+    const unclaimed = new Set<string>();
+    for (const entry of this.byKind.get(kind)?.values() ?? []) {
+      if (entry.resource === undefined) this.drop(entry);
+      else if (entry.serverVersion === '' || !(entry.state === 'ACKED' || isClaimedThoughRefused(entry)))
+        unclaimed.add(entry.name);
+    }
+    return { isWhole: this.everything.get(kind) === 'answered', unclaimed };
+  }
+
+  /** All there is of a kind came; or, if `isSilence`, no answer did, and what is in force stays. */
+  answered(kind: Kind, isSilence = false): void {
+    if (this.everything.has(kind)) this.everything.set(kind, 'answered');
+    if (!isSilence || this.awaiting(kind) === 0) return;
+    for (const entry of this.byKind.get(kind)?.values() ?? [])
+      if (entry.state === 'REQUESTED') this.settleAbsent(entry);
   }
 
   /** Makes entries for names that are wanted, and drops what isn't. Returns what was dropped. */
@@ -137,13 +172,17 @@ export class ResourceStore implements Resources {
     const dropped: ResourceKey[] = [];
     for (const [kind, entries] of this.byKind) {
       const names = wanted[kind];
+      if (names === EVERYTHING) {
+        if (!this.everything.has(kind)) this.everything.set(kind, 'awaited');
+        continue;
+      }
+      this.everything.delete(kind);
       for (const entry of entries.values()) {
         if (names.has(entry.name)) continue;
-        this.move(entry, 'DOES_NOT_EXIST');
-        this.expiring.delete(entry);
-        entries.delete(entry.name);
+        this.drop(entry);
         dropped.push(entry);
       }
+      if (entries.size === names.size) continue;
       for (const name of names) {
         if (entries.has(name)) continue;
         entries.set(name, new Entry(kind, name));
@@ -151,6 +190,11 @@ export class ResourceStore implements Resources {
       }
     }
     return dropped;
+  }
+
+  /** Makes entries for further names that are wanted. */
+  request(kind: Kind, names: Iterable<string>): void {
+    for (const name of names) this.make(kind, name);
   }
 
   /** A good one came. Returns whether its content differs from what was in force. */
@@ -181,7 +225,7 @@ export class ResourceStore implements Resources {
 
   /** A bad one came; what is in force stays. */
   refuse(kind: Kind, name: string, version: string, error: string, wallMs: number): void {
-    const entry = this.find(kind, name);
+    const entry = this.everything.has(kind) ? this.make(kind, name) : this.find(kind, name);
     if (entry === undefined) return;
     if (entry.state !== 'NACKED' || entry.refusedVersion !== version || entry.error !== error)
       entry.receivedMs = wallMs;
@@ -190,19 +234,26 @@ export class ResourceStore implements Resources {
     this.move(entry, 'NACKED');
   }
 
-  /** The server says that there is no such resource; what is in force stays. */
-  remove(kind: Kind, name: string): void {
+  /**
+   * The server says that there is no such resource. What is in force stays, but for what comes under `*`. Returns whether
+   * that took something out of force.
+   */
+  remove(kind: Kind, name: string): boolean {
     const entry = this.find(kind, name);
-    if (entry === undefined) return;
-    entry.error = entry.refusedVersion = '';
-    this.move(entry, entry.resource === undefined ? 'DOES_NOT_EXIST' : 'REMOVED');
+    if (entry === undefined) return false;
+    if (this.everything.has(kind)) {
+      this.drop(entry);
+      return entry.resource !== undefined;
+    }
+    this.settleAbsent(entry);
+    return false;
   }
 
   /** No answer came in time. Of no effect on what was answered once. `error` says why where there is more to say. */
   absent(kind: Kind, name: string, error = ''): void {
     const entry = this.find(kind, name);
     if (entry?.state !== 'REQUESTED') return;
-    this.remove(kind, name);
+    this.settleAbsent(entry);
     entry.error = error;
   }
 
@@ -235,6 +286,10 @@ export class ResourceStore implements Resources {
   expire(nowMs: number): ResourceKey[] {
     const expired = [...this.expiring].filter((entry) => entry.expiresMs <= nowMs);
     for (const entry of expired) {
+      if (this.everything.has(entry.kind)) {
+        this.drop(entry);
+        continue;
+      }
       this.live(entry, undefined, nowMs);
       entry.resource = entry.appliedMs = undefined;
       entry.version = entry.serverVersion = entry.refusedVersion = '';
@@ -265,7 +320,7 @@ export class ResourceStore implements Resources {
     const copy = new ResourceStore();
     for (const entry of this.entriesWithin()) {
       const twin = copy.make(entry.kind, entry.name);
-      const anew = { state: 'REQUESTED', error: '', refusedVersion: '', isWithheld: false } as const;
+      const anew = { state: 'REQUESTED', serverVersion: '', error: '', refusedVersion: '', isWithheld: false } as const;
       Object.assign(twin, entry, anew satisfies Partial<Entry>);
       if (twin.expiresMs < Infinity) copy.expiring.add(twin);
     }
@@ -274,6 +329,17 @@ export class ResourceStore implements Resources {
 
   private *entriesWithin(): Generator<Entry> {
     for (const entries of this.byKind.values()) yield* entries.values();
+  }
+
+  private drop(entry: Entry): void {
+    this.move(entry, 'DOES_NOT_EXIST');
+    this.expiring.delete(entry);
+    this.byKind.get(entry.kind)?.delete(entry.name);
+  }
+
+  private settleAbsent(entry: Entry): void {
+    entry.error = entry.refusedVersion = '';
+    this.move(entry, entry.resource === undefined ? 'DOES_NOT_EXIST' : 'REMOVED');
   }
 
   private find(kind: Kind, name: string): Entry | undefined {
@@ -298,7 +364,7 @@ export class ResourceStore implements Resources {
   }
 
   private count(kind: Kind, change: number): void {
-    this.requested.set(kind, this.awaiting(kind) + change);
+    this.requested.set(kind, (this.requested.get(kind) ?? 0) + change);
   }
 
   private live(entry: Entry, ttlMs: number | undefined, nowMs: number): void {
@@ -306,6 +372,10 @@ export class ResourceStore implements Resources {
     if (ttlMs === undefined) this.expiring.delete(entry);
     else this.expiring.add(entry);
   }
+}
+
+function isClaimedThoughRefused({ kind, state, resource, serverVersion }: Entry): boolean {
+  return isGatewayKind(kind) && state === 'NACKED' && resource !== undefined && serverVersion !== '';
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,4 +1,4 @@
-import type { Kind, Resource, Resources } from '../config/resource.ts';
+import type { GatewayKind, Kind, Resource, Resources } from '../config/resource.ts';
 import { KINDS } from '../config/resource.ts';
 
 /** A chosen set of resources: what the snapshot is built from. */
@@ -14,7 +14,15 @@ export class ResourceView implements Resources {
     if (resource !== undefined) this.byKind.get(resource.kind)?.set(resource.name, resource);
   }
 
-  /** All of a kind. */
+  remove(kind: Kind, name: string): void {
+    this.byKind.get(kind)?.delete(name);
+  }
+
+  all<K extends GatewayKind>(kind: K): Iterable<Resource<K>> {
+    return this.of(kind) as Iterable<Resource<K>>;
+  }
+
+  /** All of any kind. */
   of(kind: Kind): Iterable<Resource> {
     return this.byKind.get(kind)?.values() ?? [];
   }
@@ -24,7 +32,7 @@ export class ResourceView implements Resources {
   }
 
   /** Everything, by kind from the root on. */
-  *all(): Generator<Resource> {
+  *everything(): Generator<Resource> {
     for (const kind of KINDS) yield* this.of(kind);
   }
 }

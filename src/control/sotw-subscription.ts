@@ -3,6 +3,7 @@
 // For our types a response may hold only what changed, so absence from one means nothing and an empty one says nothing.
 import type { Rng } from '../base/rng.ts';
 import type { Kind } from '../config/resource.ts';
+import { EVERYTHING } from '../config/resource.ts';
 import { digestOf, examineResponse } from './examine-response.ts';
 import { nackMessage, NackPace } from './nack.ts';
 import type { Decode, DeliveredResponse, Subscription, SubscriptionEffect, SubscriptionEvent } from './subscription.ts';
@@ -41,7 +42,10 @@ export class SotwSubscription implements Subscription {
         this.absence.connect(nowMs);
         return [];
       case 'want':
-        return this.onWant(event.names, nowMs);
+        // A response may hold only what changed, so under `*` nothing could tell of a removal: it is never asked for.
+        return this.onWant(event.names === EVERYTHING ? new Set() : event.names, nowMs);
+      case 'also':
+        return this.onWant(new Set([...this.names, ...event.names]), nowMs);
       case 'response':
         return this.onResponse(event.response, nowMs);
       case 'expired':

@@ -1,6 +1,6 @@
 // The last good configuration on disk, for a start without a control plane. One file, written beside itself, synced and
 // renamed, so that it is whole or the one before. A checksum finds what a disk did to it. Secrets are never in it, nor
-// are the private keys that other resources hold.
+// are Consumers with a key, nor the private keys that other resources hold.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdir, open, rename, stat } from 'node:fs/promises';
@@ -14,8 +14,12 @@ import { KINDS } from '../config/resource.ts';
 /** Name of the file within the state directory. */
 export const STATE_FILE = 'state.json';
 const FORMAT = 'outrigger-state/1';
-/** Changes within this time are one write. */
+/** Changes within this time are one write, ms; more where there is much to write. */
 const DEBOUNCE_MS = 200;
+/** So many resources take a millisecond of that. */
+const RESOURCES_PER_MS = 10;
+/** So many resources are encoded in one turn: a large configuration must not hold up what is carried meanwhile. */
+const RESOURCES_PER_TURN = 250;
 
 /** A resource as it is kept. */
 export interface SavedResource {
@@ -67,13 +71,15 @@ interface StateFile {
 interface StateBody {
   readonly node_id: string;
   readonly server: string;
-  readonly resources: readonly {
-    readonly kind: string;
-    readonly name: string;
-    readonly version: string;
-    readonly server_version: string;
-    readonly bytes: string;
-  }[];
+  readonly resources: readonly SavedBody[];
+}
+
+interface SavedBody {
+  readonly kind: string;
+  readonly name: string;
+  readonly version: string;
+  readonly server_version: string;
+  readonly bytes: string;
 }
 
 /** A store in the file {@link STATE_FILE} of a directory. */
@@ -83,6 +89,7 @@ export function createStateStore(options: StateStoreOptions): StateStore {
   let wanted: (() => SavedState) | undefined;
   let cancel: Cancel | undefined;
   let writing: Promise<void> = Promise.resolve();
+  let resources = 0;
 
   const writeNow = (): void => {
     cancel?.();
@@ -90,9 +97,10 @@ export function createStateStore(options: StateStoreOptions): StateStore {
     const state = wanted?.();
     wanted = undefined;
     if (state === undefined) return;
-    const text = encodeState(nodeId, state);
+    resources = state.resources.length;
     writing = writing
-      .then(() => writeWhole(path, text))
+      .then(() => encodeInTurns(nodeId, state))
+      .then((pieces) => writeWhole(path, pieces))
       .catch((error: unknown) => {
         logger.log('error', { path, error: String(error) }, 'the configuration could not be saved');
       });
@@ -115,7 +123,7 @@ export function createStateStore(options: StateStoreOptions): StateStore {
     },
     save(state) {
       wanted = state;
-      cancel ??= clock.after(DEBOUNCE_MS, writeNow);
+      cancel ??= clock.after(Math.max(DEBOUNCE_MS, resources / RESOURCES_PER_MS), writeNow);
     },
     flush() {
       writeNow();
@@ -125,25 +133,55 @@ export function createStateStore(options: StateStoreOptions): StateStore {
 }
 
 /** The file's text. */
-export function encodeState(nodeId: string, { server, resources }: SavedState): string {
-  const body: StateBody = {
-    node_id: nodeId,
-    server,
-    resources: resources
-      .filter(({ kind }) => kind !== 'Secret')
-      .map(({ kind, name, version, serverVersion, bytes: whole }) => {
-        const { bytes, redacted } = redact(kind, whole);
-        return {
-          kind,
-          name,
-          version,
-          server_version: redacted ? '' : serverVersion,
-          bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
-        };
-      }),
+export function encodeState(nodeId: string, state: SavedState): string {
+  return withChecksum([...bodyPieces(nodeId, state)]).join('');
+}
+
+async function encodeInTurns(nodeId: string, state: SavedState): Promise<readonly string[]> {
+  const pieces: string[] = [];
+  for (const piece of bodyPieces(nodeId, state)) {
+    pieces.push(piece);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  return withChecksum(pieces);
+}
+
+/** Together what `JSON.stringify` makes of the {@link StateBody}. */
+function* bodyPieces(nodeId: string, { server, resources }: SavedState): Generator<string> {
+  yield `{"node_id":${JSON.stringify(nodeId)},"server":${JSON.stringify(server)},"resources":[`;
+  let comma = '';
+  for (let from = 0; from < resources.length; from += RESOURCES_PER_TURN) {
+    let piece = '';
+    for (const resource of resources.slice(from, from + RESOURCES_PER_TURN)) {
+      const encoded = encodeOne(resource);
+      if (encoded === undefined) continue;
+      piece += comma + JSON.stringify(encoded);
+      comma = ',';
+    }
+    yield piece;
+  }
+  yield ']}';
+}
+
+function withChecksum(body: readonly string[]): string[] {
+  const hash = createHash('sha256');
+  for (const piece of body) hash.update(piece);
+  return [`{"format":${JSON.stringify(FORMAT)},"checksum":"${hash.digest('hex')}","body":`, ...body, '}'];
+}
+
+/** Undefined: it stays out of the file. */
+function encodeOne({ kind, name, version, serverVersion, bytes: whole }: SavedResource): SavedBody | undefined {
+  if (kind === 'Secret') return undefined;
+  const { bytes, redacted } = redact(kind, whole);
+  // Without its keys a Consumer stands for nobody, and the mark in their place must not become a key.
+  if (redacted && kind === 'Consumer') return undefined;
+  return {
+    kind,
+    name,
+    version,
+    server_version: redacted ? '' : serverVersion,
+    bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64'),
   };
-  const file: StateFile = { format: FORMAT, checksum: checksumOf(body), body };
-  return JSON.stringify(file);
 }
 
 /** What the text of a file holds, or why it can't be used. */
@@ -189,13 +227,13 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
-async function writeWhole(path: string, text: string): Promise<void> {
+async function writeWhole(path: string, pieces: readonly string[]): Promise<void> {
   await makeFolder(dirname(path));
   const beside = `${path}.tmp`;
   const file = await open(beside, 'w', 0o600);
   try {
     await file.chmod(0o600); // one that a crash left behind may have another mode
-    await file.writeFile(text);
+    for (const piece of pieces) await file.writeFile(piece); // goes on where the last one ended
     await file.sync();
   } finally {
     await file.close();

@@ -7,12 +7,16 @@
 //   (no request                       │     ▲  each want that changes something: a request     │
 //    of the type yet)                 └─────┘  each response: exactly one answer ◄──────────────┘
 //
-// All kinds here are asked for by name, so there is no wildcard: nothing is sent for a type before a name of it is
-// wanted, since a first request without names would ask for everything.
-import type { Decoded, Kind, Resource } from '../config/resource.ts';
+// A type is asked for by names or, in the delta flavour alone, with `*`; never both, so what comes under `*` needs no
+// name. Nothing is sent for a type before something of it is wanted, since a first request without names would ask for
+// everything.
+import type { Decoded, EVERYTHING, Kind, Resource } from '../config/resource.ts';
 
 /** The two ways in which ADS speaks. */
 export type Flavour = 'delta' | 'sotw';
+
+/** What is wanted of a type: these names, or all there are. */
+export type Wish = ReadonlySet<string> | typeof EVERYTHING;
 
 /** A resource as it came, before it was looked at. */
 export interface DeliveredResource {
@@ -75,8 +79,10 @@ export type AdsRequest = DeltaRequest | SotwRequest;
 export type SubscriptionEvent =
   /** The stream runs on a connected transport: names that are asked for can be missed from now on. */
   | { readonly kind: 'connected' }
-  /** All names wanted from now on. */
-  | { readonly kind: 'want'; readonly names: ReadonlySet<string> }
+  /** All that is wanted from now on. */
+  | { readonly kind: 'want'; readonly names: Wish }
+  /** Further names that are wanted. */
+  | { readonly kind: 'also'; readonly names: readonly string[] }
   | { readonly kind: 'response'; readonly response: DeliveredResponse }
   /** The time to live of a held resource ran out. */
   | { readonly kind: 'expired'; readonly name: string }
@@ -98,6 +104,8 @@ export interface Refused {
   readonly version: string;
   /** Every problem it has. */
   readonly error: string;
+  /** `name` is only its place in the response. */
+  readonly isNameless?: true;
 }
 
 /** What follows from an event. */
@@ -109,8 +117,10 @@ export type SubscriptionEffect =
   | ({ readonly kind: 'refused' } & Refused)
   /** The server says that it doesn't exist (any more). */
   | { readonly kind: 'removed'; readonly name: string }
-  /** {@link ABSENCE_MS} went by without an answer. */
-  | { readonly kind: 'absent'; readonly name: string };
+  /** {@link ABSENCE_MS} went by without an answer; `*`: to the wish for everything. */
+  | { readonly kind: 'absent'; readonly name: string }
+  /** All there is came; what was held and isn't in it was told as removed. */
+  | { readonly kind: 'whole' };
 
 /** One resource type on one stream. */
 export interface Subscription {

@@ -5,24 +5,17 @@
 // * A Listener waits for its Secrets, for the Upstream and the Endpoints of each target, and for the Secrets of an
 //   Upstream that isn't in force yet; the old one keeps serving, and a Listener that is wholly new isn't opened.
 // * A root waits only where taking it at once would lose something: if it drops a Listener while another isn't ready.
-//   Without a root in force it waits until one Listener is ready.
+//   Without a root in force it waits until one Listener is ready. A gateway that is on anyhow needs no root.
 // * An Upstream that gives up its inline nodes waits for the Endpoints that take their place; one that names Secrets
 //   waits for these.
-import type { Kind, Resource, Resources } from '../config/resource.ts';
-import { ResourceView } from './resource-view.ts';
+//
+// Of Routes and what belongs to them: gateway-warming.ts.
+import type { Resource, Resources } from '../config/resource.ts';
+import { portKey } from '../model/snapshot.ts';
+import { namedUpstream, warmGateway } from './gateway-warming.ts';
 import { namedSecrets } from './named-secrets.ts';
-
-/** What is known when the choice is made. */
-export interface WarmingInput {
-  /** The newest good version of everything. */
-  readonly latest: Resources;
-  /** What serves now. */
-  readonly inForce: ResourceView;
-  /** Names of the roots, best first: the node's own and `default`. */
-  readonly roots: readonly string[];
-  /** Whether there is none yet and an answer may still come. */
-  readonly isPending: (kind: Kind, name: string) => boolean;
-}
+import { ResourceView } from './resource-view.ts';
+import { lacksSecret, type WarmingInput } from './warming-input.ts';
 
 /** The choice. */
 export interface Warmed {
@@ -37,37 +30,54 @@ export function warm(input: WarmingInput): Warmed {
   const view = new ResourceView();
   const newRoot = rootOf(latest, roots);
   const oldRoot = rootOf(inForce, roots);
-  if (newRoot === undefined) return { view, latest: true };
+  if (newRoot === undefined && roots.some((name) => input.isPending('Sidecar', name))) return { view, latest: true };
   const choices = new Map<string, Choice>();
   const choose = (name: string): Choice => {
     let choice = choices.get(name);
     if (choice === undefined) choices.set(name, (choice = chooseListener(name, input)));
     return choice;
   };
-  const root = newRoot === oldRoot || mayReplace(oldRoot, newRoot, choose) ? newRoot : oldRoot;
-  if (root === undefined) return { view, latest: false };
+  const mayTake = newRoot === undefined || newRoot === oldRoot || mayReplace(oldRoot, newRoot, choose);
+  const root = mayTake ? newRoot : oldRoot;
+  if (root === undefined && newRoot !== undefined) return { view, latest: false };
   view.put(root);
   let isLatest = root === newRoot;
-  for (const name of root.message.listeners) {
+  const bare = pendingEndpoints(input);
+  const putTarget = (name: string, servicePort: number): void => {
+    if (servicePort !== 0) view.put(latest.get('Endpoints', portKey(name, servicePort)));
+    if (view.get('Upstream', name) !== undefined) return;
+    const upstream = latest.get('Upstream', name);
+    const old = inForce.get('Upstream', name);
+    const mustWait =
+      upstream !== old &&
+      old !== undefined &&
+      ((old.message.nodes.length > 0 && bare().has(name)) || lacksSecret(upstream, input));
+    view.put(mustWait ? old : upstream);
+    if (mustWait) isLatest = false;
+  };
+  // Asked with the root alone in the view.
+  const hasGateway = input.hasGateway(view);
+  for (const name of root?.message.listeners ?? []) {
     const { listener, isNewest } = choose(name);
     if (!isNewest) isLatest = false;
     if (listener === undefined) continue;
     view.put(listener);
-    for (const target of listener.message.targets) {
-      const endpoints = `${target.upstream}/${target.servicePort}`;
-      view.put(latest.get('Endpoints', endpoints));
-      if (view.get('Upstream', target.upstream) !== undefined) continue;
-      const upstream = latest.get('Upstream', target.upstream);
-      const old = inForce.get('Upstream', target.upstream);
-      const mustWait =
-        upstream !== old && old !== undefined && (losesNodes(old, input) || lacksSecret(upstream, input));
-      if (mustWait) {
-        view.put(old);
-        isLatest = false;
-      } else view.put(upstream);
-    }
+    for (const target of listener.message.targets) putTarget(target.upstream, target.servicePort);
+  }
+  if (hasGateway) {
+    if (!warmGateway(input, view)) isLatest = false;
+    for (const { name, servicePort } of routeTargets(view)) putTarget(name, servicePort);
   }
   return { view, latest: isLatest };
+}
+
+function* routeTargets(resources: Resources): Generator<{ readonly name: string; readonly servicePort: number }> {
+  for (const kind of ['Service', 'Route'] as const) {
+    for (const resource of resources.all<'Route' | 'Service'>(kind)) {
+      const named = namedUpstream(resource);
+      if (named !== undefined) yield named;
+    }
+  }
 }
 
 /** The root of a tree: the first of `roots` that there is. */
@@ -80,19 +90,33 @@ export function rootOf(resources: Resources, roots: readonly string[]): Resource
 }
 
 /**
- * Whether `after` in the place of `before` names the same children, so that the tree needs no new walk. Endpoints
- * and Secrets name none; an Upstream names its Endpoints by having no inline nodes, and Secrets in its TLS.
+ * Whether `after` in the place of `before` names the same children, so that the tree needs no new walk. Endpoints,
+ * Secrets, Consumers and PluginConfigs name none; an Upstream names its Endpoints by having no inline nodes, and Secrets
+ * in its TLS.
  */
 export function namesSameChildren(before: Resource, after: Resource): boolean {
-  if (after.kind === 'Endpoints' || after.kind === 'Secret') return true;
-  if (!isUpstream(before) || !isUpstream(after)) return false;
+  if (isOf('Route', before) && isOf('Route', after)) {
+    const [old, now] = [before.message, after.message];
+    if (old.serviceId !== now.serviceId || old.pluginConfigId !== now.pluginConfigId) return false;
+    return hasSameUpstream(before, after);
+  }
+  if (isOf('Service', before) && isOf('Service', after)) return hasSameUpstream(before, after);
+  if (CHILDLESS.has(after.kind)) return true;
+  if (!isOf('Upstream', before) || !isOf('Upstream', after)) return false;
   if (before.message.nodes.length > 0 !== after.message.nodes.length > 0) return false;
   const [old, now] = [namedSecrets(before), namedSecrets(after)];
   return old.size === now.size && [...now].every((name) => old.has(name));
 }
 
-function isUpstream(resource: Resource): resource is Resource<'Upstream'> {
-  return resource.kind === 'Upstream';
+const CHILDLESS: ReadonlySet<Resource['kind']> = new Set(['Endpoints', 'Secret', 'Consumer', 'PluginConfig']);
+
+function hasSameUpstream(before: Resource<'Route' | 'Service'>, after: Resource<'Route' | 'Service'>): boolean {
+  const [old, now] = [namedUpstream(before), namedUpstream(after)];
+  return old?.name === now?.name && old?.servicePort === now?.servicePort;
+}
+
+function isOf<K extends Resource['kind']>(kind: K, resource: Resource): resource is Resource<K> {
+  return resource.kind === kind;
 }
 
 interface Choice {
@@ -124,13 +148,6 @@ function isComplete(listener: Resource<'Listener'>, input: WarmingInput): boolea
   });
 }
 
-/** Whether a Secret that it names is on its way. */
-function lacksSecret(resource: Resource | undefined, { isPending }: WarmingInput): boolean {
-  if (resource === undefined) return false;
-  for (const name of namedSecrets(resource)) if (isPending('Secret', name)) return true;
-  return false;
-}
-
 function mayReplace(
   oldRoot: Resource<'Sidecar'> | undefined,
   newRoot: Resource<'Sidecar'>,
@@ -143,15 +160,22 @@ function mayReplace(
   return oldRoot.message.listeners.every((name) => kept.has(name));
 }
 
-/** Whether `old` has inline nodes while Endpoints of it are on their way. */
-function losesNodes(old: Resource<'Upstream'>, { latest, inForce, roots, isPending }: WarmingInput): boolean {
-  if (old.message.nodes.length === 0) return false;
-  for (const resources of [latest, inForce]) {
-    for (const name of rootOf(resources, roots)?.message.listeners ?? []) {
-      for (const target of resources.get('Listener', name)?.message.targets ?? []) {
-        if (target.upstream === old.name && isPending('Endpoints', `${old.name}/${target.servicePort}`)) return true;
+/** Names of Upstreams of which Endpoints are on their way; looked for once, when first asked. */
+function pendingEndpoints({ latest, inForce, roots, isPending }: WarmingInput): () => ReadonlySet<string> {
+  let found: Set<string> | undefined;
+  return () => {
+    if (found !== undefined) return found;
+    found = new Set();
+    for (const resources of [latest, inForce]) {
+      for (const name of rootOf(resources, roots)?.message.listeners ?? []) {
+        for (const { upstream, servicePort } of resources.get('Listener', name)?.message.targets ?? []) {
+          if (isPending('Endpoints', portKey(upstream, servicePort))) found.add(upstream);
+        }
+      }
+      for (const { name, servicePort } of routeTargets(resources)) {
+        if (servicePort !== 0 && isPending('Endpoints', portKey(name, servicePort))) found.add(name);
       }
     }
-  }
-  return false;
+    return found;
+  };
 }

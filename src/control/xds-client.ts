@@ -13,7 +13,7 @@
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Rng } from '../base/rng.ts';
-import type { Resources, WantedNames } from '../config/resource.ts';
+import type { Kind, Resources, WantedNames } from '../config/resource.ts';
 import type { Moment } from './ads-session.ts';
 import { AdsSession } from './ads-session.ts';
 import type { NodeIdentity, OpenAdsStream, ServerAddress } from './ads-stream.ts';
@@ -25,7 +25,7 @@ import { statusViews } from './control-status.ts';
 import { DueTimer } from './due-timer.ts';
 import type { CredentialsNow } from './link.ts';
 import { Link } from './link.ts';
-import { OPTIONAL_KINDS, ParkedTypes } from './parked-types.ts';
+import { ParkedTypes } from './parked-types.ts';
 import { exposureOf } from './plaintext.ts';
 import type { ResourceEntry } from './resource-store.ts';
 import { ServerOrder } from './server-order.ts';
@@ -100,6 +100,9 @@ class Driver implements XdsClient {
   private readonly timer: DueTimer;
   private stopped = true;
   private cancelFlush: Cancel | undefined = undefined;
+  /** A response waits for the flush: what is sent meanwhile follows its answer. */
+  private holdsRequests = false;
+  private readonly heldRequests: (() => void)[] = [];
   private state: ControlStatus['state'] = 'waiting';
   private sinceWallMs: number;
   private lastError = '';
@@ -113,7 +116,7 @@ class Driver implements XdsClient {
       stateDir === undefined ? undefined : createStateStore({ dir: stateDir, nodeId: node.id, clock, logger });
     const { wanted, onUpdate } = options;
     const { stateStore } = this;
-    this.inForce = new ConfigurationInForce({ nodeId: node.id, wanted, onUpdate, stateStore, logger });
+    this.inForce = new ConfigurationInForce({ nodeId: node.id, flavour, wanted, onUpdate, stateStore, logger });
     this.order = new ServerOrder(servers.length, rng);
     this.sinceWallMs = clock.wallMs();
   }
@@ -182,9 +185,13 @@ class Driver implements XdsClient {
         if (request.error !== '') {
           logger.log('warn', { control: link.address, error: request.error }, 'configuration refused');
         }
-        sendNow(request);
+        if (this.holdsRequests) this.heldRequests.push(() => link.over || sendNow(request));
+        else sendNow(request);
       };
-      const context = { flavour, decode, rng, parked, exposure, send };
+      const onNotAsked = (kind: Kind, reason: string): void => {
+        logger.log('warn', { control: link.address, kind, reason }, 'nothing of a type is asked for');
+      };
+      const context = { flavour, decode, rng, parked, exposure, send, onNotAsked };
       return new AdsSession(isOwn ? store : store.copyForAnotherServer(), context);
     });
     link.open(this.openStream, credentials, {
@@ -218,6 +225,9 @@ class Driver implements XdsClient {
     const { clock, logger } = this.options;
     clock.refresh();
     const { dropped } = link.session;
+    // An ACK says that the resource is in force: it goes out after the flush.
+    this.holdsRequests = true;
+    this.scheduleFlush();
     link.session.onResponse(response, this.at());
     if (link.session.dropped > dropped) {
       logger.log('debug', { control: link.address, typeUrl: response.typeUrl }, 'response of a type not asked for');
@@ -227,8 +237,7 @@ class Driver implements XdsClient {
     this.lastResponseMs = clock.nowMs;
     if (link === this.main) this.order.answered();
     if (link.session.store === this.inForce.store) link.session.store.owner = link.address;
-    if (link.session.optionalAnswered) this.parked.answered(link.index);
-    this.scheduleFlush();
+    for (const kind of link.session.optionalAnswered) this.parked.answered(link.index, kind);
   }
 
   private onEnd(link: Link, error: string): void {
@@ -271,11 +280,12 @@ class Driver implements XdsClient {
   /** Some servers end the stream when asked for a type that they don't know. */
   private blameOptional({ session, index, address, connected }: Link, error: string): void {
     const { clock, logger } = this.options;
-    const askedForMs = session.optionalAskedMs === undefined ? undefined : clock.nowMs - session.optionalAskedMs;
-    if (!this.parked.ended(index, { connected, askedForMs, error })) return;
-    const kinds = [...OPTIONAL_KINDS].join(', ');
-    const message = 'a type is not asked for any more: the control plane ends the stream';
-    logger.log('warn', { control: address, kinds }, message);
+    const unanswered = new Map<Kind, number>();
+    for (const [kind, askedMs] of session.optionalAskedMs) unanswered.set(kind, clock.nowMs - askedMs);
+    const kinds = this.parked.ended(index, { connected, unanswered, error });
+    if (kinds.length === 0) return;
+    const message = 'types are not asked for any more: the control plane ends the stream';
+    logger.log('warn', { control: address, kinds: kinds.join(', ') }, message);
   }
 
   private scheduleProbe(): void {
@@ -298,8 +308,14 @@ class Driver implements XdsClient {
       this.cancelFlush = undefined;
       this.options.clock.refresh();
       this.flush();
+      this.releaseRequests();
       this.arm();
     });
+  }
+
+  private releaseRequests(): void {
+    this.holdsRequests = false;
+    for (const send of this.heldRequests.splice(0)) send();
   }
 
   /** Brings wishes, the store in force and what is handed on into line with what came. */
@@ -307,9 +323,10 @@ class Driver implements XdsClient {
     const { main, probe, inForce } = this;
     const changes = main?.session.takeChanges();
     const candidates = [main, probe].filter((link) => link !== undefined && link.session.store !== inForce.store);
-    const walk = this.mustWalk || changes?.settled === true || candidates.length > 0 || !inForce.handedOn;
+    const isDue = this.options.clock.nowMs >= inForce.walkDueMs;
+    const walk = this.mustWalk || isDue || changes?.settled === true || candidates.length > 0 || !inForce.handedOn;
     if (!walk && (changes === undefined || changes.content.length === 0)) return;
-    if (!walk && changes !== undefined && inForce.updateInPlace(changes.content, this.at())) return;
+    if (!walk && changes !== undefined && inForce.updateInPlace(changes.content, main?.session, this.at())) return;
     this.mustWalk = false;
     for (const link of candidates) {
       if (link === undefined) continue;
@@ -339,7 +356,7 @@ class Driver implements XdsClient {
   // --- time ---
 
   private get nextDueMs(): number {
-    let next = Math.min(this.retryAtMs, this.probeAtMs, this.inForce.store.nextExpiryMs);
+    let next = Math.min(this.retryAtMs, this.probeAtMs, this.inForce.store.nextExpiryMs, this.inForce.walkDueMs);
     for (const link of [this.main, this.probe]) {
       if (link === undefined) continue;
       next = Math.min(next, link.deadlineMs, link.session.nextDueMs, link.session.store.nextExpiryMs);

@@ -7,10 +7,12 @@ import type { AggregatedDiscoveryServiceServer } from '../gen/envoy/service/disc
 import type { DeltaDiscoveryRequest, DeltaDiscoveryResponse } from '../gen/envoy/service/discovery/v3/discovery.ts';
 import { AdsPort } from './ads-port.ts';
 import type { AdsTls } from './ads-tls.ts';
-import { DeltaStream, type Nack, type TypeStatus } from './delta-stream.ts';
+import { type Applied, AppliedWaits, type ResourceName } from './applied.ts';
+import { DeltaStream, type Nack } from './delta-stream.ts';
+import { addControlPlaneService, type StreamStatus } from './list-sidecars.ts';
 import type { SnapshotCache } from './snapshot-cache.ts';
 import { maySendSecrets, nodeIdProblem, readPeer, type StreamPeer } from './stream-peer.ts';
-import type { VersionedResource } from './versioned-resource.ts';
+import { decodeMessage, type VersionedResource } from './versioned-resource.ts';
 import type { View } from './views.ts';
 import { withheldView } from './withheld-view.ts';
 
@@ -37,22 +39,14 @@ export interface AdsServerOptions {
   readonly logger: Logger;
 }
 
-/** One connected sidecar, for display. */
-export interface StreamStatus {
-  readonly nodeId: string;
-  /** `address:port` of its end. */
-  readonly peer: string;
-  /** Whether the stream is encrypted. */
-  readonly tls: boolean;
-  /** SPIFFE id of the certificate that it showed; undefined where it showed none, or one without. */
-  readonly spiffeId: string | undefined;
-  readonly types: readonly TypeStatus[];
-}
+export type { StreamStatus };
 
 /** A stream with its other end. */
 interface Sidecar {
   readonly stream: DeltaStream;
   readonly peer: StreamPeer;
+  readonly sinceWallMs: number;
+  readonly serial: number;
 }
 
 /** Serves the cache to any number of sidecars. */
@@ -62,6 +56,8 @@ export class AdsServer {
   private readonly injector: ConnectionInjector;
   private readonly port: AdsPort;
   private readonly sidecars = new Map<Call, Sidecar>();
+  private readonly waits: AppliedWaits;
+  private lastSerial = 0;
   private unsubscribe: Cancel = () => undefined;
 
   constructor(options: AdsServerOptions) {
@@ -80,9 +76,11 @@ export class AdsServer {
       },
     };
     this.server.addService(AggregatedDiscoveryServiceService, service);
+    addControlPlaneService(this.server, () => this.status());
     // What TLS there is was spoken before grpc-js gets the connection.
     this.injector = this.server.createConnectionInjector(ServerCredentials.createInsecure());
     const { host, port, tls, clock, logger } = options;
+    this.waits = new AppliedWaits(clock);
     this.port = new AdsPort({
       host,
       port,
@@ -103,7 +101,7 @@ export class AdsServer {
     }
     const address = await this.port.start();
     this.unsubscribe = cache.subscribe(() => {
-      for (const [call, { stream }] of this.sidecars) this.guard(call, () => stream.onSnapshot());
+      for (const [call, { stream }] of this.sidecars) this.guard(call, stream, () => stream.onSnapshot());
     });
     return address;
   }
@@ -111,6 +109,7 @@ export class AdsServer {
   /** Ends all streams and the server. */
   async stop(): Promise<void> {
     this.unsubscribe();
+    this.waits.stop();
     const closed = this.port.close();
     for (const call of this.sidecars.keys()) call.end();
     // GOAWAY; a connection ends with its last stream.
@@ -123,13 +122,34 @@ export class AdsServer {
 
   /** The sidecars that are connected. */
   status(): StreamStatus[] {
-    return [...this.sidecars.values()].map(({ stream, peer }) => ({
+    return Array.from(this.sidecars.values(), ({ stream, peer, sinceWallMs, serial }) => ({
       nodeId: stream.nodeId,
+      program: stream.program,
       peer: peer.address,
+      sinceWallMs,
+      serial,
       tls: peer.tls,
       spiffeId: peer.spiffeId,
       types: stream.status(),
     }));
+  }
+
+  /**
+   * Waits until each connected sidecar that is concerned has acknowledged these resources as the cache has them now, or
+   * that they are gone, or has refused one; for `timeoutMs` at most. Upstreams that a Route or Service among them names
+   * concern also those that have all Routes: they are about to ask. Called after the change is in the cache.
+   */
+  awaitApplied(resources: readonly ResourceName[], timeoutMs: number): Promise<Applied> {
+    const { cache } = this.options;
+    const soonAsked = new Set<string>();
+    for (const { kind, name } of resources) {
+      const resource = kind === 'Route' || kind === 'Service' ? cache.get(kind, name) : undefined;
+      // A Route that is off asks for nothing.
+      const isOff = resource?.kind === 'Route' && decodeMessage('Route', resource.bytes).status === 0;
+      for (const upstream of isOff ? [] : (resource?.references.upstreams ?? [])) soonAsked.add(upstream);
+    }
+    const streams = Array.from(this.sidecars.values(), ({ stream }) => stream);
+    return this.waits.wait(streams, resources, soonAsked, timeoutMs);
   }
 
   private accept(call: Call): void {
@@ -139,11 +159,14 @@ export class AdsServer {
       viewOf: this.viewsFor(peer, () => stream.nodeId),
       send: (response) => void call.write(response),
       onNack: (nack) => this.logNack(nack, peer.address),
+      wallMs: () => this.options.clock.wallMs(),
     });
-    this.sidecars.set(call, { stream, peer });
+    const sinceWallMs = this.options.clock.wallMs();
+    this.sidecars.set(call, { stream, peer, sinceWallMs, serial: ++this.lastSerial });
     let isFirst = true;
     const leave = (): void => {
       if (!this.sidecars.delete(call)) return;
+      this.waits.leave(stream);
       logger.log('info', { node: stream.nodeId, peer: peer.address }, 'sidecar disconnected');
     };
     call.on('data', (request: DeltaDiscoveryRequest) => {
@@ -152,7 +175,7 @@ export class AdsServer {
       if (isFirst && !this.admit(call, request, peer)) return;
       isFirst = false;
       const wasKnown = stream.nodeId !== '';
-      this.guard(call, () => stream.onRequest(request));
+      this.guard(call, stream, () => stream.onRequest(request));
       if (wasKnown || stream.nodeId === '') return;
       const { address, spiffeId } = peer;
       logger.log('info', { node: stream.nodeId, peer: address, tls: peer.tls, spiffeId }, 'sidecar connected');
@@ -202,11 +225,13 @@ export class AdsServer {
   }
 
   /** A bug in one stream ends that stream only. */
-  private guard(call: Call, step: () => void): void {
+  private guard(call: Call, stream: DeltaStream, step: () => void): void {
     try {
       step();
+      this.waits.check(stream);
     } catch (error) {
       this.sidecars.delete(call);
+      this.waits.leave(stream);
       this.options.logger.log('error', { error: String(error) }, 'ADS stream failed');
       call.emit('error', { code: status.INTERNAL, details: 'internal error of the control plane' });
     }

@@ -4,13 +4,19 @@ import type { Logger, LogLevel } from '../base/log.ts';
 import type { Credentials } from '../identity/credentials.ts';
 import { watchExpiry } from '../identity/expiry-watch.ts';
 import { createCredentials } from '../identity/live-credentials.ts';
+import { AdminApi } from './admin-api/admin-api.ts';
+import { AdminServer } from './admin-api/admin-server.ts';
 import { AdsServer, type StreamStatus } from './ads-server.ts';
 import type { AdsTls } from './ads-tls.ts';
+import { readApisixObject } from './apisix/read-apisix-object.ts';
 import { type Finding, formatFinding, type Severity, sortFindings } from './finding.ts';
 import { refusals } from './refusals.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 import type { Source } from './source.ts';
 import { DirectorySource } from './sources/directory.ts';
+import { StoreSource } from './sources/store.ts';
+import { EntryReader } from './store/read-entries.ts';
+import type { Store } from './store/store.ts';
 import { Translator } from './translate/translator.ts';
 
 /** The files of ADS over TLS. They are watched: a new pair is used for new connections. */
@@ -25,14 +31,30 @@ export interface AdsTlsFiles {
   readonly bindNodeId: boolean;
 }
 
+/** The Admin API. */
+export interface AdminApiSettings {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** What `X-API-KEY` must hold. */
+  readonly key: string;
+  /** Where its objects are kept; started and stopped by the control plane. */
+  readonly store: Store;
+}
+
 /** What a control plane is made of. */
 export interface ControlPlaneOptions {
-  /** Directories with configuration; of two objects with one name that of the later directory stands. */
+  /**
+   * Directories with configuration; of two objects with one name that of the later directory stands, and above all that of
+   * the Admin API.
+   */
   readonly dirs: readonly string[];
   /** Where ADS is served; port 0 takes a free one. */
   readonly ads: { readonly host: string; readonly port: number };
   /** TLS of ADS; undefined: plaintext, and then secrets go only to sidecars that connect over loopback. */
   readonly adsTls?: AdsTlsFiles | undefined;
+  /** The Admin API; undefined: none. */
+  readonly adminApi?: AdminApiSettings | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called with all findings after each change of them. */
@@ -43,6 +65,8 @@ export interface ControlPlaneOptions {
 export interface ControlPlaneAddresses {
   /** `host:port` of ADS, with the port that was taken. */
   readonly adsAddress: string;
+  /** The same of the Admin API; undefined: there is none. */
+  readonly adminApiAddress: string | undefined;
 }
 
 /** A running control plane. */
@@ -61,12 +85,17 @@ const LEVELS: Readonly<Record<Severity, LogLevel>> = { error: 'error', warning: 
 /** Makes a control plane; {@link ControlPlane.start} starts it. */
 export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { clock, logger } = options;
-  const sources: Source[] = options.dirs.map((directory) => new DirectorySource({ directory, clock }));
+  const written = options.adminApi && makeWritten(options.adminApi.store);
+  const sources: Source[] = [
+    ...options.dirs.map((directory) => new DirectorySource({ directory, clock })),
+    ...(written === undefined ? [] : [written.source]),
+  ];
   const translator = new Translator();
   const cache = new SnapshotCache();
   const credentials = options.adsTls && createCredentials({ clock, logger });
   const tls = options.adsTls && credentials && adsTlsOf(options.adsTls, credentials);
   const server = new AdsServer({ ...options.ads, tls, cache, clock, logger });
+  const admin = options.adminApi && written && makeAdmin(options.adminApi, written.reader);
   let cancelExpiryWatch: Cancel = () => undefined;
   let findings: readonly Finding[] = [];
   let started = false;
@@ -98,7 +127,28 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     options.onFindings?.(next);
   }
 
+  function makeAdmin(
+    { host, port, key, store }: AdminApiSettings,
+    reader: EntryReader,
+  ): { readonly api: AdminApi; readonly server: AdminServer } {
+    const awaitApplied: AdsServer['awaitApplied'] = (resources, timeoutMs) => server.awaitApplied(resources, timeoutMs);
+    const api = new AdminApi({ store, reader, awaitApplied, clock });
+    return { api, server: new AdminServer({ host, port, key, api, clock, logger }) };
+  }
+
+  /** Starts the store and what looks at it. */
+  async function startStore(): Promise<void> {
+    await options.adminApi?.store.start((keys) => {
+      admin?.api.onChanged(keys);
+      written?.source.onChanged(keys);
+    });
+    admin?.api.load();
+  }
+
   async function stop(): Promise<void> {
+    // Writes under way are answered first, and with `wait=applied` by the sidecars too.
+    await admin?.server.stop();
+    await options.adminApi?.store.stop();
     started = false;
     for (const source of sources) source.stop();
     cancelExpiryWatch();
@@ -109,13 +159,16 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   return {
     async start() {
       try {
+        await startStore();
         // A source may change while the next one still starts: only once all are read is there something to serve.
         for (const source of sources) await source.start(() => started && update());
         started = true;
         update();
+        const adminApiAddress = await admin?.server.start();
+        cache.setAdminApi(adminApiAddress);
         const adsAddress = await server.start();
         if (credentials !== undefined) cancelExpiryWatch = watchExpiry({ credentials, clock, logger });
-        return { adsAddress };
+        return { adsAddress, adminApiAddress };
       } catch (error) {
         await stop();
         throw error;
@@ -125,6 +178,12 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     findings: () => findings,
     sidecars: () => server.status(),
   };
+}
+
+/** What is made of what the Admin API was given. */
+function makeWritten(store: Store): { readonly reader: EntryReader; readonly source: StoreSource } {
+  const reader = new EntryReader(readApisixObject);
+  return { reader, source: new StoreSource({ store, reader }) };
 }
 
 function adsTlsOf(

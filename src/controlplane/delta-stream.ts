@@ -8,9 +8,14 @@
 // While an answer is awaited nothing further of that type is sent; what changes meanwhile goes into one response.
 // Across types: make before break. What is new or changed goes out from the leaves of the tree to its root, and no
 // type overtakes one before it that still owes something; what is gone follows, from the root to the leaves.
-import { type Kind, kindOf, KINDS } from '../config/resource.ts';
+//
+// A request is looked at by the names that it holds, a new snapshot by the names that changed.
+import { type Kind, KINDS, typeUrl } from '../config/resource.ts';
 import type { Node } from '../gen/envoy/config/core/v3/base.ts';
 import type { DeltaDiscoveryRequest, DeltaDiscoveryResponse } from '../gen/envoy/service/discovery/v3/discovery.ts';
+import type { AppliedStream, Standing } from './applied.ts';
+import { cutReason, readNackReason, type Refusal } from './nack-reason.ts';
+import { TypeState } from './type-state.ts';
 import type { View } from './views.ts';
 import type { VersionedResource } from './versioned-resource.ts';
 
@@ -34,6 +39,14 @@ export interface DeltaStreamHost {
   viewOf(node: Node | undefined): View;
   send(response: DeltaDiscoveryResponse): void;
   onNack(nack: Nack): void;
+  /** ms since 1970. */
+  wallMs(): number;
+}
+
+/** A resource that was refused, for display. */
+export interface RefusedName extends Pick<Refusal, 'reason' | 'sinceWallMs'> {
+  /** Empty where the refusal doesn't tell which it means. */
+  readonly name: string;
 }
 
 /** State of one type, for display. */
@@ -42,48 +55,20 @@ export interface TypeStatus {
   readonly subscribed: number;
   readonly wildcard: boolean;
   readonly awaitingAnswer: boolean;
-  /** The last answer was a refusal; its reason. */
-  readonly refused: string | undefined;
-}
-
-/** Told that there is no resource of this name. */
-const ABSENT = '';
-
-class TypeState {
-  readonly url: string;
-  readonly kind: Kind | undefined;
-  readonly names = new Set<string>();
-  /** Name → version that the client has, or {@link ABSENT}. */
-  readonly held = new Map<string, string>();
-  /** Names that must be answered even if the client has them: it asked again. */
-  readonly asked = new Set<string>();
-  wildcard = false;
-  /** An empty answer is owed: the first `*` of a type that has nothing. */
-  owesEmpty = false;
-  /** Whether anything may be due. */
-  dirty = false;
-  awaiting: string | undefined;
-  refused: string | undefined;
-
-  constructor(url: string) {
-    this.url = url;
-    this.kind = kindOf(url);
-  }
-}
-
-/** What is due of one type. */
-interface Due {
-  readonly adds: readonly VersionedResource[];
-  /** Asked for, never there: told with the adds. */
-  readonly absent: readonly string[];
-  /** Was there, is gone. */
-  readonly gone: readonly string[];
+  /** Resources and removals that wait to be sent. */
+  readonly due: number;
+  /** Resources sent, each version once, and those of them that were acknowledged. */
+  readonly sent: number;
+  readonly acknowledged: number;
+  /** What was refused and hasn't been sent anew since, by name. */
+  readonly refused: readonly RefusedName[];
 }
 
 /** One stream. */
-export class DeltaStream {
+export class DeltaStream implements AppliedStream {
   private readonly host: DeltaStreamHost;
-  private readonly types = new Map<string, TypeState>();
+  /** In {@link ADD_ORDER}. */
+  private types: readonly TypeState[] = [];
   private node: Node | undefined;
   private view: View | undefined;
   private lastNonce = 0;
@@ -97,136 +82,133 @@ export class DeltaStream {
     return this.node?.id ?? '';
   }
 
+  /** Name and version of its program, `outrigger/0.1.0`; empty where it says neither. */
+  get program(): string {
+    const { userAgentName = '', userAgentVersion = '' } = this.node ?? {};
+    return [userAgentName, userAgentVersion].filter((word) => word !== '').join('/');
+  }
+
   status(): TypeStatus[] {
-    return [...this.types.values()].map((type) => ({
+    return this.types.map((type) => ({
       typeUrl: type.url,
       subscribed: type.names.size,
       wildcard: type.wildcard,
       awaitingAnswer: type.awaiting !== undefined,
-      refused: type.refused,
+      due: type.due,
+      sent: type.sent,
+      acknowledged: type.acknowledged,
+      refused: refusedNames(type),
     }));
+  }
+
+  standing(kind: Kind, name: string): Standing {
+    const type = this.types.find(({ url }) => url === typeUrl(kind));
+    if (type === undefined || !type.wants(name)) return 'unconcerned';
+    const { awaiting } = type;
+    const isSent = awaiting !== undefined && (awaiting.added.has(name) || awaiting.removed.has(name));
+    if (isSent || type.adds.has(name) || type.absent.has(name) || type.gone.has(name)) return 'waiting';
+    const refusal = type.refusals.get(name);
+    return refusal === undefined ? 'acknowledged' : { refused: refusal.reason };
+  }
+
+  wantsAll(kind: Kind): boolean {
+    return this.types.some(({ url, wildcard }) => wildcard && url === typeUrl(kind));
   }
 
   /** A request: a change of interest, an answer, a statement of what is held, or all in one. */
   onRequest(request: DeltaDiscoveryRequest): void {
     this.node ??= request.node;
-    let type = this.types.get(request.typeUrl);
-    const first = type === undefined;
-    type ??= new TypeState(request.typeUrl);
-    this.types.set(type.url, type);
+    const view = (this.view ??= this.host.viewOf(this.node));
+    const known = this.types.find(({ url }) => url === request.typeUrl);
+    const type = known ?? new TypeState(request.typeUrl);
+    if (known === undefined) this.types = [...this.types, type].sort((a, b) => rank(a) - rank(b));
     this.takeAnswer(type, request);
-    this.takeInterest(type, request, first);
-    type.dirty = true;
-    this.view ??= this.host.viewOf(this.node);
-    this.flush(this.view);
+    takeInterest(type, request, known === undefined, view);
+    this.flush();
   }
 
   /** There is a new snapshot. */
   onSnapshot(): void {
-    if (this.view === undefined) return;
+    const before = this.view;
+    if (before === undefined) return;
     const view = this.host.viewOf(this.node);
     this.view = view;
-    for (const type of this.types.values()) type.dirty = true;
-    this.flush(view);
+    for (const type of this.types) {
+      // What nobody knows doesn't change.
+      const changed = type.kind === undefined ? [] : view.changedSince(before.moment, type.kind);
+      if (changed === undefined) type.reviewAll(view);
+      else for (const name of changed) type.review(name, view);
+    }
+    this.flush();
   }
 
-  private takeAnswer(type: TypeState, request: DeltaDiscoveryRequest): void {
-    const nonce = request.responseNonce;
-    if (nonce === '' || nonce !== type.awaiting) return;
+  private takeAnswer(type: TypeState, { responseNonce, errorDetail }: DeltaDiscoveryRequest): void {
+    const { awaiting } = type;
+    if (awaiting === undefined || responseNonce !== awaiting.nonce) return;
     type.awaiting = undefined;
-    type.refused = request.errorDetail?.message;
-    if (type.refused === undefined) return;
-    this.host.onNack({ nodeId: this.nodeId, typeUrl: type.url, nonce, reason: type.refused });
+    // It isn't known what such a refusal meant; now something was taken.
+    if (errorDetail === undefined) forgetUnnamed(type);
+    const refused =
+      errorDetail === undefined ? new Map<string, Refusal>() : this.refusals(type, awaiting.added, errorDetail.message);
+    for (const name of [...awaiting.added, ...awaiting.removed]) if (!refused.has(name)) type.refusals.delete(name);
+    for (const [name, refusal] of refused) type.refusals.set(name, refusal);
+    type.acknowledged += awaiting.added.size - [...refused.keys()].filter((name) => awaiting.added.has(name)).length;
+    if (errorDetail === undefined) return;
+    this.host.onNack({ nodeId: this.nodeId, typeUrl: type.url, nonce: responseNonce, reason: errorDetail.message });
   }
 
-  private takeInterest(type: TypeState, request: DeltaDiscoveryRequest, first: boolean): void {
-    const { resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: unsubscribe } = request;
-    const initial = new Map(first ? Object.entries(request.initialResourceVersions) : []);
-    // A first request that names nothing is the old way to write `*`.
-    if (subscribe.includes('*') || (first && subscribe.length === 0 && unsubscribe.length === 0)) {
-      type.owesEmpty ||= !type.wildcard && initial.size === 0;
-      type.wildcard = true;
+  /** What is refused, of the resources of a response. Where the message doesn't tell which, it may be any. */
+  private refusals(type: TypeState, sent: ReadonlySet<string>, message: string): Map<string, Refusal> {
+    const wallMs = this.host.wallMs();
+    const { named, isComplete } = readNackReason(type.kind, message, sent);
+    const since = (name: string): number => type.refusals.get(name)?.sinceWallMs ?? wallMs;
+    const refusals = new Map<string, Refusal>();
+    for (const [name, reason] of named) {
+      refusals.set(name, { reason: cutReason(reason), sinceWallMs: since(name), isNamed: true });
     }
-    for (const name of subscribe) {
-      if (name === '*') continue;
-      type.names.add(name);
-      // Held, so says this very request: nothing to send unless it changed.
-      if (!initial.has(name)) type.asked.add(name);
-    }
-    for (const [name, version] of initial) {
-      if (type.wildcard || type.names.has(name)) type.held.set(name, version);
-    }
-    for (const name of unsubscribe) this.drop(type, name);
+    if (isComplete) return refusals;
+    const others = [...sent].filter((name) => !named.has(name));
+    const any: Refusal = {
+      reason: cutReason(message),
+      sinceWallMs: Math.min(wallMs, ...others.slice(0, 1).map(since)),
+      isNamed: false,
+    };
+    // A response that only removed names was refused as a whole.
+    for (const name of sent.size === 0 ? [''] : others) refusals.set(name, any);
+    return refusals;
   }
 
-  private drop(type: TypeState, name: string): void {
-    if (name === '*') {
-      type.wildcard = false;
-      type.owesEmpty = false;
-      for (const held of [...type.held.keys()]) if (!type.names.has(held)) type.held.delete(held);
-      return;
+  private flush(): void {
+    for (const type of this.types) {
+      if (type.adds.size + type.absent.size === 0 && !type.owesEmpty) continue;
+      if (type.awaiting === undefined) this.sendAdds(type);
+      if (type.adds.size > 0) return;
     }
-    if (!type.names.delete(name)) return;
-    type.asked.delete(name);
-    // Under `*` the client can't know whether it keeps the resource: it must be told.
-    if (type.wildcard) type.asked.add(name);
-    else type.held.delete(name);
-  }
-
-  private flush(view: View): void {
-    const ordered = this.inAddOrder();
-    for (const type of ordered) {
-      if (!type.dirty) continue;
-      const due = dueOf(type, view);
-      if (due.adds.length === 0 && due.absent.length === 0 && !type.owesEmpty) {
-        type.dirty = due.gone.length > 0;
-        continue;
-      }
-      const complete = type.awaiting === undefined && this.sendAdds(type, due);
-      if (!complete && due.adds.length > 0) return;
-    }
-    for (const type of ordered.reverse()) {
-      if (!type.dirty) continue;
-      const { gone } = dueOf(type, view);
-      if (gone.length === 0) continue;
+    for (const type of this.types.toReversed()) {
+      if (type.gone.size === 0) continue;
       if (type.awaiting !== undefined) return;
-      for (const name of gone) forget(type, name);
-      this.send(type, [], gone);
-      type.dirty = false;
+      this.send(type, [], [...type.gone]);
     }
   }
 
-  private inAddOrder(): TypeState[] {
-    const rank = (type: TypeState): number => (type.kind === undefined ? KINDS.length : ADD_ORDER.indexOf(type.kind));
-    return [...this.types.values()].sort((a, b) => rank(a) - rank(b));
-  }
-
-  /** Sends what fits; true if that was all of the adds. */
-  private sendAdds(type: TypeState, due: Due): boolean {
+  /** Sends what fits. What is left follows when the answer has come. */
+  private sendAdds(type: TypeState): void {
+    const adds: VersionedResource[] = [];
     let bytes = 0;
-    let count = 0;
-    for (const resource of due.adds) {
+    for (const resource of type.adds.values()) {
       bytes += resource.bytes.length + resource.name.length + 64;
-      if (count > 0 && bytes > MAX_RESPONSE_BYTES) break;
-      type.held.set(resource.name, resource.version);
-      type.asked.delete(resource.name);
-      count++;
-    }
-    for (const name of due.absent) {
-      type.asked.delete(name);
-      if (type.names.has(name)) type.held.set(name, ABSENT);
-      else type.held.delete(name);
+      if (adds.length > 0 && bytes > MAX_RESPONSE_BYTES) break;
+      adds.push(resource);
     }
     type.owesEmpty = false;
-    this.send(type, due.adds.slice(0, count), due.absent);
-    // What is left is looked for again when the answer comes.
-    type.dirty = count < due.adds.length || due.gone.length > 0;
-    return count === due.adds.length;
+    this.send(type, adds, [...type.absent]);
   }
 
   private send(type: TypeState, adds: readonly VersionedResource[], removed: readonly string[]): void {
     const nonce = String(++this.lastNonce);
-    type.awaiting = nonce;
+    for (const resource of adds) type.noteAdded(resource);
+    for (const name of removed) type.noteRemoved(name);
+    type.awaiting = { nonce, added: new Set(adds.map(({ name }) => name)), removed: new Set(removed) };
     this.host.send({
       systemVersionInfo: '',
       typeUrl: type.url,
@@ -244,35 +226,41 @@ export class DeltaStream {
   }
 }
 
-/** After a removal a name that is still asked for is known to be absent. */
-function forget(type: TypeState, name: string): void {
-  type.asked.delete(name);
-  if (type.names.has(name)) type.held.set(name, ABSENT);
-  else type.held.delete(name);
+function rank({ kind }: TypeState): number {
+  return kind === undefined ? KINDS.length : ADD_ORDER.indexOf(kind);
 }
 
-function dueOf(type: TypeState, view: View): Due {
-  const adds: VersionedResource[] = [];
-  const absent: string[] = [];
-  const gone: string[] = [];
-  const { kind } = type;
-  const wild = new Map((type.wildcard && kind ? view.all(kind) : []).map((resource) => [resource.name, resource]));
-  for (const resource of wild.values()) {
-    if (type.held.get(resource.name) !== resource.version || type.asked.has(resource.name)) adds.push(resource);
+function takeInterest(type: TypeState, request: DeltaDiscoveryRequest, isFirst: boolean, view: View): void {
+  const { resourceNamesSubscribe: subscribe, resourceNamesUnsubscribe: unsubscribe } = request;
+  const initial = new Map(isFirst ? Object.entries(request.initialResourceVersions) : []);
+  const wasWildcard = type.wildcard;
+  // A first request that names nothing is the old way to write `*`.
+  if (subscribe.includes('*') || (isFirst && subscribe.length === 0 && unsubscribe.length === 0)) {
+    type.owesEmpty ||= !type.wildcard && initial.size === 0;
+    type.wildcard = true;
   }
-  for (const name of new Set([...type.names, ...type.asked])) {
-    if (wild.has(name)) continue;
-    const resource = kind && type.names.has(name) ? view.get(kind, name) : undefined;
-    const held = type.held.get(name);
-    if (resource !== undefined) {
-      if (held !== resource.version || type.asked.has(name)) adds.push(resource);
-    } else if (held === undefined || (held === ABSENT && type.asked.has(name))) {
-      absent.push(name);
-    }
+  for (const name of subscribe) if (name !== '*') type.subscribe(name, initial.has(name));
+  for (const [name, version] of initial) type.claim(name, version);
+  for (const name of unsubscribe) {
+    if (name === '*') type.unsubscribeAll();
+    else type.unsubscribe(name);
   }
-  for (const [name, held] of type.held) {
-    if (held === ABSENT || wild.has(name)) continue;
-    if (kind === undefined || !type.names.has(name) || view.get(kind, name) === undefined) gone.push(name);
+  if (wasWildcard !== type.wildcard) {
+    type.reviewAll(view);
+    return;
   }
-  return { adds, absent, gone };
+  for (const name of [...subscribe, ...initial.keys(), ...unsubscribe]) if (name !== '*') type.review(name, view);
+}
+
+function forgetUnnamed(type: TypeState): void {
+  for (const [name, { isNamed }] of type.refusals) if (!isNamed) type.refusals.delete(name);
+}
+
+function refusedNames({ refusals }: TypeState): RefusedName[] {
+  const shown = new Map<Refusal, RefusedName>();
+  for (const [name, refusal] of refusals) {
+    const { reason, sinceWallMs, isNamed } = refusal;
+    shown.set(refusal, { name: isNamed ? name : '', reason, sinceWallMs });
+  }
+  return [...shown.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -1,5 +1,6 @@
 // The findings of the control plane without the control plane: read once, translate, say what is wrong.
 import { statSync } from 'node:fs';
+import { fileSetFindings } from './apisix/file-set-findings.ts';
 import { type Finding, formatFinding, sortFindings } from './finding.ts';
 import { type FileContent, readObjects } from './read/objects.ts';
 import { refusals } from './refusals.ts';
@@ -30,7 +31,7 @@ export function lint(path: string): LintResult {
     refused.push(...content.refused);
   }
   const translation = new Translator().translate(objects, refused);
-  findings.push(...translation.findings, ...refusals(translation));
+  findings.push(...translation.findings, ...refusals(translation), ...fileSetFindings(objects));
   return summarise(sortFindings(findings), files.length);
 }
 

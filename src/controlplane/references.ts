@@ -1,35 +1,40 @@
-// Which Secrets a resource names, and for what.
-import type { Kind } from '../config/resource.ts';
+// Which Upstreams and Secrets a resource names, and for what.
+import type { Kind, Messages } from '../config/resource.ts';
 import { listenerSecrets, upstreamSecrets, type SecretReference } from '../config/secret-references.ts';
-import { Listener } from '../gen/outrigger/config/v1/listener.ts';
 import { Secret } from '../gen/outrigger/config/v1/secret.ts';
-import { Upstream } from '../gen/outrigger/config/v1/upstream.ts';
 import type { VersionedResource } from './versioned-resource.ts';
 
 /** What a resource names. */
 export interface References {
-  /** Upstreams of a Listener's targets. */
+  /** Upstreams of a Listener's targets, or the one of a Route or Service. */
   readonly upstreams: readonly string[];
   readonly secrets: readonly SecretReference[];
 }
 
 const NONE: References = { upstreams: [], secrets: [] };
 
-/** A resource that didn't change is the same object, so each is decoded once. */
-const known = new WeakMap<VersionedResource, References>();
-
-/** What a Listener or an Upstream names. */
-export function referencesOf(resource: VersionedResource): References {
-  let references = known.get(resource);
-  if (references === undefined) known.set(resource, (references = read(resource.kind, resource.bytes)));
-  return references;
+/** What a Listener, Upstream, Route or Service names; other kinds name nothing. */
+export function referencesOf<K extends Kind>(kind: K, message: Messages[K]): References {
+  const read: Reader<K> | undefined = READERS[kind];
+  const found = read?.(message) ?? NONE;
+  // Most name nothing, and share that.
+  return found.upstreams.length + found.secrets.length === 0 ? NONE : found;
 }
 
-function read(kind: Kind, bytes: Uint8Array): References {
-  if (kind === 'Upstream') return { upstreams: [], secrets: upstreamSecrets(Upstream.decode(bytes)) };
-  if (kind !== 'Listener') return NONE;
-  const listener = Listener.decode(bytes);
-  return { upstreams: listener.targets.map(({ upstream }) => upstream), secrets: listenerSecrets(listener) };
+type Reader<K extends Kind> = (message: Messages[K]) => References;
+
+const READERS: { readonly [K in Kind]?: Reader<K> } = {
+  Listener: (listener) => ({
+    upstreams: listener.targets.map(({ upstream }) => upstream),
+    secrets: listenerSecrets(listener),
+  }),
+  Upstream: (upstream) => ({ upstreams: [], secrets: upstreamSecrets(upstream) }),
+  Route: ({ upstreamId }) => namesUpstream(upstreamId),
+  Service: ({ upstreamId }) => namesUpstream(upstreamId),
+};
+
+function namesUpstream(name: string | undefined): References {
+  return name === undefined || name === '' ? NONE : { upstreams: [name], secrets: [] };
 }
 
 /** Why a Secret is of no use for a reference; undefined: it is. `secret` is undefined where there is none of that name. */

@@ -9,11 +9,16 @@ const known = new WeakMap<VersionedResource, readonly Finding[]>();
 
 /** An error for each thing that a sidecar would refuse, which then keeps what it had. */
 export function refusals({ services, others }: Translation): Finding[] {
-  return [...services.flatMap((service) => service.resources), ...others].flatMap((resource) => {
-    let findings = known.get(resource);
-    if (findings === undefined) known.set(resource, (findings = refusalsOf(resource)));
-    return findings;
-  });
+  const found: Finding[] = [];
+  for (const { resources } of services) for (const resource of resources) addRefusals(resource, found);
+  for (const resource of others) addRefusals(resource, found);
+  return found;
+}
+
+function addRefusals(resource: VersionedResource, found: Finding[]): void {
+  let findings = known.get(resource);
+  if (findings === undefined) known.set(resource, (findings = refusalsOf(resource)));
+  if (findings.length > 0) found.push(...findings);
 }
 
 function refusalsOf(resource: VersionedResource): Finding[] {

@@ -103,6 +103,18 @@ export interface NativeObject {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly origin: Origin;
+  /** What a Route or a Service names. */
+  readonly references?: readonly ObjectReference[];
+}
+
+/** A resource that an object names, and where. */
+export interface ObjectReference {
+  readonly kind: 'Upstream' | 'Service' | 'PluginConfig';
+  readonly name: string;
+  /** What findings call the object: `routes/1`, `Route 1`. */
+  readonly object: string;
+  readonly path: string;
+  readonly origin: Origin;
 }
 
 /** An object that stands in the input and that an error refuses. */

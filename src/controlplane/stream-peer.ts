@@ -44,11 +44,11 @@ function spiffeIdOf(der: Uint8Array): { readonly id: string | undefined; readonl
 
 /** Whether private keys may be sent to the peer: what is on the wire is encrypted, or leaves no machine. */
 export function maySendSecrets({ tls, address }: StreamPeer): boolean {
-  return tls || isLoopback(address);
+  return tls || isLoopbackPeer(address);
 }
 
 /** Of `address:port`, an IPv6 address without brackets as grpc-js writes it. What isn't known is no loopback address. */
-function isLoopback(peer: string): boolean {
+export function isLoopbackPeer(peer: string): boolean {
   const ip = canonicalIp(peer.slice(0, Math.max(0, peer.lastIndexOf(':'))));
   return ip !== undefined && isLoopbackIp(ip);
 }

@@ -1,13 +1,16 @@
 // A resource as it is sent: its bytes, and a version made of them. The same content has the same version, whoever wrote
 // it and after whatever restart, so a sidecar that comes back is sent only what it doesn't have.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Kind, Messages } from '../config/resource.ts';
 import { Endpoints } from '../gen/outrigger/config/v1/endpoints.ts';
+import { Consumer, PluginConfig, Route, Service } from '../gen/outrigger/config/v1/gateway.ts';
 import { Listener } from '../gen/outrigger/config/v1/listener.ts';
 import { Secret } from '../gen/outrigger/config/v1/secret.ts';
 import { Sidecar } from '../gen/outrigger/config/v1/sidecar.ts';
 import { Upstream } from '../gen/outrigger/config/v1/upstream.ts';
 import type { Origin } from './finding.ts';
+import { type References, referencesOf } from './references.ts';
+import { withSortedMaps } from './sorted-maps.ts';
 
 /** One resource in force. */
 export interface VersionedResource {
@@ -21,6 +24,8 @@ export interface VersionedResource {
   readonly origin: Origin;
   /** Service that it was made of, `namespace/name`; undefined for a native one. */
   readonly service: string | undefined;
+  /** What it names. */
+  readonly references: References;
 }
 
 interface MessageCodec<M> {
@@ -31,6 +36,10 @@ interface MessageCodec<M> {
 const CODECS: { readonly [K in Kind]: MessageCodec<Messages[K]> } = {
   Sidecar: { encode: (message) => Sidecar.encode(message), decode: (bytes) => Sidecar.decode(bytes) },
   Listener: { encode: (message) => Listener.encode(message), decode: (bytes) => Listener.decode(bytes) },
+  Route: { encode: (message) => Route.encode(message), decode: (bytes) => Route.decode(bytes) },
+  Service: { encode: (message) => Service.encode(message), decode: (bytes) => Service.decode(bytes) },
+  PluginConfig: { encode: (message) => PluginConfig.encode(message), decode: (bytes) => PluginConfig.decode(bytes) },
+  Consumer: { encode: (message) => Consumer.encode(message), decode: (bytes) => Consumer.decode(bytes) },
   Upstream: { encode: (message) => Upstream.encode(message), decode: (bytes) => Upstream.decode(bytes) },
   Endpoints: { encode: (message) => Endpoints.encode(message), decode: (bytes) => Endpoints.decode(bytes) },
   Secret: { encode: (message) => Secret.encode(message), decode: (bytes) => Secret.decode(bytes) },
@@ -43,31 +52,29 @@ export function versioned<K extends Kind>(
   origin: Origin,
   service: string | undefined,
 ): VersionedResource {
-  const codec: MessageCodec<Messages[K]> = CODECS[kind];
-  const bytes = codec.encode(sortKeys(message)).finish();
-  const version = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
-  return { kind, name: message.name, version, bytes, origin, service };
+  return make(kind, message.name, message, origin, service);
 }
 
 /** The same for bytes that came encoded; `name` is the resource's even where the message leaves it out. */
 export function versionedFromBytes(kind: Kind, name: string, bytes: Uint8Array, origin: Origin): VersionedResource {
-  return { ...versioned(kind, CODECS[kind].decode(bytes), origin, undefined), name };
+  return make(kind, name, CODECS[kind].decode(bytes), origin, undefined);
+}
+
+function make<K extends Kind>(
+  kind: K,
+  name: string,
+  message: Messages[K],
+  origin: Origin,
+  service: string | undefined,
+): VersionedResource {
+  const codec: MessageCodec<Messages[K]> = CODECS[kind];
+  const bytes = codec.encode(withSortedMaps(kind, message)).finish();
+  const version = hash('sha256', bytes, 'hex').slice(0, 16);
+  return { kind, name, version, bytes, origin, service, references: referencesOf(kind, message) };
 }
 
 /** Decodes a resource of a known kind. */
 export function decodeMessage<K extends Kind>(kind: K, bytes: Uint8Array): Messages[K] {
   const codec: MessageCodec<Messages[K]> = CODECS[kind];
   return codec.decode(bytes);
-}
-
-/**
- * Sorts the keys of every plain object. Of a message that changes nothing (fields are written by number), of a map it
- * fixes the order of the entries.
- */
-function sortKeys<T>(value: T): T {
-  if (Array.isArray(value)) return value.map(sortKeys) as T;
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value;
-  const entries: [string, unknown][] = Object.entries(value);
-  entries.sort(([a], [b]) => (a < b ? -1 : 1));
-  return Object.fromEntries(entries.map(([key, member]) => [key, sortKeys(member)])) as T;
 }

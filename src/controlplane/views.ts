@@ -1,23 +1,16 @@
 // Which sidecar gets what. A view is the part of a snapshot that one sidecar may see; sidecars that may see the same
-// share one.
-import { canonicalIp, isLoopbackIp } from '../config/ip-address.ts';
+// share one. Listeners are those of the services that it wants, without those that its own Pod backs; of derived
+// Upstreams and Endpoints those of the same services, and those that a native Listener or the gateway names; of Secrets
+// those that any of these name. Native resources, and so all of the gateway's, are seen by all.
 import type { Kind } from '../config/resource.ts';
-import type { Node } from '../gen/envoy/config/core/v3/base.ts';
-import { Listener } from '../gen/outrigger/config/v1/listener.ts';
-import { Sidecar } from '../gen/outrigger/config/v1/sidecar.ts';
-import type { Origin } from './finding.ts';
-import type { DerivedService } from './translate/service.ts';
-import type { Translation } from './translate/translator.ts';
-import { referencesOf } from './references.ts';
-import { decodeMessage, versioned, type VersionedResource } from './versioned-resource.ts';
+import { DEFAULT_SIDECAR, deriveListener, deriveSidecar, listenerName } from './derived-roots.ts';
+import type { Snapshot } from './snapshot.ts';
+import { decodeMessage, type VersionedResource } from './versioned-resource.ts';
 
-/** Who asks, as far as it decides what is seen. */
-export interface NodeIdentity {
-  readonly id: string;
-  /** Addresses of the node's own Pod, canonical, without loopback ones: many sidecars share those. */
-  readonly podIps: readonly string[];
-  /** `namespace/name` of the services that it wants; undefined: all but those that its own Pod backs. */
-  readonly services: readonly string[] | undefined;
+/** Of which snapshot a view is, and for whom. */
+export interface Moment {
+  readonly snapshot: object;
+  readonly key: string;
 }
 
 /** The resources that one sidecar may see. Immutable. */
@@ -25,199 +18,162 @@ export interface View {
   get(kind: Kind, name: string): VersionedResource | undefined;
   /** All resources of a kind, for a subscription to `*`. */
   all(kind: Kind): readonly VersionedResource[];
+  readonly moment: Moment;
+  /** Names of a kind that may mean something else than in an earlier view; undefined: any may. */
+  changedSince(earlier: Moment, kind: Kind): Iterable<string> | undefined;
 }
 
-const DEFAULT_SIDECAR = 'default';
-const NOWHERE: Origin = { file: '', line: 1, column: 1 };
-
-/** Reads `pod_ip` (one address, or several with commas) and `services` of the node's metadata. */
-export function identify(node: Node | undefined): NodeIdentity {
-  const metadata: Readonly<Record<string, unknown>> = node?.metadata ?? {};
-  const podIp = metadata['pod_ip'];
-  const podIps = typeof podIp === 'string' ? podIp.split(',').map((text) => canonicalIp(text.trim())) : [];
-  const listed = metadata['services'];
-  const services = Array.isArray(listed) ? listed.filter((name) => typeof name === 'string' && name !== '') : [];
-  return {
-    id: node?.id ?? '',
-    podIps: podIps.filter((ip) => ip !== undefined).filter((ip) => !isLoopbackIp(ip)),
-    services: services.length === 0 ? undefined : services.map(withNamespace),
-  };
+/** For whom a view is. */
+export interface Viewer {
+  /** Tells views apart: the other fields as a text. */
+  readonly key: string;
+  /** Whether `names` are the services that it wants; else those that it doesn't. */
+  readonly listed: boolean;
+  readonly names: ReadonlySet<string>;
+  /** Name of the Sidecar that is its root. */
+  readonly own: string;
 }
 
-function withNamespace(name: string): string {
-  return name.includes('/') ? name : `default/${name}`;
+/** What is made for a view. The next snapshot takes from it what stayed. */
+export interface ViewContent {
+  readonly listeners: ReadonlyMap<string, VersionedResource>;
+  /** Listeners with some of the targets, by the Listener with all. */
+  readonly narrowed: ReadonlyMap<VersionedResource, VersionedResource>;
+  readonly sidecars: ReadonlyMap<string, VersionedResource>;
+  /** Names of the Secrets that are seen; undefined until the first is asked for: most sidecars ask for none. */
+  secrets: ReadonlySet<string> | undefined;
 }
 
-/** All resources of one moment, and the views of it. */
-export class Snapshot {
-  private readonly services = new Map<string, DerivedService>();
-  /** Services behind each port number, in the order of their names. */
-  private readonly byPort = new Map<number, DerivedService[]>();
-  /** Services by the address of a Pod behind them. */
-  private readonly byBacker = new Map<string, string[]>();
-  /** Native ones stand over derived ones of the same name. Derived Listeners and Sidecars are not here. */
-  private readonly resources = new Map<Kind, Map<string, VersionedResource>>();
-  /** Upstreams that native Listeners name: who gets the Listener may see them too. */
-  private readonly namedByListeners = new Set<string>();
-  /** Derived Listeners with every target. */
-  private readonly fullListeners = new Map<number, VersionedResource>();
-  /** All Listeners by name, and the root that names them: what a view without exceptions holds. */
-  private readonly allListeners = new Map<string, VersionedResource>();
-  private readonly fullSidecar: VersionedResource;
-  private readonly views = new Map<string, View>();
+const NOTHING: readonly string[] = [];
 
-  /** `previous`: the snapshot before; what is alike is taken from it instead of being made again. */
-  constructor(translation: Translation, previous?: Snapshot) {
-    for (const service of translation.services) this.index(service);
-    for (const resource of translation.others) {
-      this.put(resource);
-      if (resource.kind !== 'Listener') continue;
-      for (const upstream of referencesOf(resource).upstreams) this.namedByListeners.add(upstream);
+/** The view of a snapshot. */
+export class SidecarView implements View {
+  readonly moment: Moment;
+  readonly content: ViewContent;
+  private readonly snapshot: Snapshot;
+  private readonly viewer: Viewer;
+  private readonly before: ViewContent | undefined;
+
+  /** `before`: what the view for the same viewer held in the snapshot before. */
+  constructor(snapshot: Snapshot, viewer: Viewer, before: ViewContent | undefined) {
+    this.snapshot = snapshot;
+    this.viewer = viewer;
+    this.before = before;
+    this.moment = { snapshot: snapshot.id, key: viewer.key };
+    const narrowed = new Map<VersionedResource, VersionedResource>();
+    const listeners =
+      before !== undefined && snapshot.changedNames('Listener').size === 0
+        ? before.listeners
+        : this.findListeners(narrowed);
+    this.content = {
+      listeners,
+      narrowed: listeners === before?.listeners ? before.narrowed : narrowed,
+      sidecars:
+        before !== undefined && listeners === before.listeners && !snapshot.sidecarsMoved
+          ? before.sidecars
+          : this.findSidecars(listeners),
+      secrets: snapshot.secretsMoved ? undefined : before?.secrets,
+    };
+  }
+
+  get(kind: Kind, name: string): VersionedResource | undefined {
+    if (kind === 'Listener') return this.content.listeners.get(name);
+    if (kind === 'Sidecar') return this.content.sidecars.get(name);
+    const resource = this.snapshot.resources.get(kind, name);
+    return resource !== undefined && this.isSeen(resource) ? resource : undefined;
+  }
+
+  all(kind: Kind): readonly VersionedResource[] {
+    if (kind === 'Listener') return [...this.content.listeners.values()];
+    if (kind === 'Sidecar') return [...this.content.sidecars.values()];
+    return Array.from(this.snapshot.resources.all(kind)).filter((resource) => this.isSeen(resource));
+  }
+
+  changedSince(earlier: Moment, kind: Kind): Iterable<string> | undefined {
+    const { snapshot, content, before } = this;
+    if (earlier.key !== this.viewer.key) return undefined;
+    if (earlier.snapshot === snapshot.id) return NOTHING;
+    if (earlier.snapshot !== snapshot.previousId || before === undefined) return undefined;
+    if (kind === 'Listener') return changedBetween(before.listeners, content.listeners);
+    if (kind === 'Sidecar') return changedBetween(before.sidecars, content.sidecars);
+    return kind === 'Secret' && snapshot.secretsMoved ? undefined : snapshot.changedNames(kind);
+  }
+
+  private isSeen({ kind, name, service }: VersionedResource): boolean {
+    if (kind === 'Secret') return (this.content.secrets ??= this.findSecrets()).has(name);
+    return service === undefined || this.selects(service) || this.snapshot.named.has(service);
+  }
+
+  private selects(service: string): boolean {
+    return this.viewer.names.has(service) === this.viewer.listed;
+  }
+
+  private findListeners(narrowed: Map<VersionedResource, VersionedResource>): ReadonlyMap<string, VersionedResource> {
+    const { snapshot, viewer } = this;
+    const { resources, services } = snapshot;
+    if (!viewer.listed && viewer.names.size === 0) return snapshot.listeners();
+    const listeners = new Map(viewer.listed ? [] : snapshot.listeners());
+    for (const port of new Set([...viewer.names].flatMap((name) => services.get(name)?.ports ?? []))) {
+      const name = listenerName(port);
+      const full = resources.getDerived('Listener', name);
+      // A native Listener of the name stands as it is.
+      if (full === undefined || resources.getNative('Listener', name) !== undefined) continue;
+      const all = services.onPort(port);
+      const left = all.filter((service) => this.selects(service));
+      const [first] = left;
+      if (first === undefined) {
+        listeners.delete(name);
+        continue;
+      }
+      if (left.length === all.length) {
+        listeners.set(name, full);
+        continue;
+      }
+      const narrow = this.before?.narrowed.get(full) ?? deriveListener(port, left, services.get(first)?.origin);
+      narrowed.set(full, narrow);
+      listeners.set(name, narrow);
     }
-    for (const [port, services] of this.byPort) {
-      const isSame = sameNames(services, previous?.byPort.get(port));
-      const listener = (isSame ? previous?.fullListeners.get(port) : undefined) ?? deriveListener(port, services);
-      this.fullListeners.set(port, listener);
-      this.allListeners.set(listener.name, listener);
-    }
-    for (const listener of this.resources.get('Listener')?.values() ?? [])
-      this.allListeners.set(listener.name, listener);
-    const names = [...this.allListeners.keys()].sort();
-    this.fullSidecar = deriveSidecar(DEFAULT_SIDECAR, names);
-  }
-
-  /** The view of a node. */
-  viewOf(node: NodeIdentity): View {
-    const listed = node.services !== undefined;
-    const names = new Set(node.services ?? node.podIps.flatMap((ip) => this.byBacker.get(ip) ?? []));
-    const own = this.resources.get('Sidecar')?.has(node.id) === true ? node.id : DEFAULT_SIDECAR;
-    const key = JSON.stringify([listed, [...names].sort(), own]);
-    let view = this.views.get(key);
-    if (view === undefined) {
-      const listeners = listed ? this.listenersOf(names) : this.listenersWithout(names);
-      view = this.makeView((service) => names.has(service) === listed, listeners, own);
-      this.views.set(key, view);
-    }
-    return view;
-  }
-
-  /** Services that a node lists and that aren't there. */
-  missingServices(node: NodeIdentity): string[] {
-    return (node.services ?? []).filter((name) => !this.services.has(name));
-  }
-
-  /** How many different views were asked for. */
-  get viewCount(): number {
-    return this.views.size;
-  }
-
-  private index(service: DerivedService): void {
-    this.services.set(service.name, service);
-    for (const resource of service.resources) this.put(resource);
-    for (const port of service.ports) append(this.byPort, port, service);
-    for (const address of service.backers) append(this.byBacker, address, service.name);
-  }
-
-  private put(resource: VersionedResource): void {
-    const ofKind = this.resources.get(resource.kind) ?? new Map<string, VersionedResource>();
-    ofKind.set(resource.name, resource);
-    this.resources.set(resource.kind, ofKind);
-  }
-
-  /** All Listeners, those on the ports of `excluded` without these targets. */
-  private listenersWithout(excluded: ReadonlySet<string>): ReadonlyMap<string, VersionedResource> {
-    if (excluded.size === 0) return this.allListeners;
-    const listeners = new Map(this.allListeners);
-    for (const port of this.portsOf(excluded)) {
-      const full = this.fullListeners.get(port);
-      if (full === undefined || listeners.get(full.name) !== full) continue;
-      const left = this.onPort(port).filter(({ name }) => !excluded.has(name));
-      if (left.length === 0) listeners.delete(full.name);
-      else listeners.set(full.name, deriveListener(port, left));
-    }
+    if (viewer.listed) for (const native of resources.allNative('Listener')) listeners.set(native.name, native);
     return listeners;
   }
 
-  /** The native Listeners, and those on the ports of `wanted` with these targets alone. */
-  private listenersOf(wanted: ReadonlySet<string>): ReadonlyMap<string, VersionedResource> {
-    const listeners = new Map<string, VersionedResource>();
-    for (const port of this.portsOf(wanted)) {
-      const targets = this.onPort(port).filter(({ name }) => wanted.has(name));
-      const full = this.fullListeners.get(port);
-      const isFull = targets.length === this.onPort(port).length;
-      const listener = (isFull ? full : undefined) ?? deriveListener(port, targets);
-      listeners.set(listener.name, listener);
-    }
-    for (const [name, listener] of this.resources.get('Listener') ?? []) listeners.set(name, listener);
-    return listeners;
-  }
-
-  private portsOf(services: ReadonlySet<string>): Set<number> {
-    return new Set([...services].flatMap((name) => this.services.get(name)?.ports ?? []));
-  }
-
-  private onPort(port: number): readonly DerivedService[] {
-    return this.byPort.get(port) ?? [];
-  }
-
-  private makeView(
-    selects: (service: string) => boolean,
-    listeners: ReadonlyMap<string, VersionedResource>,
-    ownSidecar: string,
-  ): View {
+  private findSidecars(listeners: ReadonlyMap<string, VersionedResource>): ReadonlyMap<string, VersionedResource> {
+    const { snapshot, viewer } = this;
     const sidecars = new Map<string, VersionedResource>();
-    for (const name of new Set([DEFAULT_SIDECAR, ownSidecar])) {
-      const sidecar = this.resources.get('Sidecar')?.get(name) ?? this.sidecarFor(listeners);
-      sidecars.set(name, sidecar);
+    for (const name of new Set([DEFAULT_SIDECAR, viewer.own])) {
+      const native = snapshot.resources.getNative('Sidecar', name);
+      sidecars.set(name, native ?? this.derivedSidecar(listeners));
     }
-    const resources = new Map<Kind, ReadonlyMap<string, VersionedResource>>(this.resources);
-    resources.set('Listener', listeners).set('Sidecar', sidecars);
-    const get: View['get'] = (kind, name) => {
-      const resource = resources.get(kind)?.get(name);
-      return resource !== undefined && isSeen(resource) ? resource : undefined;
-    };
-    // Found when the first Secret is asked for: most sidecars ask for none.
-    let secrets: ReadonlySet<string> | undefined;
-    const isSeen = ({ kind, name, service }: VersionedResource): boolean => {
-      if (kind === 'Secret') return (secrets ??= secretsNamedFrom(ownSidecar, get)).has(name);
-      return service === undefined || selects(service) || this.namedByListeners.has(service);
-    };
-    return { get, all: (kind) => [...(resources.get(kind)?.values() ?? [])].filter(isSeen) };
+    return sidecars;
   }
 
-  private sidecarFor(listeners: ReadonlyMap<string, VersionedResource>): VersionedResource {
+  private derivedSidecar(listeners: ReadonlyMap<string, VersionedResource>): VersionedResource {
+    const { snapshot } = this;
     // A view only ever lacks listeners of the full set, never has others: as many are the same ones.
-    if (listeners.size === this.allListeners.size) return this.fullSidecar;
-    return deriveSidecar(DEFAULT_SIDECAR, [...listeners.keys()].sort());
+    if (listeners.size === snapshot.listeners().size) return snapshot.sidecar();
+    return deriveSidecar(listeners.keys(), snapshot.adminApi);
+  }
+
+  /** Secrets that the Listeners of its Sidecar, the Upstreams behind them, and the Upstreams of the gateway name. */
+  private findSecrets(): ReadonlySet<string> {
+    const root = this.get('Sidecar', this.viewer.own);
+    const names = root === undefined ? [] : decodeMessage('Sidecar', root.bytes).listeners;
+    const listeners = names.map((name) => this.get('Listener', name)).filter((one) => one !== undefined);
+    const behind = new Set(listeners.flatMap(({ references }) => references.upstreams));
+    const upstreams = [...behind].map((name) => this.get('Upstream', name)).filter((one) => one !== undefined);
+    const found = new Set(this.snapshot.secretsOfGateway());
+    for (const { references } of [...listeners, ...upstreams]) {
+      for (const { name } of references.secrets) found.add(name);
+    }
+    return found;
   }
 }
 
-/** Secrets that the Listeners of a Sidecar, and the Upstreams behind them, name. */
-function secretsNamedFrom(sidecar: string, get: View['get']): ReadonlySet<string> {
-  const root = get('Sidecar', sidecar);
-  const names = root === undefined ? [] : decodeMessage('Sidecar', root.bytes).listeners;
-  const listeners = names.map((name) => get('Listener', name)).filter((one) => one !== undefined);
-  const behind = new Set(listeners.flatMap((listener) => referencesOf(listener).upstreams));
-  const upstreams = [...behind].map((name) => get('Upstream', name)).filter((one) => one !== undefined);
-  return new Set([...listeners, ...upstreams].flatMap((one) => referencesOf(one).secrets.map(({ name }) => name)));
-}
-
-function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
-  const list = map.get(key);
-  if (list === undefined) map.set(key, [value]);
-  else list.push(value);
-}
-
-function sameNames(a: readonly DerivedService[], b: readonly DerivedService[] | undefined): boolean {
-  return b !== undefined && a.length === b.length && a.every(({ name }, i) => name === b[i]?.name);
-}
-
-function deriveListener(port: number, services: readonly DerivedService[]): VersionedResource {
-  const targets = services.map(({ name }) => ({ upstream: name, servicePort: port, authorities: [] }));
-  const message = Listener.fromPartial({ name: `outbound/${port}`, port, targets });
-  return versioned('Listener', message, services[0]?.origin ?? NOWHERE, undefined);
-}
-
-function deriveSidecar(name: string, listeners: string[]): VersionedResource {
-  return versioned('Sidecar', Sidecar.fromPartial({ name, listeners }), NOWHERE, undefined);
+function* changedBetween(
+  before: ReadonlyMap<string, VersionedResource>,
+  after: ReadonlyMap<string, VersionedResource>,
+): Generator<string> {
+  if (before === after) return;
+  for (const [name, { version }] of after) if (before.get(name)?.version !== version) yield name;
+  for (const name of before.keys()) if (!after.has(name)) yield name;
 }

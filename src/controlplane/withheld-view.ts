@@ -30,5 +30,7 @@ export function withheldView(view: View, onWithheld: (resource: VersionedResourc
       return resource !== undefined && passes(resource) ? resource : undefined;
     },
     all: (kind) => view.all(kind).filter(passes),
+    moment: view.moment,
+    changedSince: (earlier, kind) => view.changedSince(earlier, kind),
   };
 }

@@ -1,5 +1,6 @@
 // The runtime configuration: one immutable value, swapped whole. What didn't change between two snapshots is the same
 // object, so a diff is a comparison of references and work follows the update.
+import type { GatewaySpec } from './gateway.ts';
 import type { PortPolicy, Provenance } from './policy.ts';
 import type { ListenerTlsSpec, SecretSpec } from './tls.ts';
 
@@ -58,13 +59,15 @@ export interface UpstreamPort {
 /** A listening port. */
 export interface ListenerSpec {
   readonly name: string;
+  /** Left out: it has targets. `gateway`: routes. `outbound`: the targets of all other listeners, by authority. */
+  readonly role?: 'gateway' | 'outbound' | undefined;
   /** IP address to bind; undefined: the sidecar's `--bind`. */
   readonly address: string | undefined;
   readonly port: number;
   readonly protocols: 'auto' | 'http1' | 'http2';
   /** Undefined: plaintext. */
   readonly tls: ListenerTlsSpec | undefined;
-  /** At least one. A target's port may be missing from the snapshot: then it has no endpoints yet. */
+  /** At least one, but for those with a role. A target's port may be missing from the snapshot: then it has no endpoints yet. */
   readonly targets: readonly TargetSpec[];
 }
 
@@ -83,6 +86,8 @@ export interface Snapshot {
   readonly ports: ReadonlyMap<PortKey, UpstreamPort>;
   /** By name, as far as the listeners and ports name them and they are here. */
   readonly secrets: ReadonlyMap<string, SecretSpec>;
+  /** Undefined: the gateway is off. */
+  readonly gateway: GatewaySpec | undefined;
 }
 
 export const EMPTY_SNAPSHOT: Snapshot = {
@@ -90,4 +95,5 @@ export const EMPTY_SNAPSHOT: Snapshot = {
   listeners: new Map(),
   ports: new Map(),
   secrets: new Map(),
+  gateway: undefined,
 };

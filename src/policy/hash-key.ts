@@ -1,6 +1,7 @@
 // What `chash` hashes of a request (APISIX `hash_on`, `key`), compiled once for each policy.
 import type { BalancerPolicy } from '../model/policy.ts';
-import { parseTemplate, type TemplatePart } from './key-template.ts';
+import { compileTemplate, noValue } from './compiled-template.ts';
+import { toLatin1 } from './latin1.ts';
 import { compileVariable, readCookie, readHeader, type HashedRequest, type ReadVariable } from './request-variables.ts';
 
 export type { HashedRequest };
@@ -23,49 +24,6 @@ export function createHashKey(policy: Pick<BalancerPolicy, 'type' | 'hashOn' | '
     case 'consumer':
       return ({ consumer }) => consumer;
     case 'vars_combinations':
-      return compileTemplate(parseTemplate(key));
+      return compileTemplate(key).read;
   }
-}
-
-function noValue(): undefined {
-  return undefined;
-}
-
-/** A piece of a key that is made for each request anew: text, or what `read` gives, or else `text`. */
-interface KeyPart {
-  readonly text: string;
-  /** Whether `text` is there by somebody's will, as a default. */
-  readonly hasDefault: boolean;
-  readonly read: ReadVariable | undefined;
-}
-
-/**
- * What isn't resolved is left empty, unless it has a default, which counts as resolved. Where nothing was resolved, since
- * there are no variables or none has a value, there is no key.
- */
-function compileTemplate(template: readonly TemplatePart[]): ReadVariable {
-  const parts: KeyPart[] = template.map((part) =>
-    part.kind === 'text'
-      ? { text: part.text, hasDefault: false, read: undefined }
-      : {
-          text: part.fallback ?? '',
-          hasDefault: part.fallback !== undefined,
-          read: compileVariable(part.name) ?? noValue,
-        },
-  );
-  return (request) => {
-    let key = '';
-    let isResolved = false;
-    for (const part of parts) {
-      const value = part.read?.(request);
-      key += value ?? part.text;
-      isResolved ||= value !== undefined || part.hasDefault;
-    }
-    return isResolved ? key : undefined;
-  };
-}
-
-/** The bytes of a setting, one character each, as those of requests are. */
-function toLatin1(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
 }

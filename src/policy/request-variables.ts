@@ -15,6 +15,9 @@ export interface HashedRequest {
   readonly hostname: string;
   /** Name of the consumer that the gateway has authenticated. */
   readonly consumer: string | undefined;
+  /** Route of the gateway that the request matched, and its service; empty where there is none. */
+  readonly routeId: string;
+  readonly serviceId: string;
 }
 
 /** Reads a value from a request; undefined where the request has none. An empty value is one. */
@@ -25,9 +28,11 @@ const NAMELESS_SERVER = '_';
 
 const VARIABLES: ReadonlyMap<string, ReadVariable> = new Map<string, ReadVariable>([
   ['uri', ({ head }) => pathOf(head.path)],
+  ['document_uri', ({ head }) => pathOf(head.path)],
   ['request_uri', ({ head }) => withoutEmptyQuery(head.path)],
   ['query_string', ({ head }) => queryOf(head.path)],
   ['args', ({ head }) => queryOf(head.path)],
+  ['is_args', ({ head }) => (queryOf(head.path) === undefined ? '' : '?')],
   ['host', ({ head }) => hostOf(head.authority)],
   // The server's name in nginx's sense, which is the same for all requests: so are their keys, as in APISIX.
   ['server_name', () => NAMELESS_SERVER],
@@ -38,8 +43,12 @@ const VARIABLES: ReadonlyMap<string, ReadVariable> = new Map<string, ReadVariabl
   ['remote_port', (request) => String(request.remotePort)],
   ['hostname', (request) => request.hostname],
   ['consumer_name', (request) => request.consumer],
+  ['route_id', ({ routeId }) => (routeId === '' ? undefined : routeId)],
+  ['service_id', ({ serviceId }) => (serviceId === '' ? undefined : serviceId)],
   ['request_method', ({ head }) => head.method],
+  ['method', ({ head }) => head.method],
   ['scheme', ({ head }) => head.scheme],
+  ['https', ({ head }) => (head.scheme === 'https' ? 'on' : '')],
   ['content_type', ({ head }) => findField(head.fields, 'content-type')],
   ['content_length', ({ head }) => (head.contentLength < 0 ? undefined : String(head.contentLength))],
   // Of streams of MQTT, which this proxy doesn't carry.

@@ -9,30 +9,31 @@ const BUCKET_MS = RETRY_BUDGET_WINDOW_MS / BUCKETS;
 
 /** The budget of one upstream port. */
 export class RetryBudget {
-  private readonly firsts = new Window(BUCKETS, BUCKET_MS);
-  // One bucket more: first attempts are counted over 9 to 10 s and retries over 10 to 11 s, so the bound holds for any
-  // 10 s, wherever they start.
-  private readonly retries = new Window(BUCKETS + 1, BUCKET_MS);
+  /** Undefined until the first request; most ports of a large configuration may never see one. */
+  private firsts: Window | undefined = undefined;
+  private retries: Window | undefined = undefined;
 
   /** A request's first attempt starts. */
   countFirst(nowMs: number): void {
-    this.firsts.add(nowMs);
+    (this.firsts ??= new Window(BUCKETS, BUCKET_MS)).add(nowMs);
   }
 
   /** Whether one more attempt is within the budget; if so, it is spent. */
   take(nowMs: number): boolean {
     if (this.spent(nowMs) >= this.allowance(nowMs)) return false;
-    this.retries.add(nowMs);
+    // One bucket more: first attempts are counted over 9 to 10 s and retries over 10 to 11 s, so the bound holds for any
+    // 10 s, wherever they start.
+    (this.retries ??= new Window(BUCKETS + 1, BUCKET_MS)).add(nowMs);
     return true;
   }
 
   /** Attempts that the window allows as of now. */
   allowance(nowMs: number): number {
-    return Math.max(RETRY_BUDGET_FLOOR, Math.floor(this.firsts.sum(nowMs) * RETRY_BUDGET_RATIO));
+    return Math.max(RETRY_BUDGET_FLOOR, Math.floor((this.firsts?.sum(nowMs) ?? 0) * RETRY_BUDGET_RATIO));
   }
 
   /** Attempts spent in the window. */
   spent(nowMs: number): number {
-    return this.retries.sum(nowMs);
+    return this.retries?.sum(nowMs) ?? 0;
   }
 }

@@ -38,9 +38,14 @@ export interface RetryRules {
   mayResend(method: string, path: string, isGrpc: boolean, because: ResendCause): boolean;
 }
 
+/** Ports of one policy share it. */
+const compiled = new WeakMap<AttemptsPolicy, RetryRules>();
+
 /** Compiles the rules of a port. Words that config/ would refuse say nothing. */
 export function createRetryRules(policy: AttemptsPolicy): RetryRules {
-  return new CompiledRules(policy);
+  let rules = compiled.get(policy);
+  if (rules === undefined) compiled.set(policy, (rules = new CompiledRules(policy)));
+  return rules;
 }
 
 class CompiledRules implements RetryRules {

@@ -27,6 +27,8 @@ export function accessRecord(record: RequestRecord): AccessRecord {
     forwardedFor: forwardedFor(findField(head.fields, 'x-forwarded-for'), record.remoteAddress),
     userAgent: findField(head.fields, 'user-agent'),
     requestId: record.requestId === '' ? undefined : record.requestId,
+    route: record.routeId,
+    consumer: record.consumer,
     upstream: cluster?.port.upstream,
     servicePort: cluster?.port.servicePort,
     endpoint: last?.endpoint.id,

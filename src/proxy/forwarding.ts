@@ -118,7 +118,8 @@ function keepOrDrop(fields: Fields, at: number, trusted: boolean): boolean {
   return trusted;
 }
 
-function isLoopback(address: string): boolean {
+/** Whether a caller is on this machine. */
+export function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1';
 }
 

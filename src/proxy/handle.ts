@@ -22,14 +22,16 @@ import { isGrpcContentType, resetToGrpcStatus } from '../codec/grpc/status.ts';
 import { RESET_CODES } from '../codec/h2/error-code.ts';
 import type { WireLimits } from '../codec/limits.ts';
 import { REPLAY_BYTES } from '../model/defaults.ts';
-import { isGrpcScheme, isSecureScheme } from '../model/policy.ts';
+import { isGrpcScheme, isSecureScheme, type TimeoutPolicy } from '../model/policy.ts';
 import type { PortKey } from '../model/snapshot.ts';
+import type { PluginAnswer } from '../plugin/plugin.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { LiveEndpoint } from '../upstream/endpoint.ts';
 import { Attempt } from './attempt.ts';
 import { CallTimers, END_TIMER, HEAD_TIMER, RETRY_TIMER } from './call-timers.ts';
 import { CallDeadline } from './deadline.ts';
 import { addForwardingFields, type ForwardingContext } from './forwarding.ts';
+import { GatewayPassage, type LiveGateway } from './gateway.ts';
 import { missingBridge } from './missing-bridge.ts';
 import { ParkedAnswer } from './parked-answer.ts';
 import type { AttemptRecord, RequestRecord } from './record.ts';
@@ -53,6 +55,8 @@ export interface ProxyContext extends ForwardingContext {
 export interface LiveRoute {
   /** The upstream port for an authority, its key where it isn't configured yet; undefined: no target has it. */
   pick(authority: string): Cluster | PortKey | undefined;
+  /** On the gateway listener: asked in the place of `pick`. */
+  readonly gateway?: LiveGateway;
 }
 
 /** Makes the handler of a listener. `route` is asked anew for each request. */
@@ -83,6 +87,14 @@ interface Failure {
   readonly grpcStatus: number;
 }
 
+/** An answer that doesn't come from an upstream; see sendReply. */
+interface OwnAnswer {
+  readonly more: Fields;
+  readonly grpcStatus?: number;
+  readonly status?: number;
+  readonly json?: string | undefined;
+}
+
 /** One request on its way. Attempts call back into it. */
 export class ProxyRequest implements RequestReceiver, TimerOwner {
   readonly context: ProxyContext;
@@ -98,6 +110,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   private readonly startMs: number;
   private readonly startWallMs: number;
   private cluster: Cluster | undefined = undefined;
+  /** Undefined: it didn't come to the gateway. */
+  private passage: GatewayPassage | undefined = undefined;
   private attempt: Attempt | undefined = undefined;
   private readonly attempts: AttemptRecord[] = [];
   private readonly retries: Retries;
@@ -137,12 +151,14 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
   match(route: LiveRoute): void {
     const { head, sender, context } = this;
     const authority = head.authority;
-    const cluster = route.pick(authority);
+    const { gateway } = route;
+    const cluster = gateway === undefined ? route.pick(authority) : this.passGateway(gateway);
     // Of what the caller said, not of what is added to it on the way.
-    if (typeof cluster === 'object' && cluster.hashes) this.keyHash = cluster.keyHash(head, sender);
+    if (typeof cluster === 'object' && cluster.hashes) this.keyHash = cluster.keyHash(head, sender, this.passage);
     const forwarded = addForwardingFields(head, sender.remoteAddress, sender.localPort, context);
     this.requestId = forwarded.requestId;
     if (forwarded.loops) return this.fail('loop_detected', '');
+    if (this.passage?.answer !== undefined) return this.refuse(this.passage.answer);
     if (cluster === undefined) {
       return this.fail('no_route', authority === '' ? 'the request has no authority' : authority);
     }
@@ -163,6 +179,11 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     }
     this.startEndTimer();
     this.tryNext();
+  }
+
+  private passGateway(gateway: LiveGateway): Cluster | undefined {
+    const passage = (this.passage = new GatewayPassage(this.head, this.sender, gateway.hostname));
+    return passage.enter(gateway);
   }
 
   // --- the caller's side -------------------------------------------------------------------------------------------
@@ -358,6 +379,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
       const last = attempt.isReported ? undefined : head.status;
       setUpstreamStatus(head.fields, upstreamStatuses(this.attempts, last));
     }
+    this.passage?.addTo(head.fields);
     if (head.status === 101) {
       this.isTunnel = true;
       this.body.complete = false;
@@ -407,7 +429,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
       if (!this.body.complete) attempt?.passHeldHead();
       return;
     }
-    const { timeout, attempts } = this.cluster!.port.policy;
+    const { timeout } = this;
+    const { attempts } = this.cluster!.port.policy;
     const sending = attempt?.sending ?? false;
     const stalledSinceMs = sending ? attempt!.stalledSinceMs : -1;
     const maySendRest = this.isGrpc && !timeout.sendIsSet;
@@ -453,14 +476,18 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
    * back. A gRPC call may be silent for as long as its deadline allows unless somebody set `timeout.read`.
    */
   private waitsForRead(): boolean {
-    if (this.isGrpc && !this.cluster!.port.policy.timeout.readIsSet) return false;
+    if (this.isGrpc && !this.timeout.readIsSet) return false;
     if (this.isTunnel) return !this.responsePaused && !this.body.paused;
     return (this.body.complete || this.headPassedOn) && !this.responsePaused;
   }
 
+  private get timeout(): TimeoutPolicy {
+    const { timeout } = this.cluster!.port.policy;
+    return this.passage === undefined ? timeout : this.passage.timeouts(timeout);
+  }
+
   private shortestWaitMs(): number {
-    const { timeout, attempts } = this.cluster!.port.policy;
-    return shortestMs(timeout, attempts.perTryTimeoutMs, this.context.limits);
+    return shortestMs(this.timeout, this.cluster!.port.policy.attempts.perTryTimeoutMs, this.context.limits);
   }
 
   private timeOut(attempt: Attempt, kind: ErrorKind): void {
@@ -507,7 +534,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   /** Starts the timer that ends the call, if anything does. */
   private startEndTimer(): void {
-    const { totalMs } = this.cluster!.port.policy.timeout;
+    const { totalMs } = this.timeout;
     const deadlineMs = this.deadline?.timeoutMs ?? Infinity;
     if (totalMs === 0 && deadlineMs === Infinity) return;
     const isTotal = totalMs > 0 && totalMs < deadlineMs;
@@ -531,17 +558,31 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   // --- the end -----------------------------------------------------------------------------------------------------
 
+  /** Answers for the gateway. */
+  private refuse({ kind, status, fields, body, detail }: PluginAnswer): void {
+    this.reply(kind, detail, { status, json: body, more: [...fields] });
+    this.finish(kind);
+  }
+
   /** Answers for the upstream; see Failure. */
   private fail(kind: ErrorKind, detail: string, grpcStatus = -1, retryAfterS = 0): void {
-    const isHead = this.head.method === 'HEAD';
     const more: string[] = [];
     if (retryAfterS > 0) more.push('retry-after', String(retryAfterS));
     const statuses = this.isGrpc ? '' : upstreamStatuses(this.attempts);
     if (statuses !== '') more.push(UPSTREAM_STATUS_FIELD, statuses);
-    const sent = sendReply(this.sender, kind, detail, { isGrpc: this.isGrpc, isHead, grpcStatus, more });
-    this.status = sent.status;
-    this.bytesSent = sent.bodyBytes;
+    this.reply(kind, detail, { grpcStatus, more });
     this.finish(kind, this.isGrpc ? grpcStatus : -1);
+  }
+
+  private reply(kind: ErrorKind, detail: string, answer: OwnAnswer): void {
+    this.passage?.addTo(answer.more);
+    const { status, bodyBytes } = sendReply(this.sender, kind, detail, {
+      ...answer,
+      isGrpc: this.isGrpc,
+      isHead: this.head.method === 'HEAD',
+    });
+    this.status = status;
+    this.bytesSent = bodyBytes;
   }
 
   private finish(error: ErrorKind | undefined, grpcStatus = -1): void {
@@ -570,6 +611,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
       bytesSent: this.bytesSent,
       remoteAddress: this.sender.remoteAddress,
       requestId: this.requestId,
+      routeId: this.passage?.route?.id,
+      consumer: this.passage?.consumer,
       attempts: this.attempts,
     });
   }

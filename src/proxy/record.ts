@@ -33,5 +33,8 @@ export interface RequestRecord {
   readonly bytesSent: number;
   readonly remoteAddress: string;
   readonly requestId: string;
+  /** Of a request to the gateway: the route that it matched and who called; undefined where there is none. */
+  readonly routeId: string | undefined;
+  readonly consumer: string | undefined;
   readonly attempts: readonly AttemptRecord[];
 }

@@ -14,7 +14,10 @@ export interface SentReply {
   readonly bodyBytes: number;
 }
 
-/** Sends the answer for `kind`. `detail` goes into the text, except to HEAD; `grpcStatus`, unless -1, is the gRPC status. */
+/**
+ * Sends the answer for `kind`. `detail` goes into the text; `grpcStatus`, unless -1, is the gRPC status, `status`, unless
+ * 0, the HTTP status. `json` takes the place of the text for HTTP callers. HEAD gets no body.
+ */
 export function sendReply(
   sender: ResponseSender,
   kind: ErrorKind,
@@ -23,6 +26,8 @@ export function sendReply(
     readonly isGrpc: boolean;
     readonly isHead: boolean;
     readonly grpcStatus?: number;
+    readonly status?: number;
+    readonly json?: string | undefined;
     /** Further fields, flat. */
     readonly more?: Fields;
   },
@@ -46,26 +51,29 @@ export function sendReply(
     );
     return { status: 200, bodyBytes: 0 };
   }
-  const body = Buffer.from(text + '\n', 'utf8');
+  const { json } = caller;
+  const status = caller.status === undefined || caller.status === 0 ? entry.httpStatus : caller.status;
+  // RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5: these have no content.
+  const isEmpty = status === 204 || status === 205 || status === 304;
+  const body = Buffer.from(isEmpty ? '' : (json ?? text + '\n'), 'utf8');
   sender.sendHead(
     head(
-      entry.httpStatus,
+      status,
       [
         'content-type',
-        'text/plain; charset=utf-8',
-        'content-length',
-        String(body.length),
+        json === undefined ? 'text/plain; charset=utf-8' : 'application/json',
+        ...(isEmpty ? [] : ['content-length', String(body.length)]),
         REASON_FIELD,
         kind,
         ...(caller.more ?? []),
       ],
-      body.length,
+      isEmpty ? -1 : body.length,
     ),
-    caller.isHead,
+    caller.isHead || isEmpty,
   );
-  if (caller.isHead) return { status: entry.httpStatus, bodyBytes: 0 };
+  if (caller.isHead || isEmpty) return { status, bodyBytes: 0 };
   sender.sendData(body, true);
-  return { status: entry.httpStatus, bodyBytes: body.length };
+  return { status, bodyBytes: body.length };
 }
 
 function head(status: number, fields: Fields, contentLength = -1): ResponseHead {

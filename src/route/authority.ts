@@ -36,13 +36,13 @@ export function hostOf(authority: string): string | undefined {
   let host = authority;
   if (authority.startsWith('[')) {
     const end = authority.indexOf(']');
-    if (end < 0 || !PORT.test(authority.slice(end + 1))) return undefined;
+    if (end < 0 || !isPort(authority, end + 1)) return undefined;
     host = authority.slice(1, end);
   } else {
     const colon = authority.indexOf(':');
     // A second colon: an IPv6 address without brackets, which can't have a port.
     if (colon >= 0 && authority.indexOf(':', colon + 1) < 0) {
-      if (!PORT.test(authority.slice(colon))) return undefined;
+      if (!isPort(authority, colon)) return undefined;
       host = authority.slice(0, colon);
     }
     if (host.endsWith('.')) host = host.slice(0, -1);
@@ -50,5 +50,17 @@ export function hostOf(authority: string): string | undefined {
   return host === '' ? undefined : host.toLowerCase();
 }
 
-/** Nothing, or a colon and a port, which may be empty (RFC 3986 section 3.2.3). */
-const PORT = /^(?::[0-9]*)?$/;
+const COLON = 0x3a;
+const ZERO = 0x30;
+const NINE = 0x39;
+
+/** Whether nothing stands behind `start`, or a colon and a port, which may be empty (RFC 3986 section 3.2.3). */
+function isPort(authority: string, start: number): boolean {
+  if (start === authority.length) return true;
+  if (authority.charCodeAt(start) !== COLON) return false;
+  for (let i = start + 1; i < authority.length; i++) {
+    const code = authority.charCodeAt(i);
+    if (code < ZERO || code > NINE) return false;
+  }
+  return true;
+}

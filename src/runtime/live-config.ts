@@ -17,8 +17,10 @@ import type { Listener } from '../downstream/listener.ts';
 import type { ServerTls } from '../identity/server-tls.ts';
 import type { Credentials } from '../identity/credentials.ts';
 import { createAuthorityTable } from '../route/authority.ts';
+import { createOutboundTable } from '../route/outbound.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { LiveRoute } from '../proxy/handle.ts';
+import { LiveGatewayState, type GatewayContext } from './live-gateway.ts';
 
 /** How a listener that can't be bound is tried again. */
 const BIND_RETRY: BackoffPolicy = { initialMs: 200, maxMs: 30_000, multiplier: 2, jitter: 0.2 };
@@ -36,8 +38,9 @@ export interface LiveConfigContext {
   readonly logger: Logger;
   /** Address of listeners that state none. */
   readonly bind: string;
-  /** Give every listener a free port instead of its own. */
+  /** Give every listener that has targets a free port instead of its own. */
   readonly ephemeralPorts: boolean;
+  readonly gateway: GatewayContext;
   readonly createCluster: (port: UpstreamPort) => Cluster;
   /** Told of the Secrets of each snapshot. */
   readonly credentials: Pick<Credentials, 'setSecrets'>;
@@ -160,7 +163,7 @@ export class LiveListener {
   }
 
   private get wantedPort(): number {
-    return this.context.ephemeralPorts ? 0 : this.spec.port;
+    return this.context.ephemeralPorts && this.spec.role === undefined ? 0 : this.spec.port;
   }
 
   private async tryBind(epoch: number): Promise<void> {
@@ -203,6 +206,7 @@ export class LiveConfig {
   snapshot: Snapshot = EMPTY_SNAPSHOT;
   readonly clusters = new Map<PortKey, Cluster>();
   readonly listeners = new Map<string, LiveListener>();
+  readonly gateway: LiveGatewayState;
   /** Sockets of listeners that were removed or moved, while calls on them finish. */
   private readonly leaving = new Set<ServingListener>();
   private draining = false;
@@ -210,6 +214,7 @@ export class LiveConfig {
 
   constructor(context: LiveConfigContext) {
     this.context = context;
+    this.gateway = new LiveGatewayState(context.gateway, this.clusters);
   }
 
   /** Makes `next` the configuration in force. Resolves when every new listener was tried once. */
@@ -226,6 +231,7 @@ export class LiveConfig {
         addedPorts.add(key);
       } else if (cluster.port !== port) cluster.update(port);
     }
+    this.gateway.apply(next.gateway);
     // A listener that goes gives its port up before a new one may want it.
     for (const [name, listener] of this.listeners) {
       if (next.listeners.has(name)) continue;
@@ -244,6 +250,8 @@ export class LiveConfig {
         listener.route = this.createRoute(spec);
         if (listener.change(spec)) toBind.push(listener);
       } else if (addedPorts.size > 0 && spec.targets.some(({ port }) => addedPorts.has(port))) {
+        listener.route = this.createRoute(spec);
+      } else if (spec.role === 'outbound' && next.listeners !== previous.listeners) {
         listener.route = this.createRoute(spec);
       }
     }
@@ -300,6 +308,16 @@ export class LiveConfig {
   }
 
   private createRoute(spec: ListenerSpec): LiveRoute {
+    if (spec.role === 'gateway') return { pick: () => undefined, gateway: this.gateway };
+    if (spec.role === 'outbound') {
+      const table = createOutboundTable(this.snapshot.listeners.values());
+      return {
+        pick: (authority) => {
+          const port = table.pick(authority);
+          return port === undefined ? undefined : (this.clusters.get(port) ?? port);
+        },
+      };
+    }
     const table = createAuthorityTable(spec.targets);
     const targets = spec.targets.map(({ port }) => this.clusters.get(port) ?? port);
     return { pick: (authority) => targets[table.pick(authority)] };

@@ -45,6 +45,9 @@ export interface AccessRecord {
   readonly forwardedFor: string | undefined;
   readonly userAgent: string | undefined;
   readonly requestId: string | undefined;
+  /** Route of the gateway, and name of the consumer; undefined where there is none. */
+  readonly route?: string | undefined;
+  readonly consumer?: string | undefined;
   /** `namespace/service`; undefined where none was found. */
   readonly upstream: string | undefined;
   readonly servicePort: number | undefined;
@@ -93,6 +96,8 @@ function jsonLine(record: AccessRecord): string {
     forwarded_for: decoded(record.forwardedFor),
     user_agent: decoded(record.userAgent),
     request_id: decoded(record.requestId),
+    route: record.route,
+    consumer: record.consumer,
     upstream: record.upstream,
     port: record.servicePort,
     endpoint: record.endpoint,

@@ -13,13 +13,12 @@ import { createPassiveEvidence } from '../health/evidence.ts';
 import { DEFAULT_PASSIVE } from '../model/defaults.ts';
 import { PortCell, type Cells } from '../model/cells.ts';
 import type { EndpointSpec, UpstreamPort } from '../model/snapshot.ts';
-import type { TlsFacts, Transport } from '../net/transport.ts';
+import type { TlsFacts } from '../net/transport.ts';
 import { attemptLimit, mayTryAgain } from '../policy/attempts.ts';
 import { createHashKey, type HashedRequest } from '../policy/hash-key.ts';
 import { RetryBudget } from '../policy/retry-budget.ts';
 import { createRetryRules, type RetryRules } from '../policy/retry-rules.ts';
 import { LatencyHistogram } from '../telemetry/histogram.ts';
-import type { ChannelOwner } from './channel.ts';
 import { CircuitBreaker } from './circuit-breaker.ts';
 import { LiveEndpoint } from './endpoint.ts';
 import { EndpointTable, type EndpointOwner } from './endpoint-table.ts';
@@ -56,6 +55,11 @@ export interface AttemptReport extends AttemptOutcome, LatencySample {
 /** Both ends of a caller's connection. */
 export type ConnectionAddresses = Pick<HashedRequest, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>;
 
+/** What the gateway adds to a request. */
+export type GatewayCaller = Pick<HashedRequest, 'consumer' | 'routeId' | 'serviceId'>;
+
+const NO_CALLER: GatewayCaller = { consumer: undefined, routeId: '', serviceId: '' };
+
 /** Which failures are an endpoint's: the same that passive checks count. */
 const BLAME = createPassiveEvidence(DEFAULT_PASSIVE);
 
@@ -67,6 +71,8 @@ export class Cluster implements ConnectionsOwner, EndpointOwner {
   private readonly generation: number;
   private readonly cells: Cells;
   readonly budget = new RetryBudget();
+  /** When the port became known, monotonic. */
+  private readonly knownSinceMs: number;
   readonly breaker: CircuitBreaker;
   /** What is tried again, as the policy says. */
   retryRules: RetryRules;
@@ -79,9 +85,10 @@ export class Cluster implements ConnectionsOwner, EndpointOwner {
   readonly live: LiveNumbers;
   readonly picker: Picker;
   private readonly connections: PortConnections;
-  private readonly health: PortHealth;
-  private readonly ejections: PortEjections;
-  private readonly warmUp: PortWarmUp;
+  /** These three are made when the policy asks for them first. */
+  private health: PortHealth | undefined = undefined;
+  private ejections: PortEjections | undefined = undefined;
+  private warmUp: PortWarmUp | undefined = undefined;
   /** The picker hasn't been told of the endpoints or of the policy yet. */
   private isPickerStale = true;
   private hashKey: ((request: HashedRequest) => string | undefined) | undefined;
@@ -90,6 +97,7 @@ export class Cluster implements ConnectionsOwner, EndpointOwner {
   constructor(port: UpstreamPort, context: ClusterContext) {
     this.port = port;
     this.context = context;
+    this.knownSinceMs = context.clock.nowMs;
     this.cells = context.portCells;
     this.slot = context.portCells.allocate();
     this.generation = context.portCells.generation(this.slot);
@@ -100,23 +108,6 @@ export class Cluster implements ConnectionsOwner, EndpointOwner {
     this.retryRules = createRetryRules(attempts);
     this.picker = new Picker(this.live, context.rng);
     this.connections = new PortConnections(port, context, this);
-    const probeChannels = {
-      createHttp1: (transport: Transport, owner: ChannelOwner) =>
-        this.connections.createChannel(false, transport, owner),
-      createHttp2: (transport: Transport, owner: ChannelOwner) =>
-        this.connections.createChannel(true, transport, owner),
-    };
-    this.warmUp = new PortWarmUp(context, () => this.picker.weightedLevels());
-    this.ejections = new PortEjections(context, this.live, (endpoints) => this.onUpdated(endpoints, true));
-    this.health = new PortHealth(
-      {
-        ...context,
-        probeChannels,
-        probeConnector: (spec) => this.connections.probeConnector(spec),
-        onActiveSuccess: (endpoint) => this.ejections.onActiveSuccess(endpoint),
-      },
-      (endpoints, useChanged) => this.onUpdated(endpoints, useChanged),
-    );
     this.setPolicy();
     this.setEndpoints(undefined);
   }
@@ -203,15 +194,18 @@ export class Cluster implements ConnectionsOwner, EndpointOwner {
     for (const endpoint of this.endpoints.ordered) endpoint.pools.destroy();
   }
 
-  /** Hash of the key of a request that came over `connection`; 0 where the policy names no key. */
-  keyHash(head: RequestHead, connection: ConnectionAddresses): number {
-    const key = this.findHashKey(head, connection);
+  /**
+   * Hash of the key of a request that came over `connection`; 0 where the policy names no key. `caller`: what the gateway
+   * knows of it.
+   */
+  keyHash(head: RequestHead, connection: ConnectionAddresses, caller?: GatewayCaller): number {
+    const key = this.findHashKey(head, connection, caller);
     if (key === undefined && this.hashes) this.count(PortCell.HashFallbacks);
     return this.hashes ? hashOfKey(key ?? connection.remoteAddress) : 0;
   }
 
   /** The key itself; undefined where there is none, and `remote_addr` is taken. */
-  findHashKey(head: RequestHead, connection: ConnectionAddresses): string | undefined {
+  findHashKey(head: RequestHead, connection: ConnectionAddresses, caller = NO_CALLER): string | undefined {
     const { remoteAddress, remotePort, localAddress, localPort } = connection;
     const { hostname } = this.context;
     return this.hashKey?.({
@@ -221,7 +215,9 @@ export class Cluster implements ConnectionsOwner, EndpointOwner {
       localAddress,
       localPort,
       hostname,
-      consumer: undefined,
+      consumer: caller.consumer,
+      routeId: caller.routeId,
+      serviceId: caller.serviceId,
     });
   }
 
@@ -239,7 +235,7 @@ export class Cluster implements ConnectionsOwner, EndpointOwner {
   whyNone(count = true): NoEndpoint {
     const { nowMs } = this.context.clock;
     const why = whyNoEndpoint(this.port, this.picker, () =>
-      Math.min(this.health.nextReturnMs(nowMs), this.ejections.nextReturnMs(nowMs)),
+      Math.min(this.health?.nextReturnMs(nowMs) ?? Infinity, this.ejections?.nextReturnMs(nowMs) ?? Infinity),
     );
     if (count && why.kind === 'overflow') this.count(PortCell.OverflowEndpoints);
     return why;
@@ -282,9 +278,9 @@ export class Cluster implements ConnectionsOwner, EndpointOwner {
       const status = error === undefined ? answerStatus(httpStatus, grpcStatus < 0 ? undefined : grpcStatus) : 0;
       report.failed = blamed || status >= 500;
       this.recordSample(this.context.endpointCells, endpoint.slot, report, this.context.clock.nowMs);
-      this.ejections.report(endpoint, status, blamed, (headMs < 0 ? totalMs : headMs) * 1000);
+      this.ejections?.report(endpoint, status, blamed, (headMs < 0 ? totalMs : headMs) * 1000);
     }
-    this.health.reportAttempt(endpoint, report);
+    this.health?.reportAttempt(endpoint, report);
   }
 
   // --- what the table of endpoints asks for
@@ -336,12 +332,35 @@ export class Cluster implements ConnectionsOwner, EndpointOwner {
     if (identityChanged) for (const endpoint of kept) this.replacePools(endpoint);
     else if (policyChanged) for (const { spec, pools } of kept) this.connections.updatePools(spec, pools);
     const { checks, scheme, outlierDetection, warmUp } = port.policy;
-    this.ejections.update(outlierDetection, this.endpoints.ordered);
-    this.health.update(checks, scheme, this.endpoints.ordered, added);
-    this.warmUp.update(warmUp, added);
+    if (outlierDetection) this.ejections ??= this.createEjections();
+    if (checks) this.health ??= this.createHealth();
+    if (warmUp) this.warmUp ??= new PortWarmUp(context, () => this.picker.weightedLevels(), this.knownSinceMs);
+    this.ejections?.update(outlierDetection, this.endpoints.ordered);
+    this.health?.update(checks, scheme, this.endpoints.ordered, added);
+    this.warmUp?.update(warmUp, added);
     this.refreshUse(kept);
     for (const endpoint of added) context.onEndpointChange('added', this, endpoint);
     this.onUpdated(changed, false);
+  }
+
+  private createEjections(): PortEjections {
+    return new PortEjections(this.context, this.live, (endpoints) => this.onUpdated(endpoints, true));
+  }
+
+  private createHealth(): PortHealth {
+    const { connections } = this;
+    return new PortHealth(
+      {
+        ...this.context,
+        probeChannels: {
+          createHttp1: (transport, owner) => connections.createChannel(false, transport, owner),
+          createHttp2: (transport, owner) => connections.createChannel(true, transport, owner),
+        },
+        probeConnector: (spec) => connections.probeConnector(spec),
+        onActiveSuccess: (endpoint) => this.ejections?.onActiveSuccess(endpoint),
+      },
+      (endpoints, useChanged) => this.onUpdated(endpoints, useChanged),
+    );
   }
 
   /** Something of these is another; `useChanged`: health or detection took them out or brought them back. */
@@ -356,9 +375,9 @@ export class Cluster implements ConnectionsOwner, EndpointOwner {
     this.refresh(known);
     for (let i = 0; i < known.length; i++) {
       const endpoint = known[i]!;
-      if (endpoint.available !== before[i]) this.warmUp.onAvailable(endpoint, endpoint.available);
+      if (endpoint.available !== before[i]) this.warmUp?.onAvailable(endpoint, endpoint.available);
     }
-    this.warmUp.step();
+    this.warmUp?.step();
   }
 
   /** `changed`: the only ones whose state isn't as it was at the last time, unless the picker is stale. */
@@ -387,9 +406,9 @@ export class Cluster implements ConnectionsOwner, EndpointOwner {
   }
 
   private stop(): void {
-    this.health.stop();
-    this.ejections.stop();
-    this.warmUp.stop();
+    this.health?.stop();
+    this.ejections?.stop();
+    this.warmUp?.stop();
     this.connections.stop();
   }
 }

@@ -9,7 +9,7 @@ import { Cells, EndpointCell, PortCell } from '../model/cells.ts';
 import { ERROR_TABLE } from '../model/error-table.ts';
 import type { PortPolicy } from '../model/policy.ts';
 import { failureClass } from '../policy/failure-class.ts';
-import type { Cluster, ConnectionAddresses } from './cluster.ts';
+import type { Cluster, ConnectionAddresses, GatewayCaller } from './cluster.ts';
 import type { LiveEndpoint } from './endpoint.ts';
 import { explainStandings, type EndpointStanding } from './explain-standings.ts';
 import type { LeaseForecast } from './pool.ts';
@@ -27,6 +27,8 @@ export interface ExplainedCall {
   readonly connection: ConnectionAddresses;
   /** The listener has every address of its machine, and which of them was called is made up too. */
   readonly localAddressIsAssumed: boolean;
+  /** What the gateway knows of it; undefined: it doesn't come to the gateway. */
+  readonly caller: GatewayCaller | undefined;
 }
 
 /** Why the sidecar itself answers. */
@@ -57,7 +59,7 @@ export function explainPick(
   refusal: Refusal | undefined,
 ): PickExplanation {
   const { head, connection } = call;
-  const key = cluster.hashes ? cluster.findHashKey(head, connection) : undefined;
+  const key = cluster.hashes ? cluster.findHashKey(head, connection, call.caller) : undefined;
   const keyHash = cluster.hashes ? hashOfKey(key ?? connection.remoteAddress) : 0;
   const walk = new Walk(cluster, nowMs, keyHash);
   const start = refusal ? { refusal } : firstAttempt(cluster, call, walk);
@@ -158,7 +160,7 @@ function hashKeyInWords(cluster: Cluster, call: ExplainedCall, found: string | u
   if (found === undefined) return `${quote(connection.remoteAddress)} (remote_addr, since ${source} has no value)`;
   const assumed: string[] = [];
   const keyWith = (other: Partial<ConnectionAddresses>): string | undefined =>
-    cluster.findHashKey(head, { ...connection, ...other });
+    cluster.findHashKey(head, { ...connection, ...other }, call.caller);
   if (keyWith({ remotePort: connection.remotePort + 1 }) !== found) {
     assumed.push(`the caller's port ${connection.remotePort}, which is another for each connection`);
   }

@@ -17,7 +17,7 @@ import { endpointId } from './endpoint.ts';
 import { createH1Channel } from './h1-channel.ts';
 import { createH2Channel } from './h2-channel.ts';
 import { EndpointPool, type PoolOptions } from './pool.ts';
-import { PoolSet } from './pool-set.ts';
+import { PoolSet, type PoolFactory, type PoolNaming } from './pool-set.ts';
 
 /** Streams that a new HTTP/2 connection is expected to take; its SETTINGS say the truth later. */
 const EXPECTED_STREAMS = 100;
@@ -39,6 +39,12 @@ export interface ConnectionsOwner {
   onConnectFailed(endpointId: string, kind: ErrorKind, detail: string): void;
 }
 
+/** What tells the connections of an endpoint apart, and what makes their pools. */
+interface Reach {
+  readonly naming: PoolNaming;
+  readonly factory: PoolFactory;
+}
+
 /** Of one upstream port. */
 export class PortConnections {
   /** TLS towards the endpoints; undefined where neither calls nor probes speak it. */
@@ -46,12 +52,15 @@ export class PortConnections {
   private port: UpstreamPort;
   private readonly context: ConnectionContext;
   private readonly owner: ConnectionsOwner;
+  /** Of the scheme and the TLS in force when an endpoint's pools are made; stays theirs. */
+  private reach: Reach;
 
   constructor(port: UpstreamPort, context: ConnectionContext, owner: ConnectionsOwner) {
     this.port = port;
     this.context = context;
     this.owner = owner;
     this.tls = this.createTls();
+    this.reach = this.createReach();
   }
 
   /** Takes a new policy; true where connections of the old one may not be used. */
@@ -62,6 +71,7 @@ export class PortConnections {
     if (before.scheme === scheme && isDeepStrictEqual(before.tls, tls)) return false;
     this.tls?.stop();
     this.tls = this.createTls();
+    this.reach = this.createReach();
     return true;
   }
 
@@ -89,22 +99,28 @@ export class PortConnections {
   }
 
   createPools(spec: EndpointSpec): PoolSet {
-    const tls = isSecureScheme(this.port.policy.scheme) ? this.tls : undefined;
+    return new PoolSet(this.reach.factory, spec, this.reach.naming);
+  }
+
+  private createReach(): Reach {
+    const { scheme } = this.port.policy;
+    const tls = isSecureScheme(scheme) ? this.tls : undefined;
     const byHost = tls !== undefined && tls.policy.serverName === undefined;
-    const create = (name: string, forUpgrades: boolean): EndpointPool => {
-      const slot: SessionSlot = { session: undefined };
-      const connect = tls && (() => tls.connector(tls.policy.serverName ?? name, slot));
-      const connector = connect && forUpgrades ? () => withoutHttp2(connect()) : connect;
-      const capacity = forUpgrades ? 1 : this.expectedCapacity;
-      const options = this.poolOptions(spec, connector, capacity, () => pools.isConnected);
-      return new EndpointPool(options, this.context, this.context.counters);
+    const naming: PoolNaming = {
+      nameOf: byHost ? (host) => tls.nameOf(host) : undefined,
+      separatesUpgrades: scheme === 'https',
     };
-    const pools = new PoolSet(
-      byHost ? (host) => tls.nameOf(host) : undefined,
-      (name) => create(name, false),
-      this.port.policy.scheme === 'https' ? (name) => create(name, true) : undefined,
-    );
-    return pools;
+    const factory: PoolFactory = {
+      createPool: (spec, name, forUpgrades, set) => {
+        const slot: SessionSlot = { session: undefined };
+        const connect = tls && (() => tls.connector(tls.policy.serverName ?? name, slot));
+        const connector = connect && forUpgrades ? () => withoutHttp2(connect()) : connect;
+        const capacity = forUpgrades ? 1 : this.expectedCapacity;
+        const options = this.poolOptions(spec, connector, capacity, () => set.isConnected);
+        return new EndpointPool(options, this.context, this.context.counters);
+      },
+    };
+    return { naming, factory };
   }
 
   /** Lets pools that stay go by the policy in force. */

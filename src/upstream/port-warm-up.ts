@@ -19,10 +19,11 @@ export class PortWarmUp {
   private readonly levels: () => readonly (readonly WeightedSlot[])[];
   private cancelTimer: Cancel | undefined = undefined;
 
-  constructor(context: WarmUpContext, levels: () => readonly (readonly WeightedSlot[])[]) {
+  /** `knownSinceMs`: when the port became known. */
+  constructor(context: WarmUpContext, levels: () => readonly (readonly WeightedSlot[])[], knownSinceMs: number) {
     this.context = context;
     this.levels = levels;
-    this.warmUp = new WarmUp(undefined, context.clock.nowMs);
+    this.warmUp = new WarmUp(undefined, knownSinceMs);
   }
 
   /** Takes the policy, and endpoints that have just appeared. Call {@link step} when the levels are up to date. */

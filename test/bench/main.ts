@@ -10,6 +10,7 @@ import { chooseCores } from './cores.ts';
 import { findProgram, readVersion } from './installed.ts';
 import { parseOptions, USAGE } from './options.ts';
 import type { Command, RunCommand } from './options.ts';
+import { measureGateway } from './gateway.ts';
 import { haproxyPeer } from './peers/haproxy.ts';
 import { nginxPeer } from './peers/nginx.ts';
 import { nodeHttpPeer } from './peers/node-http.ts';
@@ -19,6 +20,7 @@ import { measurePicks } from './pick.ts';
 import { formatResult } from './report.ts';
 import { parseBenchResult } from './result.ts';
 import type { BenchResult, ScenarioResult } from './result.ts';
+import { measureRoutes } from './route-match.ts';
 import { runScenario } from './run-scenario.ts';
 import { chooseScenarios } from './scenario.ts';
 import type { Scenario } from './scenario.ts';
@@ -50,6 +52,12 @@ async function main(args: readonly string[]): Promise<number> {
       return 0;
     case 'pick':
       process.stdout.write(measurePicks());
+      return 0;
+    case 'gateway':
+      process.stdout.write(await measureGateway());
+      return 0;
+    case 'routes':
+      process.stdout.write(measureRoutes());
       return 0;
     case 'run':
       return run(command, scenarios, peers);

@@ -2,7 +2,13 @@ import { parseArgs } from 'node:util';
 import { DEFAULT_SCENARIOS, SCENARIOS } from './scenario.ts';
 
 /** What the command line asks for. */
-export type Command = RunCommand | CompareCommand | { readonly kind: 'pick' } | { readonly kind: 'help' };
+export type Command =
+  | RunCommand
+  | CompareCommand
+  | { readonly kind: 'pick' }
+  | { readonly kind: 'routes' }
+  | { readonly kind: 'gateway' }
+  | { readonly kind: 'help' };
 
 /** `bench [SCENARIO…]` */
 export interface RunCommand {
@@ -31,6 +37,8 @@ export interface CompareCommand {
 export const USAGE = `usage: npm run bench -- [SCENARIO…] [options]
        npm run bench -- compare BEFORE.json AFTER.json
        npm run bench -- pick                  what choosing an endpoint costs, each balancer
+       npm run bench -- routes                what finding the route of a request costs, with 1 and 10,000 of them
+       npm run bench -- gateway               what 10,000 routes and upstreams cost the sidecar: start, memory, CPU, changes
 
 Measures proxies side by side on this machine: CPU per request, requests a second, memory.
 
@@ -69,9 +77,10 @@ export function parseOptions(args: readonly string[]): Command {
     }
     return { kind: 'compare', before, after };
   }
-  if (positionals[0] === 'pick') {
-    if (positionals.length > 1) throw new RangeError('pick takes no further names');
-    return { kind: 'pick' };
+  const [first] = positionals;
+  if (first === 'pick' || first === 'routes' || first === 'gateway') {
+    if (positionals.length > 1) throw new RangeError(`${first} takes no further names`);
+    return { kind: first };
   }
   return {
     kind: 'run',

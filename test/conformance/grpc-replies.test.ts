@@ -64,7 +64,13 @@ describe('G-006 answers of the sidecar itself', () => {
       tls: undefined,
       targets,
     } as const;
-    await plane.config.apply({ number: 2, listeners: new Map([['outbound/80', listener]]), ports, secrets: new Map() });
+    await plane.config.apply({
+      number: 2,
+      listeners: new Map([['outbound/80', listener]]),
+      ports,
+      secrets: new Map(),
+      gateway: undefined,
+    });
     const fields = callFields();
     fields[fields.indexOf(':authority') + 1] = 'a%25b';
     const call = await answerOf(plane, fields);

@@ -12,7 +12,7 @@ import type { BalancerPolicy, CircuitBreakerPolicy, PortPolicy } from '../../src
 import { CircuitBreaker } from '../../src/upstream/circuit-breaker.ts';
 import { LiveEndpoint } from '../../src/upstream/endpoint.ts';
 import { Picker } from '../../src/upstream/picker.ts';
-import { PoolSet } from '../../src/upstream/pool-set.ts';
+import { PoolSet, type PoolFactory } from '../../src/upstream/pool-set.ts';
 import { endpointAt, testPolicy } from '../support/data-plane.ts';
 import { SimulatedPool, type SimulatedWaiter } from '../support/simulated-pool.ts';
 
@@ -26,6 +26,12 @@ interface Member {
 
 /** What a call is doing. */
 type Phase = 'pending' | 'sent' | 'waits to try again' | 'over';
+
+const NO_POOLS: PoolFactory = {
+  createPool() {
+    throw new Error('simulated');
+  },
+};
 
 class World {
   readonly rng: Rng;
@@ -65,13 +71,9 @@ class World {
 
   add(): void {
     const pool = new SimulatedPool(this.breaker);
-    const none = new PoolSet(
-      () => '',
-      () => {
-        throw new Error('simulated');
-      },
-    );
-    const endpoint = new LiveEndpoint(endpointAt(this.nextPort++), none, this.cells, 0);
+    const spec = endpointAt(this.nextPort++);
+    const none = new PoolSet(NO_POOLS, spec, { nameOf: undefined, separatesUpgrades: false });
+    const endpoint = new LiveEndpoint(spec, none, this.cells, 0);
     this.members.push({ endpoint, pool });
     this.refresh();
   }

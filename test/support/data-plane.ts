@@ -137,6 +137,7 @@ export async function startDataPlane(
     logger: silentLogger,
     bind: '127.0.0.1',
     ephemeralPorts: true,
+    gateway: { clock, hostname: 'test', carriesAdmin: true },
     createCluster: (port) =>
       new Cluster(port, {
         ...shared,
@@ -192,7 +193,13 @@ export async function startDataPlane(
       endpoints: list,
       names: [],
     };
-    const snapshot: Snapshot = { number: ++number, listeners, ports: new Map([[key, port]]), secrets: new Map() };
+    const snapshot: Snapshot = {
+      number: ++number,
+      listeners,
+      ports: new Map([[key, port]]),
+      secrets: new Map(),
+      gateway: undefined,
+    };
     await config.apply(snapshot);
   };
   let current = testPolicy(policy);

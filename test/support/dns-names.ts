@@ -120,6 +120,7 @@ export function snapshotOf(ports: readonly UpstreamPort[], number = 1): Snapshot
     listeners: NO_LISTENERS,
     ports: new Map(ports.map((port) => [port.key, port])),
     secrets: NO_SECRETS,
+    gateway: undefined,
   };
 }
 

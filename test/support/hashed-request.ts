@@ -26,6 +26,8 @@ export function hashedRequest(
     localPort: 8080,
     hostname: 'node-1',
     consumer: undefined,
+    routeId: '',
+    serviceId: '',
     ...others,
   };
 }

@@ -10,6 +10,9 @@ export interface ReadyLine {
   readonly admin?: string;
   readonly health?: string;
   readonly ads?: string;
+  readonly adminApi?: string;
+  readonly gateway?: string;
+  readonly outbound?: string;
 }
 
 export interface Program {

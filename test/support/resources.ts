@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { decodeResource } from '../../src/config/decode/decode.ts';
 import {
   describeProblems,
+  type GatewayKind,
   type Kind,
   type Messages,
   type Resource,
   type Resources,
 } from '../../src/config/resource.ts';
 import { Endpoints } from '../../src/gen/outrigger/config/v1/endpoints.ts';
+import { Consumer, PluginConfig, Route, Service } from '../../src/gen/outrigger/config/v1/gateway.ts';
 import { Listener } from '../../src/gen/outrigger/config/v1/listener.ts';
 import { Secret } from '../../src/gen/outrigger/config/v1/secret.ts';
 import { Sidecar } from '../../src/gen/outrigger/config/v1/sidecar.ts';
@@ -28,7 +30,17 @@ interface Codec {
   fromPartial(partial: never): unknown;
 }
 
-const CODECS: Readonly<Record<Kind, Codec>> = { Sidecar, Listener, Upstream, Endpoints, Secret };
+const CODECS: Readonly<Record<Kind, Codec>> = {
+  Sidecar,
+  Listener,
+  Route,
+  Service,
+  PluginConfig,
+  Consumer,
+  Upstream,
+  Endpoints,
+  Secret,
+};
 
 /** Bytes of a message. */
 export function encode<K extends Kind>(kind: K, partial: DeepPartial<Messages[K]>): Uint8Array {
@@ -45,21 +57,29 @@ export function resource<K extends Kind>(kind: K, name: string, partial: DeepPar
 
 /** Resources by kind and name, changed by hand. */
 export class ResourceStore implements Resources {
-  private readonly byKey = new Map<string, Resource>();
+  private readonly byKind = new Map<Kind, Map<string, Resource>>();
 
   constructor(...resources: readonly Resource[]) {
     this.set(...resources);
   }
 
   get<K extends Kind>(kind: K, name: string): Resource<K> | undefined {
-    return this.byKey.get(`${kind} ${name}`) as Resource<K> | undefined;
+    return this.byKind.get(kind)?.get(name) as Resource<K> | undefined;
+  }
+
+  all<K extends GatewayKind>(kind: K): Iterable<Resource<K>> {
+    return (this.byKind.get(kind)?.values() ?? []) as Iterable<Resource<K>>;
   }
 
   set(...resources: readonly Resource[]): void {
-    for (const one of resources) this.byKey.set(`${one.kind} ${one.name}`, one);
+    for (const one of resources) {
+      let ofKind = this.byKind.get(one.kind);
+      if (ofKind === undefined) this.byKind.set(one.kind, (ofKind = new Map()));
+      ofKind.set(one.name, one);
+    }
   }
 
   remove(kind: Kind, name: string): void {
-    this.byKey.delete(`${kind} ${name}`);
+    this.byKind.get(kind)?.delete(name);
   }
 }

@@ -14,7 +14,9 @@ const PATIENCE_MS = 5_000;
 const definition = loadSync(
   [
     'envoy/service/discovery/v3/ads.proto',
-    ...['sidecar', 'listener', 'upstream', 'endpoints', 'secret'].map((file) => `outrigger/config/v1/${file}.proto`),
+    ...['sidecar', 'listener', 'gateway', 'upstream', 'endpoints', 'secret'].map(
+      (file) => `outrigger/config/v1/${file}.proto`,
+    ),
   ],
   { includeDirs: ['proto'], keepCase: true, defaults: true, longs: Number },
 );

@@ -1,6 +1,7 @@
 // Bytes → a checked Resource, or everything that is wrong with them. This is the only door: what comes over ADS, from a
 // state file, from YAML or from flags passes here, so no later part checks again.
 import { Endpoints } from '../../gen/outrigger/config/v1/endpoints.ts';
+import { Consumer, PluginConfig, Route, Service } from '../../gen/outrigger/config/v1/gateway.ts';
 import { Listener } from '../../gen/outrigger/config/v1/listener.ts';
 import { Secret } from '../../gen/outrigger/config/v1/secret.ts';
 import { Sidecar } from '../../gen/outrigger/config/v1/sidecar.ts';
@@ -8,9 +9,13 @@ import { Upstream } from '../../gen/outrigger/config/v1/upstream.ts';
 import { ProblemList, quote } from '../problem-list.ts';
 import type { Decoded, Kind, Messages, Resource } from '../resource.ts';
 import { checkWire } from '../wire-check.ts';
+import { checkConsumer } from './consumer.ts';
 import { checkEndpoints } from './endpoints.ts';
 import { checkListener } from './listener.ts';
+import { checkPluginConfig } from './plugin-config.ts';
+import { checkRoute } from './route.ts';
 import { checkSecret } from './secret.ts';
+import { checkService } from './service.ts';
 import { checkSidecar } from './sidecar.ts';
 import { checkUpstream } from './upstream.ts';
 import { nameProblem } from './values.ts';
@@ -24,6 +29,10 @@ interface Door<K extends Kind> {
 const DOORS: { readonly [K in Kind]: Door<K> } = {
   Sidecar: { decode: (bytes) => Sidecar.decode(bytes), check: checkSidecar },
   Listener: { decode: (bytes) => Listener.decode(bytes), check: checkListener },
+  Route: { decode: (bytes) => Route.decode(bytes), check: checkRoute },
+  Service: { decode: (bytes) => Service.decode(bytes), check: checkService },
+  PluginConfig: { decode: (bytes) => PluginConfig.decode(bytes), check: checkPluginConfig },
+  Consumer: { decode: (bytes) => Consumer.decode(bytes), check: checkConsumer },
   Upstream: { decode: (bytes) => Upstream.decode(bytes), check: checkUpstream },
   Endpoints: { decode: (bytes) => Endpoints.decode(bytes), check: checkEndpoints },
   Secret: { decode: (bytes) => Secret.decode(bytes), check: checkSecret },

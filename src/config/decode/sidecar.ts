@@ -1,8 +1,10 @@
 import type { Sidecar } from '../../gen/outrigger/config/v1/sidecar.ts';
+import { endpointHostProblem } from '../dns-name.ts';
+import { CONNECT_RULES, parseHostPort } from '../host-port.ts';
 import { entry, type ProblemList, quote } from '../problem-list.ts';
-import { nameProblem, refuse } from './values.ts';
+import { nameProblem } from './values.ts';
 
-/** Checks a Sidecar: names of listeners, each once. */
+/** Checks a Sidecar: names of listeners, each once, and the address of the Admin API. */
 export function checkSidecar(message: Sidecar, problems: ProblemList): void {
   const first = new Map<string, number>();
   for (const [i, name] of message.listeners.entries()) {
@@ -13,5 +15,13 @@ export function checkSidecar(message: Sidecar, problems: ProblemList): void {
     if (earlier === undefined) first.set(name, i);
     else problems.add(path, `${quote(name)} is named by listeners[${earlier}] already`);
   }
-  refuse(problems, 'gateway', message.gateway === true);
+  const reason = message.adminApi === undefined ? undefined : adminApiProblem(message.adminApi);
+  if (reason !== undefined) problems.add('admin_api', reason);
+}
+
+/** `HOST:PORT`, or `:PORT` of the host that isn't known here. */
+function adminApiProblem(text: string): string | undefined {
+  const address = parseHostPort(text.startsWith(':') ? `localhost${text}` : text, CONNECT_RULES);
+  if (!address.ok) return text.startsWith(':') ? `${quote(text)}: ${address.reason}` : address.reason;
+  return endpointHostProblem(address.host);
 }

@@ -1,6 +1,6 @@
 // Checks of single values, each with the bound in its message. They take the path and add to the list of problems;
 // `undefined` (not set) passes everywhere.
-import { canonicalIp } from '../ip-address.ts';
+import { canonicalBlock, canonicalIp } from '../ip-address.ts';
 import { entry, keyed, type ProblemList, quote } from '../problem-list.ts';
 import { suggest } from '../suggest.ts';
 
@@ -59,11 +59,6 @@ export function checkWord(
   }
 }
 
-/** Refuses a field that this version knows and doesn't act on, where it is `present` with anything but its default. */
-export function refuse(problems: ProblemList, path: string, present: boolean): void {
-  if (present) problems.add(path, 'not supported yet');
-}
-
 /** An IP address without brackets. */
 export function checkIp(problems: ProblemList, path: string, value: string): void {
   const reason = ipProblem(value);
@@ -84,6 +79,17 @@ export function ipProblem(value: string): string | undefined {
     return `${quote(value)} is a DNS name: give an IP address`;
   }
   return `${quote(value)} is no IP address`;
+}
+
+/** What is wrong with an IP address or CIDR block; undefined if nothing is. */
+export function blockProblem(value: string): string | undefined {
+  if (canonicalBlock(value) !== undefined) return undefined;
+  if (value === '') return 'required: an IP address or a CIDR block';
+  const slash = value.indexOf('/');
+  const reason = ipProblem(slash < 0 ? value : value.slice(0, slash));
+  if (reason !== undefined) return slash < 0 ? reason.replace(/IP address$/, 'IP address or CIDR block') : reason;
+  const most = value.includes(':') ? 128 : 32;
+  return `${quote(value)}: behind the slash stands the length of the prefix, 0 to ${most}`;
 }
 
 /** A name by which another resource is asked for. `*` would ask for all of them. */

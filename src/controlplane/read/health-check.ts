@@ -10,6 +10,10 @@ import type {
 import { FIRST_NANOSECONDS, parseDurationS, readDurationS } from './duration.ts';
 import type { Members, Value } from './value.ts';
 
+/** What is said where `checks.active.unhealthy` is left out. */
+export const UNHEALTHY_LEFT_OUT =
+  'unhealthy is left out and is filled with its defaults (interval 1s, 5 HTTP failures, 2 TCP failures, 3 timeouts); APISIX would stop probing endpoints that are down';
+
 const ACTIVE_FIELDS = [
   'type',
   'timeout',
@@ -49,10 +53,7 @@ function readActive(value: Value | undefined): ActiveCheck | undefined {
   const members = value?.members(ACTIVE_FIELDS);
   if (value === undefined || members === undefined) return undefined;
   if (!members.has('unhealthy')) {
-    value.keyFinding(
-      'note',
-      'unhealthy is left out and is filled with its defaults (interval 1s, 5 HTTP failures, 2 TCP failures, 3 timeouts); APISIX would stop probing endpoints that are down',
-    );
+    value.keyFinding('note', UNHEALTHY_LEFT_OUT);
   }
   const path = members.get('httpPath')?.text();
   if (path !== undefined && !path.startsWith('/'))

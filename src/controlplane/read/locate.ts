@@ -1,4 +1,5 @@
 // A field path in words → its place in the file.
+import { isMap } from 'yaml';
 import type { Origin } from '../finding.ts';
 import type { Value } from './value.ts';
 
@@ -20,10 +21,16 @@ function walk(from: Value, steps: readonly string[]): { readonly value: Value; r
   let value = from;
   let taken = 0;
   for (const step of steps) {
-    const next = value.child(step);
+    const next = value.child(step) ?? childWithBlanks(value, step);
     if (next === undefined) break;
     value = next;
     taken++;
   }
   return { value, taken };
+}
+
+/** A key that has blanks around it is told of without them. */
+function childWithBlanks(value: Value, step: string): Value | undefined {
+  if (!isMap(value.node)) return undefined;
+  return [...(value.anyMembers() ?? [])].find(([key]) => key.trim() === step)?.[1];
 }

@@ -2,7 +2,7 @@
 import { isMap } from 'yaml';
 import { suggest } from '../../config/suggest.ts';
 import { didYouMean, type Value } from './value.ts';
-import type { Kind } from '../../config/resource.ts';
+import { type Kind, KINDS } from '../../config/resource.ts';
 import type { Origin } from '../finding.ts';
 import { isName, readName } from './name.ts';
 import { meantMember, reportUnknownMetadata } from './object-keys.ts';
@@ -32,7 +32,16 @@ const APISIX_GROUP = 'apisix.apache.org/';
 const APISIX_VERSIONS = ['v1', 'v2beta3', 'v2'];
 const NATIVE_VERSION = 'outrigger.config/v1';
 /** Native kinds whose name Kubernetes doesn't have. */
-const ONLY_NATIVE_KINDS: readonly string[] = ['Sidecar', 'Listener', 'Upstream'] satisfies Kind[];
+const ONLY_NATIVE_KINDS: readonly string[] = [
+  'Sidecar',
+  'Listener',
+  'Upstream',
+  'Route',
+  'Consumer',
+  'PluginConfig',
+] satisfies Kind[];
+/** Of these others have kinds of the same name (a Route of OpenShift): the version says whose one is. */
+const SHARED_KINDS: readonly string[] = ['Route', 'Consumer', 'PluginConfig'] satisfies Kind[];
 const KINDS_READ = ['ApisixUpstream', 'Service', 'EndpointSlice', 'Secret', 'List'] as const;
 const VERSION_OF: Readonly<Record<(typeof KINDS_READ)[number], string>> = {
   ApisixUpstream: 'apisix.apache.org/v2',
@@ -164,8 +173,10 @@ export function nameInSpiteOfErrors(
   if (name === undefined || name === '' || namespace === undefined) return undefined;
   const isMisspelt = metadata !== members.get('metadata') || namespaceValue !== parts.get('namespace');
   const isGuess = isMisspelt || !parts.has('name') || members.has('name') || members.has('namespace');
-  if (ONLY_NATIVE_KINDS.includes(kind) || apiVersion?.startsWith('outrigger') === true) {
-    if (!ONLY_NATIVE_KINDS.includes(kind) && !NAMESPACED_KINDS.includes(kind)) return undefined;
+  const mayBeOurs = ONLY_NATIVE_KINDS.includes(kind) && (apiVersion === undefined || !SHARED_KINDS.includes(kind));
+  const isNative = mayBeOurs || apiVersion?.startsWith('outrigger') === true;
+  if (isNative) {
+    if (!KINDS.some((known) => known === kind)) return undefined;
     const isNamespaced = NAMESPACED_KINDS.includes(kind) && namespace !== '';
     return { object: isNamespaced ? `${kind} ${namespace}/${name}` : `${kind} ${name}`, isGuess };
   }

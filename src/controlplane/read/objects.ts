@@ -2,12 +2,14 @@
 // nothing.
 import { type Document, isMap, LineCounter, parseAllDocuments } from 'yaml';
 import { readNative } from '../../config/native.ts';
+import { hasEndMark, isStandalone, needsEndMark, NO_END_MARK, readStandalone } from '../apisix/standalone.ts';
 import { type Finding, sortFindings } from '../finding.ts';
 import type { ConfigObject, NativeObject, RefusedObject } from '../source.ts';
 import { readAliases } from './aliases.ts';
 import { readApisixUpstream } from './apisix-upstream.ts';
 import { readEndpointSlice } from './endpoint-slice.ts';
 import { locate } from './locate.ts';
+import { nativeReferences } from './native-references.ts';
 import { listItems, nameInSpiteOfErrors, type ObjectHeader, type ReadAs, readHeader, recognise } from './object.ts';
 import { reportUnknownKeys } from './object-keys.ts';
 import { reportRepeatedNodes } from './repeated-nodes.ts';
@@ -72,6 +74,7 @@ class FileReader {
   isEmpty = true;
   private readonly file: string;
   private hidesText = false;
+  private hasEnd = false;
 
   constructor(file: string) {
     this.file = file;
@@ -79,6 +82,7 @@ class FileReader {
 
   read(text: string): void {
     this.hidesText = mayHoldSecrets(text);
+    this.hasEnd = hasEndMark(text);
     const lines = new LineCounter();
     const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true });
     if ('empty' in documents) return;
@@ -106,8 +110,25 @@ class FileReader {
     else if (document.errors.length > 0) this.readBroken(object);
     else if (!object.isEmpty) {
       this.isEmpty = false;
-      this.readObject(object, undefined, document);
+      const members = isMap(object.node) ? object.anyMembers() : undefined;
+      if (members !== undefined && isStandalone(members, this.hasEnd)) this.readStandalone(object, members, document);
+      else this.readObject(object, undefined, document);
     }
+  }
+
+  private readStandalone(object: Value, members: ReadonlyMap<string, Value>, document: Document.Parsed): void {
+    if (needsEndMark(object) && !this.hasEnd) {
+      const report = new ObjectReport(this.file, object.report.lines, object.report.aliases);
+      report.add('error', report.originAt(object.node?.range?.[2] ?? 0), '', NO_END_MARK.message, NO_END_MARK.fix);
+      this.findings.push(...report.findings, ...readStandalone(object, members, document).findings);
+      this.isBroken = true;
+      return;
+    }
+    const { objects, refused, hasNameless, findings } = readStandalone(object, members, document);
+    this.objects.push(...objects);
+    this.refused.push(...refused);
+    this.findings.push(...findings);
+    this.hasNameless ||= hasNameless;
   }
 
   /** After an error of syntax the rest of the document is a guess; what object it is may be right all the same. */
@@ -174,7 +195,8 @@ class FileReader {
     if (read.ok) {
       const { kind: resourceKind, name: resourceName, bytes } = read;
       reportRepeatedNodes(object, read.resource);
-      return { kind: 'native', resourceKind, name: resourceName, bytes, origin: object.origin };
+      const references = nativeReferences(object, read.resource);
+      return { kind: 'native', resourceKind, name: resourceName, bytes, origin: object.origin, references };
     }
     for (const problem of read.problems) {
       object.report.add('error', locate(object, problem.path), problem.path, problem.reason, undefined);

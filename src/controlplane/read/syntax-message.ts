@@ -4,7 +4,9 @@ import type { YAMLError } from 'yaml';
 
 /** Whether a text may hold secrets, however broken it is. */
 export function mayHoldSecrets(text: string): boolean {
-  return /(?<![A-Za-z])Secret|stringData|tls\.key|(private|client)(_k|K)ey|PRIVATE KEY|-----BEGIN/.test(text);
+  return /(?<![A-Za-z])Secret|stringData|tls\.key|(private|client)(_k|K)ey|key[-_]auth|PRIVATE KEY|-----BEGIN/.test(
+    text,
+  );
 }
 
 /** The parser's message, or for a text that may hold secrets only the kind of fault. */

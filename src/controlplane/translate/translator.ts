@@ -1,31 +1,47 @@
-// All objects of all sources → resources. What was made of one Service is kept until one of its objects changes, so the
-// work of a change follows the change. An object that is refused is what it was when it was last good.
+// All objects of all sources → resources. What was made of one Service is kept until one of its objects changes, and a
+// native resource until its object does; of the rest, what is alike is only passed by. An object that is refused is what it was
+// when it was last good.
 import type { Finding, Origin } from '../finding.ts';
 import { objectName } from '../object-name.ts';
-import type { ConfigObject, EndpointSliceObject, NativeObject, RefusedObject } from '../source.ts';
+import type { ConfigObject, NativeObject, RefusedObject } from '../source.ts';
 import { type VersionedResource, versionedFromBytes } from '../versioned-resource.ts';
 import type { SecretReference } from '../../config/secret-references.ts';
-import { referenceProblem, referencesOf } from '../references.ts';
-import { derive, type DerivedService, type Inputs } from './service.ts';
+import { difference } from '../difference.ts';
+import { referenceProblem } from '../references.ts';
+import { type DerivedFrom, DerivedServices, serviceNameOf } from './derived-services.ts';
+import type { DerivedService } from './service.ts';
 
-/** What all objects mean together. */
+/** What all objects mean together. Lists that are alike from one to the next are the same. */
 export interface Translation {
   /** Sorted by name. */
   readonly services: readonly DerivedService[];
-  /** Native resources, served as they are, and Upstreams of ApisixUpstreams without a Service and endpoints. */
+  /**
+   * Native resources, served as they are, and Upstreams of ApisixUpstreams without a Service and endpoints. Each kind and
+   * name is here once.
+   */
   readonly others: readonly VersionedResource[];
   /** What was found across objects. */
   readonly findings: readonly Finding[];
 }
 
+/** What an object was and is by its name; undefined: there was or is none. */
+type Changes = Map<string, { readonly before: ConfigObject | undefined; readonly after: ConfigObject | undefined }>;
+
 /** Translates, and remembers. */
 export class Translator {
-  private services = new Map<string, { readonly inputs: Inputs; readonly derived: DerivedService }>();
-  private natives = new Map<NativeObject, VersionedResource>();
+  private objects: readonly ConfigObject[] = [];
   /** The objects in force by name. */
-  private inForce: ReadonlyMap<string, ConfigObject> = new Map();
+  private inForce = new Map<string, ConfigObject>();
+  /** Whether each object read is in force, and nothing else. */
+  private isPlain = true;
   /** Names of objects that were read and that one of another file overrules. */
   private contested: ReadonlySet<string> = new Set();
+  private readonly derived = new DerivedServices();
+  private readonly natives = new Map<string, VersionedResource>();
+  /** Those of them that name Secrets. */
+  private readonly naming = new Map<string, VersionedResource>();
+  private secretFindings: readonly Finding[] = [];
+  private others: readonly VersionedResource[] = [];
 
   /**
    * `objects` in the order of their files: of two with one kind and name the last stands. `held`: those that an error in
@@ -37,77 +53,119 @@ export class Translator {
     held: readonly ConfigObject[] = [],
   ): Translation {
     const findings: Finding[] = [];
-    const byName = lastOfEachName(objects, findings);
-    hold(byName, refused, this.inForce, this.contested, findings);
-    holdHidden(byName, held, this.inForce, this.contested, findings);
-    this.inForce = byName;
-    const beside = objects.filter((one) => byName.get(objectName(one))?.origin.file !== one.origin.file);
-    this.contested = new Set(beside.map(objectName));
-    const standing = [...byName.values()];
-    const withheld = refusedPolicies(byName, refused);
-    const services: DerivedService[] = [];
-    const others: VersionedResource[] = [];
-    const kept: typeof this.services = new Map();
-    for (const [name, gathered] of gather(standing)) {
-      const before = this.services.get(name);
-      const inputs = { ...gathered, refusedPolicy: refusedPolicy(withheld.get(name), before?.derived) };
-      const derived = before !== undefined && sameInputs(before.inputs, inputs) ? before.derived : derive(name, inputs);
-      if (derived === undefined) continue;
-      kept.set(name, { inputs, derived });
-      findings.push(...derived.findings);
-      if (inputs.service === undefined && derived.ports.length === 0) others.push(...derived.resources);
-      else services.push(derived);
-    }
-    this.services = kept;
-    const natives = this.nativeResources(standing);
-    findings.push(...overruled(natives, kept), ...uselessSecrets(natives, kept));
-    others.push(...natives);
-    services.sort((a, b) => (a.name < b.name ? -1 : 1));
-    return { services, others, findings };
+    const isPlain = this.isPlain && refused.length === 0 && held.length === 0;
+    const step = isPlain ? this.step(objects) : undefined;
+    const changes = step ?? this.sort(objects, refused, held, findings);
+    this.objects = objects;
+    const { derived } = this;
+    const hasMoved = derived.update(this.inForce, {
+      // The order of a Service's slices counts too, and only a step keeps it.
+      touched: step && touchedServices(step, derived),
+      refused: refusedPolicies(this.inForce, refused),
+    });
+    const touchesSecrets = this.makeNatives(changes);
+    if (touchesSecrets || hasMoved) this.secretFindings = uselessSecrets(this.naming, this.natives, derived.all());
+    if (hasMoved || changes.size > 0) this.others = [...derived.policies, ...this.natives.values()];
+    findings.push(...derived.findings, ...this.secretFindings);
+    return { services: derived.services, others: this.others, findings };
   }
 
-  private nativeResources(objects: readonly ConfigObject[]): VersionedResource[] {
-    const natives: typeof this.natives = new Map();
-    for (const object of objects) {
-      if (object.kind !== 'native') continue;
-      const { resourceKind, name, bytes, origin } = object;
-      natives.set(object, this.natives.get(object) ?? versionedFromBytes(resourceKind, name, bytes, origin));
+  /** Takes over a few changes where each name was and is there once; undefined: it takes more than that to tell. */
+  private step(objects: readonly ConfigObject[]): Changes | undefined {
+    const { removed, added } = difference(this.objects, objects);
+    const changes: Changes = new Map();
+    for (const object of removed) changes.set(objectName(object), { before: object, after: undefined });
+    for (const object of added) {
+      const name = objectName(object);
+      const before = this.inForce.get(name);
+      const change = changes.get(name);
+      if (change === undefined ? before !== undefined : change.after !== undefined) return undefined;
+      // A new place of a slice is not seen here.
+      const keepsPlace = before?.origin.file === object.origin.file && added.length === 1;
+      if (object.kind === 'EndpointSlice' && !keepsPlace) return undefined;
+      changes.set(name, { before, after: object });
     }
-    this.natives = natives;
-    return [...natives.values()];
+    for (const [name, { after }] of changes) {
+      if (after === undefined) this.inForce.delete(name);
+      else this.inForce.set(name, after);
+    }
+    return changes;
+  }
+
+  /** Finds anew which objects are in force. */
+  private sort(
+    objects: readonly ConfigObject[],
+    refused: readonly RefusedObject[],
+    held: readonly ConfigObject[],
+    findings: Finding[],
+  ): Changes {
+    const before = this.inForce;
+    const byName = lastOfEachName(objects, findings);
+    this.isPlain = byName.size === objects.length && refused.length === 0 && held.length === 0;
+    hold(byName, refused, before, this.contested, findings);
+    holdHidden(byName, held, before, this.contested, findings);
+    const beside = this.isPlain
+      ? []
+      : objects.filter((one) => byName.get(objectName(one))?.origin.file !== one.origin.file);
+    this.contested = new Set(beside.map(objectName));
+    this.inForce = byName;
+    const changes: Changes = new Map();
+    for (const [name, after] of byName) {
+      const last = before.get(name);
+      if (last !== after) changes.set(name, { before: last, after });
+    }
+    for (const [name, last] of before) if (!byName.has(name)) changes.set(name, { before: last, after: undefined });
+    return changes;
+  }
+
+  /** Makes the native resources that changed; true if one of them is or names a Secret. */
+  private makeNatives(changes: Changes): boolean {
+    let touchesSecrets = false;
+    for (const [key, change] of changes) {
+      const before = this.natives.get(key);
+      const after = change.after?.kind === 'native' ? nativeResource(change.after) : undefined;
+      if (after === undefined) this.natives.delete(key);
+      else this.natives.set(key, after);
+      const namesSecrets = (after?.references.secrets.length ?? 0) > 0;
+      touchesSecrets ||= namesSecrets || this.naming.has(key) || (after ?? before)?.kind === 'Secret';
+      if (after !== undefined && namesSecrets) this.naming.set(key, after);
+      else this.naming.delete(key);
+    }
+    return touchesSecrets;
   }
 }
 
-/** Policies of ApisixUpstreams that a native Upstream of the same name takes the place of. */
-function overruled(
-  natives: readonly VersionedResource[],
-  services: ReadonlyMap<string, { readonly inputs: Inputs }>,
-): Finding[] {
-  return natives.flatMap(({ kind, name, origin }) => {
-    const decoration = kind === 'Upstream' ? services.get(name)?.inputs.decoration : undefined;
-    if (decoration === undefined) return [];
-    const message = `has no effect: the native Upstream in ${origin.file}:${origin.line} has the same name`;
-    const object = objectName(decoration);
-    return [{ severity: 'warning', ...decoration.origin, object, path: '', message, fix: 'remove one of the two' }];
-  });
+function nativeResource({ resourceKind, name, bytes, origin }: NativeObject): VersionedResource {
+  return versionedFromBytes(resourceKind, name, bytes, origin);
+}
+
+/** Names of the services that the changed objects belong to. */
+function touchedServices(changes: Changes, derived: DerivedServices): Set<string> {
+  const names = new Set<string>();
+  for (const { before, after } of changes.values()) {
+    for (const object of [before, after]) {
+      const name = object && serviceNameOf(object);
+      // Most native Upstreams have no Service.
+      if (name !== undefined && (object?.kind !== 'native' || derived.has(name))) names.add(name);
+    }
+  }
+  return names;
 }
 
 /** Names of Secrets that aren't there, or lack what they are named for. */
 function uselessSecrets(
-  natives: readonly VersionedResource[],
-  services: ReadonlyMap<string, { readonly inputs: Inputs }>,
+  naming: ReadonlyMap<string, VersionedResource>,
+  natives: ReadonlyMap<string, VersionedResource>,
+  services: Iterable<DerivedFrom>,
 ): Finding[] {
-  const secrets = new Map(natives.filter(({ kind }) => kind === 'Secret').map((secret) => [secret.name, secret]));
   const warn = (origin: Origin, object: string, path: string, named: SecretReference): Finding[] => {
-    const problem = referenceProblem(named, secrets.get(named.name));
+    const problem = referenceProblem(named, natives.get(`Secret ${named.name}`));
     return problem === undefined ? [] : [{ severity: 'warning', ...origin, object, path, ...problem }];
   };
-  const ofNatives = natives.flatMap((resource) =>
-    referencesOf(resource).secrets.flatMap((named) =>
-      warn(resource.origin, `${resource.kind} ${resource.name}`, `spec.${named.path}`, named),
-    ),
+  const ofNatives = [...naming].flatMap(([key, { origin, references }]) =>
+    references.secrets.flatMap((named) => warn(origin, key, `spec.${named.path}`, named)),
   );
-  const ofDecorations = [...services.values()].flatMap(({ inputs: { decoration } }) =>
+  const ofDecorations = [...services].flatMap(({ inputs: { decoration } }) =>
     (decoration?.tlsSecrets ?? []).flatMap(({ name, part, path, origin }) =>
       decoration === undefined ? [] : warn(origin, objectName(decoration), path, { name, part, path }),
     ),
@@ -200,61 +258,4 @@ function refusedPolicies(
     if (isOpen && (kind === 'Upstream' || (kind === 'ApisixUpstream' && !found.has(name)))) found.set(name, one);
   }
   return found;
-}
-
-function refusedPolicy(
-  refused: RefusedObject | undefined,
-  before: DerivedService | undefined,
-): Inputs['refusedPolicy'] {
-  if (refused === undefined) return undefined;
-  return { refused, isWithheld: before?.resources.some(({ kind }) => kind === 'Upstream') !== true };
-}
-
-type Gathered = Omit<Inputs, 'refusedPolicy'>;
-
-function gather(objects: readonly ConfigObject[]): Map<string, Gathered> {
-  const found = new Map<string, { -readonly [K in keyof Gathered]: Gathered[K] }>();
-  const slices = new Map<string, EndpointSliceObject[]>();
-  const at = (name: string) => {
-    const nothing = { service: undefined, decoration: undefined, native: undefined, slices: [], named: new Map() };
-    const inputs = found.get(name) ?? nothing;
-    found.set(name, inputs);
-    return inputs;
-  };
-  for (const object of objects) {
-    if (object.kind === 'Service') at(`${object.namespace}/${object.name}`).service = object;
-    else if (object.kind === 'ApisixUpstream') at(`${object.namespace}/${object.name}`).decoration = object;
-    else if (object.kind === 'EndpointSlice' && object.service !== undefined) {
-      const name = `${object.namespace}/${object.service}`;
-      const list = slices.get(name) ?? [];
-      list.push(object);
-      slices.set(name, list);
-      at(name).slices = list;
-    }
-  }
-  for (const object of objects) {
-    if (object.kind !== 'native' || object.resourceKind !== 'Upstream') continue;
-    const inputs = found.get(object.name);
-    if (inputs !== undefined) inputs.native = object;
-  }
-  for (const inputs of found.values()) {
-    const { namespace, externalNodes } = inputs.decoration ?? { namespace: '', externalNodes: [] };
-    const names = externalNodes.filter(({ type }) => type === 'Service').map(({ name }) => name);
-    inputs.named = new Map(names.map((name) => [name, found.get(`${namespace}/${name}`)?.service]));
-  }
-  return found;
-}
-
-function sameInputs(a: Inputs, b: Inputs): boolean {
-  return (
-    a.service === b.service &&
-    a.decoration === b.decoration &&
-    a.native === b.native &&
-    a.refusedPolicy?.refused === b.refusedPolicy?.refused &&
-    a.refusedPolicy?.isWithheld === b.refusedPolicy?.isWithheld &&
-    a.slices.length === b.slices.length &&
-    a.slices.every((slice, i) => slice === b.slices[i]) &&
-    // The names are those of the same decoration.
-    [...a.named].every(([name, service]) => service === b.named.get(name))
-  );
 }

@@ -311,4 +311,65 @@ describe('XdsClient over grpc-js', () => {
     await me.client.stop();
     await stream.gone();
   });
+
+  it('holds a gateway: everything with *, removals at once, what is held told on a new stream', async (t) => {
+    const ads = await server(t);
+    const routes = (resources: Resources): string =>
+      [...resources.all('Route')].map(({ name, message }) => `${name}=${message.desc}`).join(' ');
+    const updates: string[] = [];
+    let wake = (): void => undefined;
+    const update = (expected: string): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(new Error(`never ${expected}: ${updates.join('; ')}`)), 5_000);
+        wake = () => {
+          if (updates.at(-1) !== expected) return;
+          clearTimeout(timer);
+          resolve();
+        };
+        wake();
+      });
+    sidecar(t, [ads], {
+      wanted: (resources) => wantedNames('me', resources, true),
+      onUpdate: (resources) => {
+        updates.push(routes(resources));
+        wake();
+      },
+    });
+    const stream = await ads.stream();
+    stream.push('Sidecar', [{ name: 'default', message: {} }], { removed: ['me'] });
+    const route = (name: string, desc: string, more: object = {}): Push => ({
+      name,
+      version: desc,
+      message: { desc, uris: ['/'], ...more },
+    });
+    for (const kind of ['Route', 'Service', 'PluginConfig', 'Consumer']) {
+      const first = await stream.expect(kind);
+      assert.deepEqual(first.resource_names_subscribe, ['*']);
+      assert.deepEqual(first.initial_resource_versions, {});
+      const pushes = kind === 'Route' ? [route('1', 'a', { upstream_id: 'u' }), route('2', 'a')] : [];
+      await stream.expectAck(kind, stream.push(kind, pushes));
+    }
+    const asked = await stream.expect('Upstream');
+    assert.deepEqual(asked.resource_names_subscribe, ['u']);
+    stream.push('Upstream', [{ name: 'u', message: { nodes: [{ host: '10.0.0.1', port: 80 }] } }]);
+    await update('1=a 2=a');
+    const nack = await stream.expectNack(
+      'Route',
+      stream.push('Route', [route('1', 'b', { uris: ['x'] }), route('2', 'b')]),
+    );
+    assert.match(nack.error, /^Route 1: uris\[0\]/);
+    await update('1=a 2=b');
+    await stream.expectAck('Route', stream.push('Route', [], { removed: ['2'] }));
+    await update('1=a');
+    stream.end();
+    const again = await ads.stream();
+    const first = await again.expect('Route');
+    assert.deepEqual(first.resource_names_subscribe, ['*']);
+    assert.deepEqual(first.initial_resource_versions, { 1: 'a' });
+    assert.deepEqual((await again.expect('Service')).initial_resource_versions, {});
+    const before = updates.length;
+    await again.expectAck('Route', again.push('Route', [route('1', 'c', { upstream_id: 'u' })]));
+    await update('1=c');
+    assert.equal(updates.length, before + 1);
+  });
 });

@@ -313,7 +313,11 @@ test('sidecars see their own view, and a refusal is logged with node and reason 
   const line = fixture.logged.find((text) => text.startsWith('warn sidecar refused'));
   assert.match(line ?? '', /"node":"some".*"reason":"default\/a: scheme: not supported yet"/);
   const shown = fixture.controlPlane.sidecars().find((one) => one.nodeId === 'some');
-  assert.equal(shown?.types.find((type) => type.typeUrl.endsWith('Upstream'))?.refused, some.refuse);
+  const refused = shown?.types.find((type) => type.typeUrl.endsWith('Upstream'))?.refused;
+  assert.deepEqual(
+    refused?.map(({ name, reason }) => [name, reason]),
+    [['default/a', some.refuse]],
+  );
   assert.equal(fixture.controlPlane.sidecars().length, 2);
 });
 

@@ -13,6 +13,7 @@ function queryOf(request: Partial<ExplainRequest>): ExplainQuery {
       asked = query;
       return {
         listener: 'outbound/80',
+        route: [],
         port: undefined,
         hashKey: '',
         endpoints: [],

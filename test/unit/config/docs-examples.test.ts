@@ -11,7 +11,7 @@ import { describePolicy } from '../../../src/config/describe-policy.ts';
 import { type EffectivePolicy, effectivePolicy } from '../../../src/config/effective-policy.ts';
 import { nodesOf } from '../../../src/config/endpoint-specs.ts';
 import { readNative } from '../../../src/config/native.ts';
-import { describeProblems, type Resource } from '../../../src/config/resource.ts';
+import { describeProblems, KINDS, type Resource } from '../../../src/config/resource.ts';
 import { messageFields } from '../../../src/config/schema.ts';
 import { issueAuthority, issueCertificate } from '../../support/certificates.ts';
 import { resource, ResourceStore } from '../../support/resources.ts';
@@ -75,8 +75,8 @@ function load(): Resource[] {
 
 test('the page has one example of each kind, and each loads', () => {
   const kinds = new Set(blocks.map((block) => parse(block).kind));
-  assert.deepEqual(kinds, new Set(['Sidecar', 'Listener', 'Upstream', 'Endpoints', 'Secret', 'Bootstrap']));
-  assert.equal(load().length, 11);
+  assert.deepEqual(kinds, new Set([...KINDS, 'Bootstrap']));
+  assert.equal(load().length, 15);
 });
 
 test('the bootstrap file loads', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { canonicalIp, isLoopbackIp } from '../../../src/config/ip-address.ts';
+import { canonicalBlock, canonicalIp, isLoopbackIp } from '../../../src/config/ip-address.ts';
 
 test('spellings', () => {
   // RFC 5952 section 4.
@@ -75,4 +75,29 @@ test('agrees with Node on what an address is, and the URL parser on its spelling
     }),
     { seed: 31, numRuns: 2000 },
   );
+});
+
+test('blocks: bits behind the prefix are cleared, and a whole prefix is the address', () => {
+  for (const [text, canonical] of [
+    ['10.1.2.3', '10.1.2.3'],
+    ['10.1.2.3/32', '10.1.2.3'],
+    ['10.1.2.3/8', '10.0.0.0/8'],
+    ['10.1.255.3/18', '10.1.192.0/18'],
+    ['255.255.255.255/1', '128.0.0.0/1'],
+    ['1.2.3.4/0', '0.0.0.0/0'],
+    ['2001:DB8:ffff::1/33', '2001:db8:8000::/33'],
+    ['::1/128', '::1'],
+    ['ffff::/0', '::/0'],
+    ['1:2:3:4:5:6:7:8/127', '1:2:3:4:5:6:7:8/127'],
+    ['10.0.0.0/33', undefined],
+    ['::/129', undefined],
+    ['10.0.0.0/', undefined],
+    ['10.0.0.0/-1', undefined],
+    ['10.0.0.0/8/8', undefined],
+    ['10.0.0/8', undefined],
+    ['x/8', undefined],
+  ] as const) {
+    assert.equal(canonicalBlock(text), canonical, text);
+    if (canonical !== undefined) assert.equal(canonicalBlock(canonical), canonical);
+  }
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { readNative, writeNative } from '../../../src/config/native.ts';
-import { describeProblems, type Resource } from '../../../src/config/resource.ts';
+import { describeProblems, KINDS, type Resource } from '../../../src/config/resource.ts';
 import { issueAuthority, issueCertificate } from '../../support/certificates.ts';
 import { encode } from '../../support/resources.ts';
 
@@ -100,16 +100,13 @@ test('the outside of a document', () => {
   assert.deepEqual(problems([]), ['must be an object with apiVersion, kind, metadata and spec, not a list']);
   assert.deepEqual(problems({}), [
     'apiVersion: must be outrigger.config/v1',
-    'kind: required: one of Sidecar, Listener, Upstream, Endpoints, Secret',
+    `kind: required: one of ${KINDS.join(', ')}`,
     'spec: required',
   ]);
   const kind = (word: unknown): string =>
     problems({ apiVersion, kind: word, metadata: { name: 'a' }, spec: {} }).join();
-  assert.equal(
-    kind('Upstreams'),
-    "kind: 'Upstreams' is none of Sidecar, Listener, Upstream, Endpoints, Secret: did you mean 'Upstream'?",
-  );
-  assert.equal(kind('Route'), "kind: 'Route' is not supported yet");
+  assert.equal(kind('Upstreams'), `kind: 'Upstreams' is none of ${KINDS.join(', ')}: did you mean 'Upstream'?`);
+  assert.match(kind('Routes'), /: did you mean 'Route'\?$/);
   assert.match(kind('Bootstrap'), /not a resource/);
   assert.equal(kind(7), 'kind: must be a string, not a number');
   assert.deepEqual(
@@ -381,10 +378,11 @@ test('writing the other kinds', () => {
 test('random documents never throw', () => {
   fc.assert(
     fc.property(
-      fc.constantFrom('Sidecar', 'Listener', 'Upstream', 'Endpoints', 'Secret'),
+      fc.constantFrom(...KINDS),
       fc.dictionary(
         fc.oneof(
           fc.constantFrom('nodes', 'timeout', 'checks', 'port_level_settings', 'targets', 'listeners', 'endpoints'),
+          fc.constantFrom('uris', 'hosts', 'vars', 'plugins', 'credentials', 'metadata', 'labels', 'upstream_id'),
           fc.string(),
         ),
         fc.anything(),
@@ -402,4 +400,87 @@ test('random documents never throw', () => {
     ),
     { seed: 42, numRuns: 1000 },
   );
+});
+
+test('the kinds of the gateway have no namespace, and are written as they are read', () => {
+  const roundTrip = (kind: string, name: string, spec: object): void => {
+    const document = { apiVersion, kind, metadata: { name }, spec };
+    assert.deepEqual(writeNative(read(document) as Resource<'Route'>), document);
+    assert.deepEqual(problems({ ...document, metadata: { namespace: 'a', name } }), [
+      `metadata.namespace: a ${kind} has no namespace: leave it out`,
+    ]);
+  };
+  const plugins = {
+    key_auth: { header: 'X-Key', hide_credentials: true },
+    limit_count: { count: '2', time_window: '60', rejected_code: 429 },
+  };
+  roundTrip('Route', '1', {
+    display_name: 'first',
+    labels: { a: 'b' },
+    uris: ['/a', '/b/*'],
+    hosts: ['*.example'],
+    methods: ['GET'],
+    remote_addrs: ['10.0.0.0/8'],
+    vars: '[["arg_name","==","json"]]',
+    priority: -1,
+    status: 1,
+    plugins,
+    service_id: 's',
+    upstream_id: 'routes/1',
+    service_port: 80,
+    timeout: { connect: 1, send: 2.5, read: 3 },
+    enable_websocket: true,
+  });
+  roundTrip('Service', 's', { hosts: ['a'], plugins, upstream_id: 'u', enable_websocket: false });
+  roundTrip('PluginConfig', 'p', {
+    plugins: { limit_count: { rules: [{ key: '$uri', count: '1', time_window: '1', header_prefix: 'a' }] } },
+  });
+  roundTrip('PluginConfig', 'plugin_metadata/limit-count', { metadata: { limit_count: { limit_header: 'X-L' } } });
+});
+
+test('a number where text belongs, and a plugin that there is not', () => {
+  const route = (spec: object): string[] =>
+    problems({ apiVersion, kind: 'Route', metadata: { name: '1' }, spec: { uris: ['/'], ...spec } });
+  assert.deepEqual(route({ plugins: { limit_count: { count: 2, time_window: '60' } } }), [
+    'spec.plugins.limit_count.count: must be a string, not a number; put it in quotes',
+  ]);
+  assert.deepEqual(route({ plugins: { 'limit-count': {} } }), [
+    `spec.plugins["limit-count"]: unknown key: did you mean 'limit_count'?`,
+  ]);
+  assert.deepEqual(route({ plugins: { proxy_rewrite: {} } }), [
+    'spec.plugins.proxy_rewrite: unknown key; known are key_auth, limit_count',
+  ]);
+  assert.deepEqual(route({ status: 2, uris: ['a'] }), [
+    "spec.uris[0]: 'a' must start with /",
+    'spec.status: must be between 0 and 1, not 2',
+  ]);
+  assert.deepEqual(problems({ apiVersion, kind: 'Route', metadata: { name: 'a/b' }, spec: { uris: ['/'] } }), [
+    "metadata.name: 'a/b' is no id: letters, digits, -, _ and . are allowed",
+  ]);
+});
+
+test('keys of a Consumer are never written, and what was written in their place is no key', () => {
+  const spec = {
+    labels: { custom_id: '7' },
+    plugins: { key_auth: { key: 'CANARY-1' }, limit_count: { count: '1', time_window: '1' } },
+    credentials: [{ id: 'one', key_auth: { key: 'CANARY-2' } }],
+  };
+  const written = writeNative(
+    read({ apiVersion, kind: 'Consumer', metadata: { name: 'jack' }, spec }) as Resource<'Consumer'>,
+  );
+  assert.deepEqual(written, {
+    apiVersion,
+    kind: 'Consumer',
+    metadata: { name: 'jack' },
+    spec: {
+      ...spec,
+      plugins: { ...spec.plugins, key_auth: { key: '[redacted]' } },
+      credentials: [{ id: 'one', key_auth: { key: '[redacted]' } }],
+    },
+  });
+  const mark = 'is the mark of a key that was taken out: give the key itself';
+  assert.deepEqual(problems(written), [
+    `spec.plugins.key_auth.key: ${mark}`,
+    `spec.credentials[0].key_auth.key: ${mark}`,
+  ]);
 });

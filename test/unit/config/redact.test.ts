@@ -63,6 +63,27 @@ test('the key of a Secret is taken out', () => {
   );
 });
 
+test('keys of a Consumer are taken out, those of its credentials too, and nothing else is', () => {
+  const consumer = (key: string): Uint8Array =>
+    encode('Consumer', {
+      name: 'jack',
+      labels: { custom_id: '7' },
+      plugins: { keyAuth: { key }, limitCount: { count: '1', timeWindow: '2' } },
+      credentials: [
+        { id: 'a', keyAuth: { key } },
+        { id: 'b', desc: 'd', keyAuth: { key } },
+      ],
+    });
+  const { bytes, redacted } = redact('Consumer', consumer('CANARY'));
+  assert.equal(redacted, true);
+  assert.equal(Buffer.from(bytes).includes('CANARY'), false);
+  assert.deepEqual(Buffer.from(bytes), Buffer.from(consumer('[redacted]')));
+  const none = encode('Consumer', { name: 'jack', plugins: { limitCount: { count: '1', timeWindow: '2' } } });
+  assert.deepEqual(redact('Consumer', none), { bytes: none, redacted: false });
+  const route = encode('Route', { plugins: { keyAuth: { header: 'x' } } });
+  assert.deepEqual(redact('Route', route), { bytes: route, redacted: false });
+});
+
 test('without a key the bytes are the same object', () => {
   for (const bytes of [
     encode('Upstream', { name: 'a/b', tls: { verify: false, clientCertId: 'a/b' } }),

@@ -42,7 +42,7 @@ test('fields that are never shown, and no others', () => {
     }
   };
   for (const kind of KINDS) walk(`outrigger.config.v1.${kind}`);
-  assert.deepEqual(new Set(marked), new Set(['UpstreamTls.client_key', 'Secret.private_key']));
+  assert.deepEqual(new Set(marked), new Set(['KeyAuthCredential.key', 'UpstreamTls.client_key', 'Secret.private_key']));
 });
 
 test('the schema has the properties of the generated messages, in both directions', () => {
@@ -67,7 +67,7 @@ test('native messages use only the types that their reader knows, and none conta
       if (one.type === 'message') walk(one.typeName, [...above, name]);
     }
   };
-  for (const kind of ['Sidecar', 'Listener', 'Upstream', 'Endpoints', 'Secret', 'Bootstrap']) {
+  for (const kind of [...KINDS, 'Bootstrap']) {
     walk(`outrigger.config.v1.${kind}`, []);
   }
 });

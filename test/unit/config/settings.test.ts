@@ -7,6 +7,7 @@ import { readBootstrap } from '../../../src/config/bootstrap.ts';
 import { readListenFlags } from '../../../src/config/listen-flags.ts';
 import type { Environment, Origin } from '../../../src/config/setting-sources.ts';
 import {
+  checkControlled,
   parseDurationMs,
   resolveLogLevel,
   resolveSettings,
@@ -62,6 +63,19 @@ const CASES: Record<
     fallback: [],
   },
   xds: { flag: ['sotw', 'sotw'], variable: ['delta', 'delta'], file: ['xds', 'sotw', 'sotw'], fallback: 'delta' },
+  gateway: {
+    flag: ['1', host('127.0.0.1', 1)],
+    variable: ['[::]:2', host('::', 2)],
+    file: ['gateway', '0.0.0.0:3', host('0.0.0.0', 3)],
+    fallback: undefined,
+  },
+  gatewayAdmin: { flag: ['off', false], variable: ['on', true], file: ['gateway_admin', false, false], fallback: true },
+  outbound: {
+    flag: ['1', host('127.0.0.1', 1)],
+    variable: ['localhost:2', host('127.0.0.1', 2)],
+    file: ['outbound', '3', host('127.0.0.1', 3)],
+    fallback: undefined,
+  },
   admin: {
     flag: ['1', host('127.0.0.1', 1)],
     variable: ['localhost:2', host('127.0.0.1', 2)],
@@ -131,19 +145,35 @@ describe('resolveSettings', () => {
     );
     for (const { name, flag, environment } of settingNames()) {
       const { flag: byFlag, variable, file, fallback } = CASES[name];
-      const args = [`--${flag}`, byFlag[0]];
+      const control = name === 'gateway' || name === 'outbound' ? ['--control', 'c:1'] : [];
+      const args = [...control, `--${flag}`, byFlag[0]];
       const variables = { [environment]: variable[0] };
       const inFile = { [file[0]]: file[1] };
       for (const [from, resolved, expected] of [
         ['flag', resolve(args, variables, inFile), byFlag[1]],
-        ['environment', resolve([], variables, inFile), variable[1]],
-        ['file', resolve([], { [environment]: '' }, inFile), file[2]],
+        ['environment', resolve(control, variables, inFile), variable[1]],
+        ['file', resolve(control, { [environment]: '' }, inFile), file[2]],
         ['default', resolve([], {}, {}), fallback],
         ['default', resolve(), fallback],
       ] as const) {
         assert.deepEqual(resolved.settings[name], expected, `${name} from ${from}`);
         assert.equal(resolved.origin(name), from, name);
       }
+    }
+  });
+
+  it('a gateway and an outbound listener need a control plane, a gateway the delta flavour', () => {
+    const none = { control: [], xds: 'delta', gateway: undefined, outbound: undefined } as const;
+    const at = host('127.0.0.1', 1);
+    checkControlled(none);
+    checkControlled({ ...none, control: [at], gateway: at, outbound: at });
+    checkControlled({ ...none, control: [at], xds: 'sotw', outbound: at });
+    for (const [settings, reason] of [
+      [{ ...none, gateway: at }, /--gateway: there is no control plane/],
+      [{ ...none, outbound: at }, /--outbound: there is no control plane/],
+      [{ ...none, control: [at], xds: 'sotw', gateway: at }, /--gateway: routes need --xds delta/],
+    ] as const) {
+      assert.throws(() => checkControlled(settings), { name: 'SettingsError', message: reason });
     }
   });
 
@@ -163,6 +193,9 @@ describe('resolveSettings', () => {
       ['admin', '70000', /between 0 and 65535/],
       ['admin', 'web.example:1', /DNS name/],
       ['health', '::1', /\[HOST:\]PORT|brackets/],
+      ['gateway', '70000', /between 0 and 65535/],
+      ['gatewayAdmin', 'yes', /'yes' is not one of on, off/],
+      ['outbound', 'web.example:1', /DNS name/],
       ['stateDir', '', /must be a directory; leave it out/],
       ['bind', '10.0.0.256', /not an IP address/],
       ['listenerPorts', 'free', /not one of service, ephemeral/],

@@ -3,15 +3,21 @@ import { test } from 'node:test';
 import { wantedNames } from '../../../src/config/tree.ts';
 import { resource, ResourceStore } from '../../support/resources.ts';
 
-function wanted(store: ResourceStore): Record<string, string[]> {
-  const names = wantedNames('node-1', store);
-  return Object.fromEntries(Object.entries(names).map(([kind, set]) => [kind, [...set].sort()]));
+function wanted(store: ResourceStore, gatewayOn?: boolean): Record<string, string[]> {
+  const names = wantedNames('node-1', store, gatewayOn);
+  return Object.fromEntries(
+    Object.entries(names).map(([kind, set]) => [kind, typeof set === 'string' ? [set] : [...set].sort()]),
+  );
 }
 
 test('both sidecars are wanted from the start', () => {
   assert.deepEqual(wanted(new ResourceStore()), {
     Sidecar: ['default', 'node-1'],
     Listener: [],
+    Route: [],
+    Service: [],
+    PluginConfig: [],
+    Consumer: [],
     Upstream: [],
     Endpoints: [],
     Secret: [],
@@ -96,4 +102,41 @@ test("the node's own sidecar stands above the default", () => {
   assert.deepEqual(wanted(store)['Listener'], ['b']);
   store.remove('Sidecar', 'node-1');
   assert.deepEqual(wanted(store)['Listener'], ['a']);
+});
+
+test('the gateway kinds are wanted whole while it is on, by the flag or by the root, and not at all else', () => {
+  const store = new ResourceStore(resource('Route', '1', { uris: ['/'], upstreamId: 'u' }));
+  const kinds = (made: Record<string, string[]>): unknown =>
+    ['Route', 'Service', 'PluginConfig', 'Consumer', 'Upstream'].map((kind) => made[kind]);
+  const off = [[], [], [], [], []];
+  const on = [['*'], ['*'], ['*'], ['*'], ['u']];
+  assert.deepEqual(kinds(wanted(store)), off);
+  assert.deepEqual(kinds(wanted(store, true)), on);
+  store.set(resource('Sidecar', 'default', { gateway: true }));
+  assert.deepEqual(kinds(wanted(store)), on);
+  store.set(resource('Sidecar', 'node-1', { gateway: false }));
+  assert.deepEqual(kinds(wanted(store)), off);
+  assert.deepEqual(kinds(wanted(store, true)), on);
+});
+
+test('upstreams of routes and services, Endpoints only where there is a service port, Secrets of them', () => {
+  const store = new ResourceStore(
+    resource('Route', '1', { uris: ['/1'], upstreamId: 'plain' }),
+    resource('Route', '2', { uris: ['/2'], upstreamId: 'shop/cart', servicePort: 80 }),
+    resource('Route', '3', { uris: ['/3'], serviceId: 's' }),
+    resource('Route', '4', { uris: ['/4'], upstreamId: 'off', servicePort: 80, status: 0 }),
+    resource('Route', '5', { uris: ['/5'] }),
+    resource('Service', 's', { upstreamId: 'services/s', servicePort: 81 }),
+    resource('Service', 't', {}),
+  );
+  const all = wanted(store, true);
+  assert.deepEqual(all['Upstream'], ['plain', 'services/s', 'shop/cart']);
+  assert.deepEqual(all['Endpoints'], ['services/s/81', 'shop/cart/80']);
+  store.set(
+    resource('Upstream', 'plain', { tls: { clientCertId: 'a/b' } }),
+    resource('Upstream', 'shop/cart', { nodes: [{ host: '10.0.0.1' }], tls: { ca: { secret: 'c/d' } } }),
+  );
+  const found = wanted(store, true);
+  assert.deepEqual(found['Endpoints'], ['services/s/81']);
+  assert.deepEqual(found['Secret'], ['a/b', 'c/d']);
 });

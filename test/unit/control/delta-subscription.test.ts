@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seededRng } from '../../../src/base/rng.ts';
 import { decodeResource } from '../../../src/config/decode/decode.ts';
+import { EVERYTHING } from '../../../src/config/resource.ts';
+import type { EarlierAnswer } from '../../../src/control/delta-subscription.ts';
 import { DeltaSubscription } from '../../../src/control/delta-subscription.ts';
-import type { DeltaRequest, SubscriptionEffect } from '../../../src/control/subscription.ts';
+import type { DeliveredResource, DeltaRequest, SubscriptionEffect } from '../../../src/control/subscription.ts';
 import { delivered, heartbeat, responseOf } from '../../support/fake-ads.ts';
 
 const GOOD = {};
@@ -249,6 +251,72 @@ describe('DeltaSubscription', () => {
         [good.nonce, false],
       ],
     );
+    assert.equal(of.nextDueMs, Infinity);
+  });
+});
+
+describe('DeltaSubscription to everything', () => {
+  const route = (name: string, version: string, more: object = { uris: ['/'] }): DeliveredResource =>
+    delivered('Route', name, version, more);
+
+  function everything(held: Readonly<Record<string, string>> = {}, earlier?: EarlierAnswer): DeltaSubscription {
+    return new DeltaSubscription('Route', new Map(Object.entries(held)), decodeResource, seededRng(7), earlier);
+  }
+  const wantAll = (of: DeltaSubscription, nowMs = 0): SubscriptionEffect[] =>
+    of.handle({ kind: 'want', names: EVERYTHING }, nowMs);
+  const respond = (
+    of: DeltaSubscription,
+    resources: readonly DeliveredResource[],
+    removed: readonly string[] = [],
+    nowMs = 1,
+  ): SubscriptionEffect[] =>
+    of.handle({ kind: 'response', response: responseOf('Route', resources, { removed }) }, nowMs);
+
+  it('is one name towards the server, and its answer may be empty', () => {
+    const of = everything();
+    const first = only(wantAll(of));
+    assert.deepEqual([first.subscribe, first.unsubscribe, first.initialVersions.size], [['*'], [], 0]);
+    assert.deepEqual(wantAll(of), []);
+    assert.deepEqual(kindsOf(respond(of, [])), ['whole', 'request']);
+    assert.deepEqual(kindsOf(respond(of, [route('1', '1')], ['9'])), ['accepted 1', 'removed 9', 'request']);
+    assert.equal(of.nextDueMs, Infinity);
+    assert.deepEqual(only(want(of, [])).unsubscribe, ['*']);
+    assert.deepEqual(kindsOf(respond(of, [route('2', '1')], ['1'])), ['request']);
+    assert.deepEqual(only(wantAll(of)).subscribe, ['*']);
+    assert.deepEqual(kindsOf(respond(of, [])), ['whole', 'request']);
+  });
+
+  it('claims what has a version, and waits for no answer where an earlier one was whole', () => {
+    const of = everything({ 1: '1', 2: '' }, { isWhole: true, unclaimed: new Set() });
+    assert.deepEqual([...only(wantAll(of)).initialVersions], [['1', '1']]);
+    of.handle({ kind: 'connected' }, 0);
+    assert.equal(of.nextDueMs, Infinity);
+    assert.deepEqual(kindsOf(respond(of, [heartbeat('1', '1', 50)])), ['refreshed 1', 'request']);
+  });
+
+  it('takes for removed what it could not claim and does not come, but not from silence', () => {
+    const of = everything({}, { isWhole: true, unclaimed: new Set(['1', '2', '3']) });
+    of.handle({ kind: 'connected' }, 0);
+    wantAll(of);
+    assert.equal(of.nextDueMs, 15_000);
+    assert.deepEqual(kindsOf(of.handle({ kind: 'due' }, 15_000)), ['absent *']);
+    const effects = respond(of, [route('1', '1'), route('2', '1', { uris: ['x'] })]);
+    assert.deepEqual(kindsOf(effects), ['accepted 1', 'refused 2', 'removed 3', 'whole', 'request']);
+    assert.deepEqual(kindsOf(respond(of, [])), ['request']);
+  });
+
+  it('goes on waiting after a large part until nothing more comes', () => {
+    const big = (from: number): DeliveredResource[] =>
+      Array.from({ length: 5_000 }, (_, i) => route(`${from + i}`, '1', { uris: ['/'], desc: 'd'.repeat(200) }));
+    const of = everything({}, { isWhole: false, unclaimed: new Set(['gone']) });
+    wantAll(of);
+    assert.ok(!kindsOf(respond(of, big(0), [], 100)).includes('whole'));
+    assert.equal(of.nextDueMs, 350);
+    assert.ok(!kindsOf(respond(of, big(5_000), [], 300)).includes('whole'));
+    assert.deepEqual(of.handle({ kind: 'due' }, 400), []);
+    assert.deepEqual(kindsOf(of.handle({ kind: 'due' }, 550)), ['removed gone', 'whole']);
+    assert.equal(of.nextDueMs, Infinity);
+    assert.ok(!kindsOf(respond(of, big(0), [], 600)).includes('whole'));
     assert.equal(of.nextDueMs, Infinity);
   });
 });

@@ -47,11 +47,14 @@ describe('exposureOf', () => {
     const tls = { ca: undefined, certificate: undefined, key: undefined };
     assert.equal(exposureOf({ host: 'control', port: 1 }, tls), undefined);
     assert.equal(exposureOf({ host: '::1', port: 1 }, undefined), undefined);
-    assert.deepEqual(exposureOf({ host: '2001:db8::1', port: 15010 }, undefined), {
-      notAsked:
-        'a Secret is not asked for over plaintext to [2001:db8::1]:15010: use --control-ca (and --control-cert), or a control plane on loopback',
-      notTaken:
-        'a private key is not taken over plaintext from [2001:db8::1]:15010: use --control-ca (and --control-cert), or a control plane on loopback',
-    });
+    const exposure = exposureOf({ host: '2001:db8::1', port: 15010 }, undefined);
+    assert.equal(
+      exposure?.notAsked('Consumer'),
+      'a Consumer is not asked for over plaintext to [2001:db8::1]:15010: use --control-ca (and --control-cert), or a control plane on loopback',
+    );
+    assert.equal(
+      exposure.notTaken,
+      'a private key is not taken over plaintext from [2001:db8::1]:15010: use --control-ca (and --control-cert), or a control plane on loopback',
+    );
   });
 });

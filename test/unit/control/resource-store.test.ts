@@ -1,17 +1,23 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Kind, WantedNames } from '../../../src/config/resource.ts';
+import { EVERYTHING } from '../../../src/config/resource.ts';
 import { contentVersion, ResourceStore } from '../../../src/control/resource-store.ts';
 import { resource } from '../../support/resources.ts';
 
 const upstream = (name: string, desc: string): ReturnType<typeof resource<'Upstream'>> =>
   resource('Upstream', name, { name, desc });
 
-function names(wanted: Partial<Record<Kind, readonly string[]>>): WantedNames {
+function names(wanted: Partial<Record<Kind, readonly string[]>>, gateway = false): WantedNames {
   const of = (kind: Kind): ReadonlySet<string> => new Set(wanted[kind]);
+  const all = gateway ? EVERYTHING : new Set<string>();
   return {
     Sidecar: of('Sidecar'),
     Listener: of('Listener'),
+    Route: all,
+    Service: all,
+    PluginConfig: all,
+    Consumer: all,
     Upstream: of('Upstream'),
     Endpoints: of('Endpoints'),
     Secret: of('Secret'),
@@ -124,5 +130,93 @@ describe('ResourceStore', () => {
     assert.equal(store.get('Upstream', 'a'), one);
     assert.equal(store.entry('Upstream', 'b')?.state, 'REQUESTED');
     assert.equal(copy.awaiting('Upstream'), 0);
+  });
+
+  describe('of a kind that is wanted as a whole', () => {
+    const route = (name: string, desc = ''): ReturnType<typeof resource<'Route'>> =>
+      resource('Route', name, { name, desc, uris: ['/'] });
+    const NONE = { isWhole: false, unclaimed: new Set() };
+
+    function gatewayStore(...routes: string[]): ResourceStore {
+      const store = new ResourceStore();
+      store.retain(names({}, true));
+      for (const name of routes) store.accept({ resource: route(name), version: '1', ttlMs: undefined }, 0, 1);
+      return store;
+    }
+
+    it('waits for an answer even where there is nothing, and keeps what came', () => {
+      const store = gatewayStore();
+      assert.deepEqual([store.awaiting('Route'), store.isPending('Route', EVERYTHING)], [1, true]);
+      store.answered('Route');
+      assert.deepEqual([store.awaiting('Route'), store.isPending('Route', EVERYTHING)], [0, false]);
+      store.accept({ resource: route('1'), version: '1', ttlMs: undefined }, 0, 1);
+      assert.deepEqual(store.retain(names({}, true)), []);
+      assert.deepEqual([...store.all('Route')], [store.get('Route', '1')]);
+      assert.equal(store.awaiting('Route'), 0);
+    });
+
+    it('drops all of it when it is no longer wanted, and waits anew when it is again', () => {
+      const store = gatewayStore('1', '2');
+      store.answered('Route');
+      assert.deepEqual(
+        store.retain(names({})).map(({ kind, name }) => `${kind} ${name}`),
+        ['Route 1', 'Route 2'],
+      );
+      assert.deepEqual([...store.all('Route'), ...store.entries()], []);
+      store.retain(names({}, true));
+      assert.equal(store.isPending('Route', EVERYTHING), true);
+    });
+
+    it('drops at once what is removed or expires; nothing is shown of it', () => {
+      const store = gatewayStore('1');
+      store.accept({ resource: route('2'), version: '1', ttlMs: 10 }, 0, 1);
+      assert.deepEqual([store.remove('Route', '1'), store.remove('Route', 'never')], [true, false]);
+      assert.equal(store.expire(10).length, 1);
+      assert.deepEqual([...store.entries()], []);
+      assert.equal(store.nextExpiryMs, Infinity);
+      store.refuse('Route', '1', '2', 'uris: required', 5);
+      assert.deepEqual([store.entry('Route', '1')?.state, store.get('Route', '1')], ['NACKED', undefined]);
+      assert.deepEqual([...store.all('Route')], []);
+      assert.equal(store.remove('Route', '1'), false);
+      assert.equal(store.entry('Route', '1'), undefined);
+    });
+
+    it('claims the good version of what was refused later, and forgets what was never good', () => {
+      const store = gatewayStore('1', '2');
+      store.answered('Route');
+      store.refuse('Route', '1', '2', 'bad', 5);
+      store.refuse('Route', '3', '1', 'bad', 5);
+      store.accept({ resource: route('4'), version: '', ttlMs: undefined }, 0, 1);
+      assert.deepEqual(store.earlierAnswer('Route'), { isWhole: true, unclaimed: new Set(['4']) });
+      assert.deepEqual(
+        [...store.heldVersions('Route')],
+        [
+          ['1', '1'],
+          ['2', '1'],
+          ['4', ''],
+        ],
+      );
+      assert.equal(store.entry('Route', '3'), undefined);
+    });
+
+    it('copies it for another server with nothing to claim; silence there leaves it in force', () => {
+      const store = gatewayStore('1');
+      store.answered('Route');
+      store.refuse('Route', '1', '2', 'bad', 5);
+      const copy = store.copyForAnotherServer();
+      copy.retain(names({}, true));
+      assert.deepEqual(copy.earlierAnswer('Route'), { isWhole: false, unclaimed: new Set(['1']) });
+      assert.equal(copy.heldVersions('Route').size, 0);
+      assert.equal(copy.awaiting('Route'), 2);
+      copy.refuse('Route', '1', '9', 'bad here too', 5);
+      assert.equal(copy.heldVersions('Route').size, 0);
+      const silent = store.copyForAnotherServer();
+      silent.retain(names({}, true));
+      silent.answered('Route', true);
+      assert.equal(silent.entry('Route', '1')?.state, 'REMOVED');
+      assert.equal(silent.get('Route', '1'), store.get('Route', '1'));
+      assert.equal(silent.awaiting('Route'), 0);
+      assert.deepEqual(new ResourceStore().earlierAnswer('Route'), NONE);
+    });
   });
 });

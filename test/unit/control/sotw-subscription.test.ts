@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { seededRng } from '../../../src/base/rng.ts';
 import { decodeResource } from '../../../src/config/decode/decode.ts';
+import { EVERYTHING } from '../../../src/config/resource.ts';
 import { SotwSubscription } from '../../../src/control/sotw-subscription.ts';
 import type { DeliveredResource, SotwRequest, SubscriptionEffect } from '../../../src/control/subscription.ts';
 import { delivered, responseOf } from '../../support/fake-ads.ts';
@@ -41,6 +42,12 @@ const good = (name: string): DeliveredResource => delivered('Upstream', name, ''
 const bad = (name: string): DeliveredResource => delivered('Upstream', name, '', BAD);
 
 describe('SotwSubscription', () => {
+  it('never asks for everything, since it could not be told of a removal', () => {
+    const of = subscription();
+    assert.deepEqual(of.handle({ kind: 'want', names: EVERYTHING }, 0), []);
+    assert.equal(of.started, false);
+  });
+
   it('states all names, the version and the newest nonce each time', () => {
     const of = subscription();
     assert.deepEqual(want(of), []);

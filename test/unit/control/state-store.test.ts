@@ -63,6 +63,55 @@ describe('state store', () => {
     assert.ok(!text.includes('Secret') && !text.includes(bytes.toString('base64')));
   });
 
+  it('leaves out Consumers with a key, in any place, and keeps those without', () => {
+    const of = (name: string, more: object): SavedState['resources'][number] => {
+      const bytes = Buffer.from(encode('Consumer', { name, ...more }));
+      return { kind: 'Consumer', name, version: '1', serverVersion: '1', bytes };
+    };
+    const resources = [
+      of('jack', { plugins: { keyAuth: { key: 'jack-key' } } }),
+      of('plain', { desc: 'none' }),
+      of('jill', { credentials: [{ id: 'a', keyAuth: { key: 'jill-key' } }] }),
+    ];
+    const state = decodeState('n', encodeState('n', { server: '', resources }));
+    assert.ok(typeof state !== 'string');
+    assert.deepEqual(
+      state.resources.map(({ name, serverVersion }) => [name, serverVersion]),
+      [['plain', '1']],
+    );
+  });
+
+  it('writes a large configuration in many turns, as whole as in one, and not too often', async () => {
+    const { store, clock, path } = open();
+    const resources = Array.from({ length: 5_001 }, (_, i) => {
+      const left = { kind: 'Secret', name: `s${i}`, version: '', serverVersion: '', bytes: encodedUpstream } as const;
+      return i % 3 === 0 ? left : { ...left, kind: 'Upstream' as const };
+    });
+    const state = { server: 'é', resources };
+    let turns = 0;
+    const counting = (): void => {
+      turns++;
+      timer = setImmediate(counting);
+    };
+    let timer = setImmediate(counting);
+    store.save(() => state);
+    await store.flush();
+    clearImmediate(timer);
+    assert.ok(turns > 20, String(turns));
+    assert.equal(readFileSync(path, 'utf8'), encodeState('n', state));
+    assert.equal(store.load()?.resources.length, 3_334);
+    let made = 0;
+    store.save(() => {
+      made++;
+      return state;
+    });
+    clock.advance(499);
+    assert.equal(made, 0);
+    clock.advance(2);
+    assert.equal(made, 1);
+    await store.flush();
+  });
+
   it('writes once for what changes within 200 ms, as it is then', async () => {
     const { store, clock, path } = open();
     let made = 0;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Kind, Resource } from '../../../src/config/resource.ts';
 import { ResourceView } from '../../../src/control/resource-view.ts';
-import { warm } from '../../../src/control/warming.ts';
+import { namesSameChildren, rootOf, warm } from '../../../src/control/warming.ts';
 import { resource } from '../../support/resources.ts';
 
 const sidecar = (name: string, ...listeners: string[]): Resource => resource('Sidecar', name, { name, listeners });
@@ -28,8 +28,14 @@ function run(
   pending: readonly string[] = [],
 ): { names: string[]; view: ResourceView; latest: boolean } {
   const isPending = (kind: Kind, name: string): boolean => pending.includes(`${kind} ${name}`);
-  const warmed = warm({ latest: view(...latest), inForce: view(...inForce), roots: ['me', 'default'], isPending });
-  return { ...warmed, names: [...warmed.view.all()].map(({ kind, name }) => `${kind} ${name}`) };
+  const warmed = warm({
+    latest: view(...latest),
+    inForce: view(...inForce),
+    roots: ['me', 'default'],
+    isPending,
+    hasGateway: (resources) => rootOf(resources, ['default'])?.message.gateway === true,
+  });
+  return { ...warmed, names: [...warmed.view.everything()].map(({ kind, name }) => `${kind} ${name}`) };
 }
 
 const A = [listener('l/1', 1, 'x/a'), upstream('x/a'), endpoints('x/a/80')];
@@ -121,5 +127,138 @@ describe('warm', () => {
     const { names, latest } = run([ROOT_A], [ROOT_A, ...A]);
     assert.deepEqual(names, ['Sidecar default']);
     assert.equal(latest, true);
+  });
+});
+
+const GATEWAY = resource('Sidecar', 'default', { name: 'default', gateway: true });
+const route = (name: string, more: object = {}): Resource =>
+  resource('Route', name, { name, uris: [`/${name}`], ...more });
+const service = (name: string, more: object = {}): Resource => resource('Service', name, { name, ...more });
+
+describe('warm with a gateway', () => {
+  const inline = (name: string): Resource => upstream(name, { nodes: [{ host: '10.0.0.1', port: 80 }] });
+  const ONE = [route('1', { upstreamId: 'a' }), inline('a')];
+
+  it('hands on all of it with what it names, and nothing of it where it is off', () => {
+    const withEndpoints = route('2', { upstreamId: 'x/b', servicePort: 80 });
+    const rest = [service('s', { upstreamId: 'c' }), inline('c'), upstream('x/b'), endpoints('x/b/80')];
+    const config = resource('PluginConfig', 'p', { name: 'p' });
+    const consumer = resource('Consumer', 'jack', { name: 'jack' });
+    const all = [...ONE, withEndpoints, ...rest, config, consumer];
+    const { names, latest } = run([GATEWAY, ...all], []);
+    assert.equal(latest, true);
+    assert.deepEqual(names, [
+      'Sidecar default',
+      'Route 1',
+      'Route 2',
+      'Service s',
+      'PluginConfig p',
+      'Consumer jack',
+      'Upstream c',
+      'Upstream a',
+      'Upstream x/b',
+      'Endpoints x/b/80',
+    ]);
+    assert.deepEqual(run([sidecar('default'), ...all], []).names, ['Sidecar default']);
+  });
+
+  it('lets a Route that is new wait for its Upstream, while everything else goes on', () => {
+    const newer = route('1', { upstreamId: 'a', desc: 'newer' });
+    const waiting = route('2', { upstreamId: 'b' });
+    const inForce = [GATEWAY, ...ONE];
+    const latest = [GATEWAY, newer, inline('a'), waiting];
+    const waits = run(latest, inForce, ['Upstream b']);
+    assert.deepEqual([waits.view.get('Route', '1'), waits.view.get('Route', '2')], [newer, undefined]);
+    assert.equal(waits.latest, false);
+    // Known not to exist: the Route says so itself.
+    const settled = run(latest, inForce);
+    assert.equal(settled.view.get('Route', '2'), waiting);
+    assert.equal(settled.latest, true);
+  });
+
+  it('keeps the old version of a Route with its Upstream until the newly named one is here', () => {
+    const moved = route('1', { upstreamId: 'b' });
+    const inForce = [GATEWAY, ...ONE];
+    const waits = run([GATEWAY, moved, inline('a')], inForce, ['Upstream b']);
+    assert.equal(waits.view.get('Route', '1'), ONE[0]);
+    assert.ok(waits.names.includes('Upstream a'));
+    const ready = run([GATEWAY, moved, inline('a'), inline('b')], inForce);
+    assert.equal(ready.view.get('Route', '1'), moved);
+    assert.deepEqual(
+      ready.names.filter((name) => name.startsWith('Upstream')),
+      ['Upstream b'],
+    );
+  });
+
+  it('waits for the Endpoints of a service port, and for the Secrets of an Upstream that is new', () => {
+    const port = route('1', { upstreamId: 'x/a', servicePort: 80 });
+    assert.ok(!run([GATEWAY, port, upstream('x/a')], [], ['Endpoints x/a/80']).names.includes('Route 1'));
+    const tls = upstream('b', {
+      scheme: 'https',
+      tls: { ca: { secret: 's' } },
+      nodes: [{ host: '10.0.0.1', port: 1 }],
+    });
+    const named = route('2', { upstreamId: 'b' });
+    assert.ok(!run([GATEWAY, named, tls], [], ['Secret s']).names.includes('Route 2'));
+    assert.ok(run([GATEWAY, named, tls], []).names.includes('Route 2'));
+  });
+
+  it('keeps the old version of a Service likewise, and lets a Route wait for one that is new', () => {
+    const old = service('s', { upstreamId: 'a' });
+    const moved = service('s', { upstreamId: 'b' });
+    const user = route('1', { serviceId: 's' });
+    const waits = run([GATEWAY, moved, user, inline('a')], [GATEWAY, old, user, inline('a')], ['Upstream b']);
+    assert.equal(waits.view.get('Service', 's'), old);
+    assert.equal(waits.view.get('Route', '1'), user);
+    const fresh = run([GATEWAY, moved, user], [GATEWAY], ['Upstream b']);
+    assert.deepEqual(fresh.names, ['Sidecar default']);
+    assert.ok(run([GATEWAY, user], [GATEWAY]).names.includes('Route 1')); // a Service that nobody has
+  });
+
+  it('takes out at once what was removed, whatever else waits', () => {
+    const waiting = route('2', { upstreamId: 'b' });
+    const { names } = run([GATEWAY, waiting, inline('a')], [GATEWAY, ...ONE], ['Upstream b', 'Consumer *']);
+    assert.deepEqual(names, ['Sidecar default']);
+  });
+
+  it('leaves the gateway as it is until all there is of its kinds has come', () => {
+    const key = route('2', { plugins: { keyAuth: {} } });
+    const newer = route('1', { upstreamId: 'a', desc: 'newer' });
+    const waits = run([GATEWAY, key, newer, inline('a')], [GATEWAY, ...ONE], ['Consumer *']);
+    assert.deepEqual([waits.view.get('Route', '1'), waits.view.get('Route', '2')], [ONE[0], undefined]);
+    assert.equal(waits.latest, false);
+  });
+
+  it('keeps inline nodes of an Upstream of a Route until the Endpoints that replace them are here', () => {
+    const port = route('1', { upstreamId: 'x/a', servicePort: 80 });
+    const old = inline('x/a');
+    const now = upstream('x/a');
+    const waits = run([GATEWAY, port, now], [GATEWAY, port, old], ['Endpoints x/a/80']);
+    assert.equal(waits.view.get('Upstream', 'x/a'), old);
+    const ready = run([GATEWAY, port, now, endpoints('x/a/80')], [GATEWAY, port, old]);
+    assert.equal(ready.view.get('Upstream', 'x/a'), now);
+  });
+});
+
+describe('namesSameChildren', () => {
+  const base = { upstreamId: 'a', servicePort: 80, serviceId: 's', pluginConfigId: 'p' };
+
+  it('looks only at what a Route or a Service names', () => {
+    const before = route('1', base);
+    assert.equal(namesSameChildren(before, route('1', { ...base, uris: ['/other'], priority: 7 })), true);
+    for (const change of [{ upstreamId: 'b' }, { servicePort: 81 }, { serviceId: 't' }, { pluginConfigId: 'q' }]) {
+      assert.equal(namesSameChildren(before, route('1', { ...base, ...change })), false, JSON.stringify(change));
+    }
+    const of = service('s', { upstreamId: 'a' });
+    assert.equal(namesSameChildren(of, service('s', { upstreamId: 'a', desc: 'x' })), true);
+    assert.equal(namesSameChildren(of, service('s', { upstreamId: 'b' })), false);
+    assert.equal(namesSameChildren(of, service('s', { upstreamId: 'a', servicePort: 1 })), false);
+  });
+
+  it('knows that Consumers and PluginConfigs name none', () => {
+    const consumer = (desc: string): Resource => resource('Consumer', 'c', { name: 'c', desc });
+    assert.equal(namesSameChildren(consumer('a'), consumer('b')), true);
+    const config = (desc: string): Resource => resource('PluginConfig', 'c', { name: 'c', desc });
+    assert.equal(namesSameChildren(config('a'), config('b')), true);
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as fc from 'fast-check';
 import { type Kind, typeUrl } from '../../../src/config/resource.ts';
 import { DeltaStream, type Nack } from '../../../src/controlplane/delta-stream.ts';
 import type { View } from '../../../src/controlplane/views.ts';
@@ -14,20 +15,39 @@ import {
 class Harness {
   readonly sent: DeltaDiscoveryResponse[] = [];
   readonly nacks: Nack[] = [];
-  private content = new Map<string, VersionedResource>();
-  private readonly stream: DeltaStream;
+  wallMs = 1_000;
+  readonly stream: DeltaStream;
+  private view: View;
 
-  constructor(content: Record<string, string>, bytes = 1) {
-    this.content = resources(content, bytes);
-    const view: View = {
-      get: (kind, name) => this.content.get(`${kind} ${name}`),
-      all: (kind) => [...this.content.values()].filter((resource) => resource.kind === kind),
-    };
+  /** `tells`: whether views know what changed since the one before; else everything is looked at again. */
+  constructor(content: Record<string, string>, bytes = 1, tells = true) {
+    this.tells = tells;
+    this.view = viewOf(resources(content, bytes));
     this.stream = new DeltaStream({
-      viewOf: () => view,
+      viewOf: () => this.counting(this.view),
       send: (response) => this.sent.push(response),
       onNack: (nack) => this.nacks.push(nack),
+      wallMs: () => this.wallMs,
     });
+  }
+
+  private readonly tells: boolean;
+  /** Resources that views were asked for. */
+  looked = 0;
+
+  private counting(view: View): View {
+    return {
+      ...view,
+      get: (kind, name) => {
+        this.looked++;
+        return view.get(kind, name);
+      },
+      all: (kind) => {
+        const all = view.all(kind);
+        this.looked += all.length;
+        return all;
+      },
+    };
   }
 
   request(kind: Kind, request: Partial<Omit<DeltaDiscoveryRequest, '$type'>>): void {
@@ -48,7 +68,7 @@ class Harness {
   }
 
   change(content: Record<string, string>): void {
-    this.content = resources(content, 1);
+    this.view = viewOf(resources(content, 1), this.tells ? this.view : undefined);
     this.stream.onSnapshot();
   }
 
@@ -70,12 +90,31 @@ class Harness {
   }
 }
 
+/** A view that knows what changed since the one `before`. */
+function viewOf(content: ReadonlyMap<string, VersionedResource>, before?: View): View {
+  const moment = { snapshot: {}, key: '' };
+  return {
+    get: (kind, name) => content.get(`${kind} ${name}`),
+    all: (kind) => [...content.values()].filter((resource) => resource.kind === kind),
+    moment,
+    changedSince: (earlier, kind) => {
+      if (before === undefined) return undefined;
+      assert.equal(earlier, before.moment);
+      const all = [...content.values(), ...before.all(kind)].filter((resource) => resource.kind === kind);
+      const names = new Set(all.map(({ name }) => name));
+      return [...names].filter((name) => content.get(`${kind} ${name}`)?.version !== before.get(kind, name)?.version);
+    },
+  };
+}
+
 function resources(content: Record<string, string>, bytes: number): Map<string, VersionedResource> {
   return new Map(
     Object.entries(content).map(([key, version]) => {
       const [kind = '', name = ''] = key.split(' ');
       const origin = { file: '', line: 1, column: 1 };
-      return [key, { kind: kind as Kind, name, version, bytes: new Uint8Array(bytes), origin, service: undefined }];
+      const references = { upstreams: [], secrets: [] };
+      const one = { kind: kind as Kind, name, version, bytes: new Uint8Array(bytes), origin, service: undefined };
+      return [key, { ...one, references }];
     }),
   );
 }
@@ -233,13 +272,15 @@ test('a refusal is told with node and reason, shown until the next ACK, and not 
     harness.nacks.map(({ nodeId, reason }) => [nodeId, reason]),
     [['n1', 'a: type: not supported yet']],
   );
-  assert.equal(harness.status()[0]?.refused, 'a: type: not supported yet');
+  assert.deepEqual(harness.status()[0]?.refused, [
+    { name: 'a', reason: 'a: type: not supported yet', sinceWallMs: 1_000 },
+  ]);
   assert.equal(harness.take().length, 1);
   harness.change({ 'Upstream a': '1' });
   assert.deepEqual(harness.take(), []);
   harness.change({ 'Upstream a': '2' });
   harness.answer('Upstream');
-  assert.equal(harness.status()[0]?.refused, undefined);
+  assert.deepEqual(harness.status()[0]?.refused, []);
 });
 
 test('a large answer comes in parts, each after the answer to the one before', () => {
@@ -258,4 +299,123 @@ test('a type that nobody knows: its names do not exist', () => {
   const harness = new Harness({});
   harness.request('Secret', { typeUrl: 'type.googleapis.com/x.Y', resourceNamesSubscribe: ['a'] });
   assert.deepEqual(harness.take(), ['Y -a']);
+});
+
+test('a refusal stays with the resources that it names until they are sent anew or are gone', () => {
+  const harness = new Harness({ 'Route a': '1', 'Route b': '1', 'Route c': '1' });
+  const shown = () => harness.status()[0]?.refused.map(({ name, reason, sinceWallMs }) => [name, reason, sinceWallMs]);
+  harness.subscribe('Route', '*');
+  harness.answer('Route', 'Route a: uris: none; tls: no; Route c: vars: no');
+  harness.take();
+  assert.deepEqual(shown(), [
+    ['a', 'Route a: uris: none; tls: no', 1_000],
+    ['c', 'Route c: vars: no', 1_000],
+  ]);
+  assert.deepEqual([harness.status()[0]?.sent, harness.status()[0]?.acknowledged], [3, 1]);
+  harness.wallMs = 2_000;
+  // Another one is taken: that says nothing of these.
+  harness.change({ 'Route a': '1', 'Route b': '2', 'Route c': '1' });
+  assert.deepEqual(settle(harness, 'Route'), ['Route +b@2']);
+  assert.equal(shown()?.length, 2);
+  harness.change({ 'Route a': '2', 'Route b': '2', 'Route c': '1' });
+  harness.answer('Route', 'Route a: uris: still none');
+  assert.deepEqual(harness.take(), ['Route +a@2']);
+  assert.deepEqual(shown()?.[0], ['a', 'Route a: uris: still none', 1_000]);
+  harness.change({ 'Route a': '3', 'Route b': '2' });
+  assert.deepEqual(settle(harness, 'Route'), ['Route +a@3', 'Route -c']);
+  assert.deepEqual(shown(), []);
+  assert.deepEqual([harness.status()[0]?.sent, harness.status()[0]?.acknowledged], [6, 3]);
+});
+
+test('a refusal that names nothing may mean any of what was sent, until something is taken', () => {
+  const harness = new Harness({ 'Route a': '1', 'Route b': '1' });
+  harness.subscribe('Route', '*');
+  harness.answer('Route', 'out of memory');
+  harness.take();
+  assert.deepEqual(harness.status()[0]?.refused, [{ name: '', reason: 'out of memory', sinceWallMs: 1_000 }]);
+  for (const name of ['a', 'b']) assert.deepEqual(harness.stream.standing('Route', name), { refused: 'out of memory' });
+  harness.change({ 'Route a': '2', 'Route b': '1' });
+  harness.answer('Route');
+  assert.deepEqual(harness.status()[0]?.refused, []);
+});
+
+test('how a stream stands to a resource', () => {
+  const harness = new Harness({ 'Route a': '1', 'Upstream u': '1' });
+  const standing = (kind: Kind, name: string) => harness.stream.standing(kind, name);
+  assert.equal(standing('Route', 'a'), 'unconcerned');
+  harness.subscribe('Route', '*');
+  harness.subscribe('Upstream', 'u', 'none');
+  assert.deepEqual([harness.stream.wantsAll('Route'), harness.stream.wantsAll('Upstream')], [true, false]);
+  assert.deepEqual([standing('Route', 'a'), standing('Upstream', 'none')], ['waiting', 'waiting']);
+  settle(harness, 'Route', 'Upstream');
+  assert.deepEqual([standing('Route', 'a'), standing('Upstream', 'none')], ['acknowledged', 'acknowledged']);
+  assert.equal(standing('Upstream', 'other'), 'unconcerned');
+  // Gone is known only once it is acknowledged.
+  harness.change({ 'Upstream u': '2' });
+  assert.deepEqual([standing('Route', 'a'), standing('Upstream', 'u')], ['waiting', 'waiting']);
+  settle(harness, 'Route', 'Upstream');
+  assert.deepEqual([standing('Route', 'a'), standing('Upstream', 'u')], ['acknowledged', 'acknowledged']);
+  // While an answer is awaited, what comes next waits too.
+  harness.change({ 'Upstream u': '3' });
+  harness.change({ 'Upstream u': '4' });
+  harness.answer('Upstream');
+  assert.equal(standing('Upstream', 'u'), 'waiting');
+  harness.answer('Upstream', 'Upstream u: no');
+  assert.deepEqual(standing('Upstream', 'u'), { refused: 'Upstream u: no' });
+});
+
+test('whatever happens: who looks at what changed sends what one sends that looks at everything', () => {
+  const kinds = ['Upstream', 'Endpoints', 'Route'] as const;
+  const kind = fc.constantFrom(...kinds);
+  const names = fc.subarray(['a', 'b', 'c', '*']);
+  const content = fc.dictionary(
+    fc.tuple(kind, fc.constantFrom('a', 'b', 'c', 'd')).map((words) => words.join(' ')),
+    fc.constantFrom('1', '2', '3'),
+  );
+  const step = fc.oneof(
+    fc.record({ change: content }),
+    fc.record({ kind, on: names, off: names }),
+    fc.record({ kind, on: names, holds: fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.constantFrom('1', '2')) }),
+    fc.record({ kind, answer: fc.constantFrom('ok', 'no', 'Route a: no') }),
+  );
+  fc.assert(
+    fc.property(content, fc.array(step, { maxLength: 30 }), (first, steps) => {
+      const both = [new Harness(first), new Harness(first, 1, false)] as const;
+      const nonces = new Map<Kind, string>();
+      for (const one of steps) {
+        const nonce = 'kind' in one ? (nonces.get(one.kind) ?? '') : '';
+        const outcomes = both.map((harness) => {
+          if ('change' in one) harness.change(one.change);
+          else if ('answer' in one) {
+            const errorDetail = one.answer === 'ok' ? undefined : { code: 3, message: one.answer, details: [] };
+            harness.request(one.kind, { responseNonce: nonce, errorDetail });
+          } else {
+            const more = 'off' in one ? { resourceNamesUnsubscribe: one.off } : { initialResourceVersions: one.holds };
+            harness.request(one.kind, { resourceNamesSubscribe: one.on, ...more });
+          }
+          for (const response of harness.sent) {
+            for (const each of kinds) if (response.typeUrl === typeUrl(each)) nonces.set(each, response.nonce);
+          }
+          const sent = harness.take().map((text) => text.split(' ').sort().join(' '));
+          return { sent, status: harness.status() };
+        });
+        assert.deepEqual(outcomes[0], outcomes[1]);
+      }
+    }),
+    { seed: 7, numRuns: 400 },
+  );
+});
+
+test('a stream in sync looks at nothing but what changed', () => {
+  const content = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`Route r${i}`, '1']));
+  const harness = new Harness(content);
+  harness.subscribe('Route', '*');
+  settle(harness, 'Route');
+  harness.looked = 0;
+  harness.change({ ...content, 'Route r7': '2' });
+  assert.deepEqual(settle(harness, 'Route'), ['Route +r7@2']);
+  assert.equal(harness.looked, 1);
+  harness.change(content);
+  harness.request('Upstream', { resourceNamesSubscribe: ['u'] });
+  assert.equal(harness.looked, 3);
 });

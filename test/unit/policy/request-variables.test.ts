@@ -20,6 +20,10 @@ test('variables', () => {
     ['query_string', { path: '/a' }, undefined],
     ['query_string', { path: '/a?' }, undefined],
     ['args', {}, 'device_id=7'],
+    ['is_args', {}, '?'],
+    ['is_args', { path: '/a' }, ''],
+    ['is_args', { path: '/a?' }, ''],
+    ['document_uri', {}, '/cart'],
     ['host', {}, 'web.example'],
     ['host', { authority: 'WEB.Example.' }, 'web.example'],
     ['host', { authority: 'web.example.:80' }, 'web.example'],
@@ -37,7 +41,12 @@ test('variables', () => {
     ['hostname', {}, 'node-1'],
     ['consumer_name', {}, undefined],
     ['request_method', { method: 'PUT' }, 'PUT'],
+    ['method', { method: 'PUT' }, 'PUT'],
     ['scheme', { scheme: 'https' }, 'https'],
+    ['https', { scheme: 'https' }, 'on'],
+    ['https', {}, ''],
+    ['route_id', {}, undefined],
+    ['service_id', {}, undefined],
     ['content_type', { fields: ['Content-Type', 'text/plain'] }, 'text/plain'],
     ['content_type', {}, undefined],
     ['content_length', { contentLength: 0 }, '0'],
@@ -54,11 +63,21 @@ test('variables', () => {
     assert.ok(read, name);
     assert.equal(read(hashedRequest(head)), value, name);
   }
-  assert.equal(compileVariable('consumer_name')?.(hashedRequest({}, { consumer: 'jack' })), 'jack');
+  const others = { consumer: 'jack', routeId: '7', serviceId: 's' };
+  for (const [name, value] of [
+    ['consumer_name', 'jack'],
+    ['route_id', '7'],
+    ['service_id', 's'],
+  ] as const) {
+    assert.equal(compileVariable(name)?.(hashedRequest({}, others)), value);
+  }
 });
 
 test('names of no variable', () => {
-  for (const name of ['', 'url', 'URI', 'arg_', 'http_', 'cookie_', 'request_uri ', 'not_support', 'constructor']) {
+  for (const name of [
+    ...['', 'url', 'URI', 'arg_', 'http_', 'cookie_', 'request_uri ', 'not_support', 'constructor'],
+    ...['graphql_name', 'post_arg_x', 'uri_param_id', 'remote_user'],
+  ]) {
     assert.equal(compileVariable(name), undefined, name);
   }
 });

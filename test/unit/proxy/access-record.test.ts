@@ -35,12 +35,19 @@ function record(overrides: Partial<RequestRecord> = {}, fields: string[] = []): 
     bytesSent: 2,
     remoteAddress: '192.0.2.1',
     requestId: 'id',
+    routeId: undefined,
+    consumer: undefined,
     attempts: [attempt('10.0.0.1:80')],
     ...overrides,
   };
 }
 
 describe('accessRecord', () => {
+  it('names the route and the consumer of a request to the gateway', () => {
+    const { route, consumer } = accessRecord(record({ routeId: '7', consumer: 'jack' }));
+    assert.deepEqual([route, consumer], ['7', 'jack']);
+  });
+
   it('an answered request', () => {
     assert.deepEqual(accessRecord(record()), {
       startWallMs: 1_700_000_000_000,
@@ -59,6 +66,8 @@ describe('accessRecord', () => {
       forwardedFor: undefined,
       userAgent: 'curl',
       requestId: 'id',
+      route: undefined,
+      consumer: undefined,
       upstream: 'shop/cart',
       servicePort: 7000,
       endpoint: '10.0.0.1:80',

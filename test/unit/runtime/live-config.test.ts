@@ -125,6 +125,7 @@ function fixture(ephemeralPorts = false): Fixture {
     logger: silentLogger,
     bind: '127.0.0.1',
     ephemeralPorts,
+    gateway: { clock, hostname: 'test', carriesAdmin: true },
     credentials: { setSecrets: () => undefined },
     createTls: (spec) => {
       const [source] = spec.tls?.certificates ?? [];
@@ -203,6 +204,7 @@ function snapshot(listeners: readonly ListenerSpec[], ports: readonly UpstreamPo
     listeners: new Map(listeners.map((spec) => [spec.name, spec])),
     ports: new Map(ports.map((port) => [port.key, port])),
     secrets: new Map(),
+    gateway: undefined,
   };
 }
 

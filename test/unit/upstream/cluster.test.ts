@@ -177,12 +177,14 @@ describe('Cluster', () => {
     const { cluster } = fixture(port([spec]));
     const [endpoint] = cluster.list();
     const pools = endpoint?.pools;
+    pools?.forHost('a');
     const [pool] = pools?.all() ?? [];
     cluster.update(port([spec], { timeout: { connectMs: 5, sendMs: 6, readMs: 7, readIsSet: true } }));
     assert.equal(endpoint?.pools, pools);
     assert.equal(pool?.options.connectTimeoutMs, 5);
     cluster.update(port([spec], { scheme: 'grpc' }));
     assert.notEqual(endpoint?.pools, pools);
+    endpoint?.pools.forHost('a');
     const [next] = endpoint?.pools.all() ?? [];
     assert.ok((next?.options.expectedCapacity ?? 0) > 1);
   });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { EndpointPool } from '../../../src/upstream/pool.ts';
-import { MAX_SERVER_NAMES, PoolSet } from '../../../src/upstream/pool-set.ts';
+import { MAX_SERVER_NAMES, PoolSet, type PoolFactory } from '../../../src/upstream/pool-set.ts';
+import { endpointAt } from '../../support/data-plane.ts';
 
 /** As much of a pool as the set looks at. */
 class FakePool {
@@ -38,11 +39,14 @@ class FakePool {
 
 function setOf(nameOf: ((host: string) => string) | undefined): { set: PoolSet; made: FakePool[] } {
   const made: FakePool[] = [];
-  const set = new PoolSet(nameOf, (name) => {
-    const pool = new FakePool(name);
-    made.push(pool);
-    return pool as unknown as EndpointPool;
-  });
+  const factory: PoolFactory = {
+    createPool(_spec, name) {
+      const pool = new FakePool(name);
+      made.push(pool);
+      return pool as unknown as EndpointPool;
+    },
+  };
+  const set = new PoolSet(factory, endpointAt(1), { nameOf, separatesUpgrades: false });
   return { set, made };
 }
 
@@ -69,15 +73,21 @@ describe('PoolSet', () => {
     assert.equal(set.isConnected, true);
   });
 
-  it('without names has one pool, at once, for every host', () => {
+  it('without names has one pool for every host, made when it is asked for', () => {
     const { set, made } = setOf(undefined);
-    assert.deepEqual(
-      made.map(({ name }) => name),
-      [''],
-    );
+    set.closeIdle(1);
+    assert.deepEqual([made.length, [...set.all()].length, set.connections], [0, 0, 0]);
     assert.equal(poolOf(set, 'a'), made[0]);
     assert.equal(poolOf(set, 'b'), made[0]);
     assert.equal([...set.all()].length, 1);
+  });
+
+  it('that was drained makes pools that only finish', () => {
+    for (const nameOf of [undefined, lower]) {
+      const { set } = setOf(nameOf);
+      set.drain();
+      assert.deepEqual(poolOf(set, 'a').calls, ['drain']);
+    }
   });
 
   it('with names has one for each, made when it is asked for', () => {

@@ -44,7 +44,13 @@ test('names', () => {
 
 test('Sidecar', () => {
   assert.equal(sidecar({ listeners: ['a', 'b'], gateway: false }), '');
-  assert.equal(sidecar({ gateway: true }), 'gateway: not supported yet');
+  assert.equal(sidecar({ gateway: true, adminApi: ':9180' }), '');
+  for (const adminApi of ['127.0.0.1:9180', '[::1]:9180', 'control.example:1']) assert.equal(sidecar({ adminApi }), '');
+  assert.equal(sidecar({ adminApi: '9180' }), "admin_api: '9180' has no port: it must be HOST:PORT");
+  assert.equal(sidecar({ adminApi: ':0' }), "admin_api: ':0': port '0' must be between 1 and 65535");
+  assert.equal(sidecar({ adminApi: 'a:b:1' }), "admin_api: 'a:b:1' is not HOST:PORT");
+  assert.equal(sidecar({ adminApi: '' }), "admin_api: '' has no host: it must be HOST:PORT");
+  assert.equal(sidecar({ adminApi: '1.2.3:80' }), "admin_api: '1.2.3' is no IP address and no DNS name");
   assert.equal(sidecar({ listeners: ['a', 'b', 'a'] }), "listeners[2]: 'a' is named by listeners[0] already");
   assert.equal(sidecar({ listeners: ['*'] }), "listeners[0]: '*' can't be a name");
 });

@@ -101,7 +101,10 @@ export function resourceStateToJSON(object: ResourceState): string {
 
 /** Which part of the configuration is wanted. */
 export interface GetSnapshotRequest {
-  /** Only resources of this kind: `Sidecar`, `Listener`, `Upstream`, `Endpoints` or `Secret`. Default: all. */
+  /**
+   * Only resources of this kind: `Sidecar`, `Listener`, `Route`, `Service`, `PluginConfig`, `Consumer`, `Upstream`, `Endpoints` or
+   * `Secret`. Default: all.
+   */
   kind: string;
   /** Only resources whose name starts with this. Default: all. */
   namePrefix: string;
@@ -251,6 +254,12 @@ export interface ExplainResponse {
   refusedDetail: string;
   /** Endpoints beyond those of `endpoints`. */
   endpointsLeftOut: number;
+  /**
+   * Of a request to the gateway, a line each: the route with the uri and host by which it was found, routes that would
+   * stand before it with the condition that isn't met, the consumer, and the plugins with where they are set. Limits
+   * count nothing here, and whether one is exceeded isn't told.
+   */
+  route: string[];
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -1818,6 +1827,7 @@ function createBaseExplainResponse(): ExplainResponse {
     refused: "",
     refusedDetail: "",
     endpointsLeftOut: 0,
+    route: [],
     _unknownFields: {},
   };
 }
@@ -1862,6 +1872,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     }
     if (message.endpointsLeftOut !== 0) {
       writer.uint32(104).uint32(message.endpointsLeftOut);
+    }
+    for (const v of message.route) {
+      writer.uint32(114).string(v!);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1991,6 +2004,14 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
             message.endpointsLeftOut = reader.uint32();
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.route.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2052,6 +2073,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
         : isSet(object.endpoints_left_out)
         ? globalThis.Number(object.endpoints_left_out)
         : 0,
+      route: globalThis.Array.isArray(object?.route)
+        ? object.route.map((e: any) => globalThis.String(e))
+        : [],
     };
   },
 
@@ -2096,6 +2120,9 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     if (message.endpointsLeftOut !== 0) {
       obj.endpointsLeftOut = Math.round(message.endpointsLeftOut);
     }
+    if (message.route?.length) {
+      obj.route = message.route;
+    }
     return obj;
   },
 
@@ -2117,6 +2144,7 @@ export const ExplainResponse: MessageFns<ExplainResponse> = {
     message.refused = object.refused ?? "";
     message.refusedDetail = object.refusedDetail ?? "";
     message.endpointsLeftOut = object.endpointsLeftOut ?? 0;
+    message.route = object.route?.map((e) => e) || [];
     return message;
   },
 };

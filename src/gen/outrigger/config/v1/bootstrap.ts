@@ -65,7 +65,22 @@ export interface Bootstrap {
   /** Static listeners, served beside what the control plane gives. */
   listeners: StaticListener[];
   /** TLS towards the control planes. Default: plaintext. */
-  controlTls?: ControlTls | undefined;
+  controlTls?:
+    | ControlTls
+    | undefined;
+  /** `[HOST:]PORT` of the gateway listener: Routes of the control plane. Default: off, unless the Sidecar resource says otherwise. */
+  gateway?:
+    | string
+    | undefined;
+  /** Whether the gateway carries `/apisix/admin/*` of loopback callers to the control plane's Admin API. Default true. */
+  gatewayAdmin?:
+    | boolean
+    | undefined;
+  /**
+   * `[HOST:]PORT` of the outbound listener: every service port that the sidecar knows, by authority, also as a forward
+   * proxy. By convention 15001. Default: off.
+   */
+  outbound?: string | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -120,6 +135,9 @@ function createBaseBootstrap(): Bootstrap {
     services: [],
     listeners: [],
     controlTls: undefined,
+    gateway: undefined,
+    gatewayAdmin: undefined,
+    outbound: undefined,
     _unknownFields: {},
   };
 }
@@ -170,6 +188,15 @@ export const Bootstrap: MessageFns<Bootstrap> = {
     }
     if (message.controlTls !== undefined) {
       ControlTls.encode(message.controlTls, writer.uint32(122).fork()).join();
+    }
+    if (message.gateway !== undefined) {
+      writer.uint32(130).string(message.gateway);
+    }
+    if (message.gatewayAdmin !== undefined) {
+      writer.uint32(136).bool(message.gatewayAdmin);
+    }
+    if (message.outbound !== undefined) {
+      writer.uint32(146).string(message.outbound);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -315,6 +342,30 @@ export const Bootstrap: MessageFns<Bootstrap> = {
             message.controlTls = ControlTls.decode(reader, reader.uint32());
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.gateway = reader.string();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.gatewayAdmin = reader.bool();
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.outbound = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -388,6 +439,13 @@ export const Bootstrap: MessageFns<Bootstrap> = {
         : isSet(object.control_tls)
         ? ControlTls.fromJSON(object.control_tls)
         : undefined,
+      gateway: isSet(object.gateway) ? globalThis.String(object.gateway) : undefined,
+      gatewayAdmin: isSet(object.gatewayAdmin)
+        ? globalThis.Boolean(object.gatewayAdmin)
+        : isSet(object.gateway_admin)
+        ? globalThis.Boolean(object.gateway_admin)
+        : undefined,
+      outbound: isSet(object.outbound) ? globalThis.String(object.outbound) : undefined,
     };
   },
 
@@ -438,6 +496,15 @@ export const Bootstrap: MessageFns<Bootstrap> = {
     if (message.controlTls !== undefined) {
       obj.controlTls = ControlTls.toJSON(message.controlTls);
     }
+    if (message.gateway !== undefined) {
+      obj.gateway = message.gateway;
+    }
+    if (message.gatewayAdmin !== undefined) {
+      obj.gatewayAdmin = message.gatewayAdmin;
+    }
+    if (message.outbound !== undefined) {
+      obj.outbound = message.outbound;
+    }
     return obj;
   },
 
@@ -463,6 +530,9 @@ export const Bootstrap: MessageFns<Bootstrap> = {
     message.controlTls = (object.controlTls !== undefined && object.controlTls !== null)
       ? ControlTls.fromPartial(object.controlTls)
       : undefined;
+    message.gateway = object.gateway ?? undefined;
+    message.gatewayAdmin = object.gatewayAdmin ?? undefined;
+    message.outbound = object.outbound ?? undefined;
     return message;
   },
 };

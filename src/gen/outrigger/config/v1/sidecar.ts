@@ -20,15 +20,23 @@ export interface Sidecar {
    */
   listeners: string[];
   /**
-   * Whether the APISIX-style gateway (Route, Service, Consumer, PluginConfig) is on. Default false. `true` is
-   * refused by this version: "gateway: not supported yet".
+   * Whether the APISIX-style gateway (Route, Service, Consumer, PluginConfig) is on. `true` turns it on at the sidecar's
+   * `--bind`, port 9080, where `run --gateway` says nothing else; a sidecar that was started with `--gateway` has it on whatever
+   * stands here. Needs the delta flavour of xDS. Default false.
    */
-  gateway?: boolean | undefined;
+  gateway?:
+    | boolean
+    | undefined;
+  /**
+   * Where the Admin API of the control plane is, `HOST:PORT`; without a host (`:9180`) it is the host of the control plane
+   * that this came from. The gateway carries `/apisix/admin/*` of loopback callers there. Default: it has no such route.
+   */
+  adminApi?: string | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 function createBaseSidecar(): Sidecar {
-  return { name: "", listeners: [], gateway: undefined, _unknownFields: {} };
+  return { name: "", listeners: [], gateway: undefined, adminApi: undefined, _unknownFields: {} };
 }
 
 export const Sidecar: MessageFns<Sidecar> = {
@@ -41,6 +49,9 @@ export const Sidecar: MessageFns<Sidecar> = {
     }
     if (message.gateway !== undefined) {
       writer.uint32(24).bool(message.gateway);
+    }
+    if (message.adminApi !== undefined) {
+      writer.uint32(34).string(message.adminApi);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -90,6 +101,14 @@ export const Sidecar: MessageFns<Sidecar> = {
             message.gateway = reader.bool();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.adminApi = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -117,6 +136,11 @@ export const Sidecar: MessageFns<Sidecar> = {
         ? object.listeners.map((e: any) => globalThis.String(e))
         : [],
       gateway: isSet(object.gateway) ? globalThis.Boolean(object.gateway) : undefined,
+      adminApi: isSet(object.adminApi)
+        ? globalThis.String(object.adminApi)
+        : isSet(object.admin_api)
+        ? globalThis.String(object.admin_api)
+        : undefined,
     };
   },
 
@@ -131,6 +155,9 @@ export const Sidecar: MessageFns<Sidecar> = {
     if (message.gateway !== undefined) {
       obj.gateway = message.gateway;
     }
+    if (message.adminApi !== undefined) {
+      obj.adminApi = message.adminApi;
+    }
     return obj;
   },
 
@@ -142,6 +169,7 @@ export const Sidecar: MessageFns<Sidecar> = {
     message.name = object.name ?? "";
     message.listeners = object.listeners?.map((e) => e) || [];
     message.gateway = object.gateway ?? undefined;
+    message.adminApi = object.adminApi ?? undefined;
     return message;
   },
 };

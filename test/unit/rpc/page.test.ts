@@ -9,7 +9,7 @@ import {
   firstAfter,
   pageSize,
   type Position,
-} from '../../../src/admin/page.ts';
+} from '../../../src/rpc/page.ts';
 
 const SHAPE: Position = ['', 0];
 const FILTERS: Position = ['list', 'shop/cart', 0];

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import { DescriptorPool } from '../../../src/admin/descriptor-pool.ts';
+import { DescriptorPool } from '../../../src/rpc/descriptor-pool.ts';
 import { DESCRIPTOR_SET_BASE64 } from '../../../src/gen/descriptors.ts';
 
 const SET = Buffer.from(DESCRIPTOR_SET_BASE64, 'base64');

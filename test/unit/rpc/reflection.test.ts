@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { answer, descriptorPool } from '../../../src/admin/reflection.ts';
-import type { DescriptorFile } from '../../../src/admin/descriptor-pool.ts';
+import { answer, descriptorPool } from '../../../src/rpc/reflection.ts';
+import type { DescriptorFile } from '../../../src/rpc/descriptor-pool.ts';
 import type {
   ServerReflectionRequest,
   ServerReflectionResponse,
