@@ -30,6 +30,7 @@ import type { UpstreamPort } from './model/snapshot.ts';
 import type { TlsFacts } from './net/transport.ts';
 import type { LiveConfig } from './runtime/live-config.ts';
 import type { Counters } from './telemetry/counters.ts';
+import type { GatewayMetrics } from './telemetry/prometheus.ts';
 import type { Cluster } from './upstream/cluster.ts';
 import { endpointId, type LiveEndpoint } from './upstream/endpoint.ts';
 
@@ -74,6 +75,7 @@ export function createSidecarView(sources: ViewSources): LiveView {
     resources: () => sources.resources(),
     downstreamConnections: () => sources.quota,
     snapshotNumber: () => config.snapshot.number,
+    gateway: () => gatewayMetrics(config),
     listeners: () => [...config.listeners.values()].map(listenerView),
     certificates: () => sources.certificates(),
     *ports() {
@@ -101,6 +103,18 @@ export function createSidecarView(sources: ViewSources): LiveView {
 function watch<T>(watchers: Set<T>, watcher: T): Cancel {
   watchers.add(watcher);
   return () => watchers.delete(watcher);
+}
+
+function gatewayMetrics({ snapshot, gateway }: LiveConfig): GatewayMetrics | undefined {
+  const spec = snapshot.gateway;
+  if (spec === undefined) return undefined;
+  const { size, evictions } = gateway.plugins.counters;
+  return {
+    routes: spec.routes.size,
+    consumers: spec.consumers.size,
+    limitCounters: size,
+    limitEvictions: evictions,
+  };
 }
 
 function listenerView(listener: LiveConfig['listeners'] extends Map<string, infer L> ? L : never): ListenerView {

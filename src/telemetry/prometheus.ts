@@ -54,6 +54,15 @@ export interface PortMetrics {
   endpoints(): Iterable<EndpointMetrics>;
 }
 
+/** Numbers of the gateway. */
+export interface GatewayMetrics {
+  readonly routes: number;
+  readonly consumers: number;
+  /** Counters of limits held, and how many had to go before their window was over. */
+  readonly limitCounters: number;
+  readonly limitEvictions: number;
+}
+
 /** What a scrape reads. */
 export interface MetricsSource {
   readonly counters: Counters;
@@ -63,6 +72,8 @@ export interface MetricsSource {
   /** Downstream connections open now, spoken or not, and the most there may be. */
   downstreamConnections(): { readonly open: number; readonly limit: number };
   snapshotNumber(): number;
+  /** Undefined while the gateway is off. */
+  gateway(): GatewayMetrics | undefined;
   /** Whether the stream to the control plane is up; undefined without a control plane. */
   controlConnected(): boolean | undefined;
   ready(): { readonly ready: boolean };
@@ -175,6 +186,8 @@ function processFamilies(source: MetricsSource): Family[] {
   const ready = new Family('gauge', 'outrigger_ready', 'Whether the sidecar is ready (1) or not (0).');
   ready.add({}, source.ready().ready ? 1 : 0);
   families.push(downstream, most, upstream, snapshot, ready);
+  const gateway = source.gateway();
+  if (gateway) families.push(...gatewayFamilies(gateway));
   const connected = source.controlConnected();
   if (connected !== undefined) {
     const control = new Family('gauge', 'outrigger_control_connected', 'Whether a control plane is connected (1).');
@@ -182,6 +195,25 @@ function processFamilies(source: MetricsSource): Family[] {
     families.push(control);
   }
   return families;
+}
+
+function gatewayFamilies({ routes, consumers, limitCounters, limitEvictions }: GatewayMetrics): Family[] {
+  const rows = [
+    ['gauge', 'outrigger_gateway_routes', 'Routes that are on.', routes],
+    ['gauge', 'outrigger_gateway_consumers', 'Consumers known.', consumers],
+    ['gauge', 'outrigger_gateway_limit_counters', 'Counters of limit-count that are held.', limitCounters],
+    [
+      'counter',
+      'outrigger_gateway_limit_evictions_total',
+      'Counters of limit-count that gave way to others before their window was over.',
+      limitEvictions,
+    ],
+  ] as const;
+  return rows.map(([type, name, help, value]) => {
+    const family = new Family(type, name, help);
+    family.add({}, value);
+    return family;
+  });
 }
 
 function certificateFamily(source: MetricsSource, caps: SeriesCaps): Family {

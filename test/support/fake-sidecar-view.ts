@@ -166,6 +166,10 @@ export class FakeSidecarView implements SidecarView {
     return { open: 5, limit: 9000 };
   }
 
+  gateway(): { routes: number; consumers: number; limitCounters: number; limitEvictions: number } {
+    return { routes: 3, consumers: 2, limitCounters: 9, limitEvictions: 1 };
+  }
+
   snapshotNumber(): number {
     return 7;
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { HttpAnswer } from '../../support/http-call.ts';
+import { runProgram } from '../../support/program.ts';
 import { startBackend, startGatewayScene, type Backend, type GatewayScene } from '../../support/gateway-scene.ts';
 
 describe('the gateway', () => {
@@ -341,6 +342,47 @@ describe('the gateway', () => {
     assert.equal((await scene.call('/gone')).status, 200);
     assert.equal((await scene.admin('DELETE', '/routes/gone?wait=applied')).status, 200);
     assert.equal((await scene.call('/gone')).status, 404);
+  });
+
+  test('outrigger explain tells the route, why others give way, the consumer and the plugins, and counts nothing', async () => {
+    await put('/services/why', { upstream: to(a) });
+    await put('/consumers/ann', { username: 'ann', plugins: { 'key-auth': { key: 'key-of-ann' } } });
+    const limit = { 'limit-count': { count: 1, time_window: 60 } };
+    const own = { service_id: 'why', plugins: { 'key-auth': {}, ...limit } };
+    await put('/routes/why', { ...own, uri: '/why/*', name: 'the one' });
+    await put('/routes/why-post', { ...own, uri: '/why/*', methods: ['POST'], priority: 9 });
+    const explain = (...more: string[]) =>
+      runProgram([
+        ...[
+          'explain',
+          '--port',
+          String(scene.gatewayPort),
+          '--admin',
+          scene.sidecar.ready.admin ?? '',
+          '--path',
+          '/why/x',
+        ],
+        ...more,
+      ]);
+    const { status, out } = await explain('-H', 'apikey=key-of-ann');
+    assert.equal(status, 0, out);
+    for (const line of [
+      'not routes/why-post (uri /why/*): methods',
+      'routes/why "the one" (uri /why/*, any host)',
+      'consumers/ann',
+      'key-auth of routes/why',
+      'limit-count of routes/why',
+      `pick       127.0.0.1:${a.port}`,
+    ]) {
+      assert.ok(out.includes(line), `${line} in ${out}`);
+    }
+    assert.equal((await explain('-H', 'apikey=nobodys')).status, 1);
+    assert.match((await explain()).out, /refused {4}unauthenticated: the caller showed no valid key/);
+    assert.equal(
+      (await scene.call('/why/x', { headers: { apikey: 'key-of-ann' } })).status,
+      200,
+      'nothing was counted',
+    );
   });
 
   test('two gateways on one control plane agree', async () => {

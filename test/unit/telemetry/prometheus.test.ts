@@ -63,6 +63,8 @@ test('cells, ports, endpoints and the process come out under bounded names', asy
   assert.equal(series.get('outrigger_local_replies_total{kind="no_route"}'), 1);
   assert.equal(series.get('outrigger_local_replies_total{kind="overflow"}'), 0);
   assert.equal(series.get('outrigger_snapshot'), 7);
+  assert.equal(series.get('outrigger_gateway_routes'), 3);
+  assert.equal(series.get('outrigger_gateway_limit_evictions_total'), 1);
   assert.equal(series.get('outrigger_control_connected'), 1);
   assert.equal(series.get('outrigger_upstream_requests_total{upstream="shop/cart",port="80"}'), 3);
   assert.equal(series.get('outrigger_endpoint_attempts_total{upstream="shop/cart",port="80",endpoint="[::1]:80"}'), 4);
