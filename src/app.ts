@@ -13,12 +13,11 @@ import { DEFAULT_LIMITS } from './codec/limits.ts';
 import { buildSnapshot } from './config/builder.ts';
 import { decodeResource } from './config/decode/decode.ts';
 import { describeProblems, type Kind, type Resource, type Resources } from './config/resource.ts';
-import { canonicalIp } from './config/ip-address.ts';
+import { canonicalIp } from './base/ip-address.ts';
 import { staticResources } from './config/static.ts';
 import { wantedNames } from './config/tree.ts';
 import { contentVersion } from './control/resource-store.ts';
 import { controlCredentials } from './control/control-credentials.ts';
-import { formatServer } from './control/ads-stream.ts';
 import { createXdsClient } from './control/xds-client.ts';
 import { ConnectionQuota } from './downstream/connection-quota.ts';
 import { Listener, type ListenerContext } from './downstream/listener.ts';
@@ -37,6 +36,7 @@ import { createRequestHandler, type ProxyContext } from './proxy/handle.ts';
 import type { RequestRecord } from './proxy/record.ts';
 import { descriptorLimit } from './runtime/descriptor-limit.ts';
 import { LiveConfig } from './runtime/live-config.ts';
+import { MergedSnapshot, ownListener } from './runtime/merged-snapshot.ts';
 import type { HostPort } from './config/host-port.ts';
 import { SettingsError, type Settings } from './config/settings.ts';
 import { VERSION } from './runtime/version.ts';
@@ -196,6 +196,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     firstApplied = resolve;
   });
   let number = 0;
+  const merge = new MergedSnapshot(fixed.snapshot);
   /** Of all sources, without the addresses of names. */
   let merged: Snapshot = EMPTY_SNAPSHOT;
   const resolver = createNameResolver({ canonicalIp });
@@ -212,7 +213,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     return next === config.snapshot ? Promise.resolve() : config.apply(next);
   };
   const applyAll = async (from: ControlView['source']): Promise<void> => {
-    merged = mergeSnapshots(fixed.snapshot, dynamic, ++number);
+    merged = merge.take(dynamic, ++number);
     names.want(activeNamesOf(merged));
     await applyNow();
     // Static listeners serve at once, but a sidecar with a control plane is ready when that has spoken too.
@@ -239,12 +240,12 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
           logger,
           decode: decodeResource,
           wanted: (resources) => wantedNames(settings.nodeId, resources, gatewayIsOn),
-          onUpdate: (resources, from) => {
-            const controlHost = settings.control.find((one) => formatServer(one) === client?.status().address)?.host;
+          onUpdate: (resources, { source: from, owner, consumersAreKnown }) => {
+            config.gateway.plugins.consumersAreKnown = consumersAreKnown;
             const next = buildSnapshot(settings.nodeId, resources, dynamic, {
               on: gatewayIsOn,
               isPossible: settings.xds === 'delta',
-              controlHost,
+              controlHost: owner?.host,
             });
             if (next === dynamic) return;
             dynamic = next;
@@ -322,18 +323,22 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
       client?.start();
       if (client || fixed.snapshot !== EMPTY_SNAPSHOT) await applied;
       else logger.log('warn', {}, 'neither --control nor --listen: there is nothing to serve');
-      const own = new Set<string>(Object.values(OWN_LISTENERS));
-      const bound = view.listeners();
-      const addressOf = (name: string): string | undefined => bound.find((listener) => listener.name === name)?.address;
-      const gateway = addressOf(OWN_LISTENERS.gateway);
-      const outbound = addressOf(OWN_LISTENERS.outbound);
+      const bound = [...config.listeners.values()].map((listener) => ({
+        role: listener.spec.role,
+        name: listener.spec.name,
+        address: endpointId(listener.address, listener.port),
+        error: listener.error,
+      }));
+      const [gateway, outbound] = (['gateway', 'outbound'] as const).map((role) =>
+        bound.find((listener) => listener.role === role),
+      );
       return {
         ready: true,
         listeners: bound
-          .filter(({ name }) => !own.has(name))
+          .filter(({ role, error }) => role === undefined || error !== '')
           .map(({ name, address, error }) => (error === '' ? { name, address } : { name, address, error })),
-        ...(gateway === undefined ? {} : { gateway }),
-        ...(outbound === undefined ? {} : { outbound }),
+        ...(gateway?.error === '' ? { gateway: gateway.address } : {}),
+        ...(outbound?.error === '' ? { outbound: outbound.address } : {}),
         admin: adminAt,
         health: healthAt,
       };
@@ -368,20 +373,6 @@ const STATIC_ROOT = 'static';
 interface StaticConfiguration {
   readonly snapshot: Snapshot;
   readonly views: readonly ResourceView[];
-}
-
-/** Listeners that no Listener resource describes, by their roles. No other may have such a name. */
-const OWN_LISTENERS = { gateway: 'gateway', outbound: 'outbound' } as const;
-
-/** Port of a gateway that only the control plane asks for, as APISIX's. */
-const GATEWAY_PORT = 9080;
-
-function ownListener(
-  role: keyof typeof OWN_LISTENERS,
-  at: { readonly host: string | undefined; readonly port: number },
-): ListenerSpec {
-  const name = OWN_LISTENERS[role];
-  return { name, role, address: at.host, port: at.port, protocols: 'auto', tls: undefined, targets: [] };
 }
 
 /** The listeners given by flags or the bootstrap file; those with targets as resources like any other. */
@@ -419,15 +410,6 @@ function staticListeners(settings: Settings, nowWallMs: number): StaticConfigura
     unknownFields,
   }));
   return { snapshot: buildSnapshot(STATIC_ROOT, resources, EMPTY_SNAPSHOT), views };
-}
-
-function mergeSnapshots(fixed: Snapshot, dynamic: Snapshot, number: number): Snapshot {
-  const { gateway, secrets } = dynamic;
-  const pushed = gateway !== undefined && !fixed.listeners.has(OWN_LISTENERS.gateway);
-  if (fixed === EMPTY_SNAPSHOT && !pushed) return { ...dynamic, number };
-  const listeners = new Map([...fixed.listeners, ...dynamic.listeners]);
-  if (pushed) listeners.set(OWN_LISTENERS.gateway, ownListener('gateway', { host: undefined, port: GATEWAY_PORT }));
-  return { number, listeners, ports: new Map([...fixed.ports, ...dynamic.ports]), secrets, gateway };
 }
 
 async function bindOrExplain(

@@ -69,17 +69,23 @@ process.on('uncaughtException', (error) => {
   process.exit(1);
 });
 
-main(process.argv.slice(2)).then(
-  (status) => process.exit(status),
-  (error: unknown) => {
-    if (error instanceof UsageError || error instanceof SettingsError) {
-      process.stderr.write(`outrigger: ${error.message}\n`);
-      process.exit(2);
-    }
-    // A plain Error is a condition somebody foresaw, and its message says it all; any other class is a bug.
-    const foreseen = error instanceof Error && error.constructor === Error;
-    const text = error instanceof Error ? (foreseen ? error.message : (error.stack ?? error.message)) : String(error);
-    process.stderr.write(`outrigger: ${text}\n`);
-    process.exit(1);
-  },
-);
+// A reader that went away (`outrigger lint DIR | head`) is no fault of ours, and nobody is left to be told.
+process.stdout.on('error', () => undefined);
+
+/** Ends the process once all that was said is out: a pipe takes it piece by piece. */
+function end(status: number): void {
+  process.stdout.write('', () => process.stderr.write('', () => process.exit(status)));
+}
+
+main(process.argv.slice(2)).then(end, (error: unknown) => {
+  if (error instanceof UsageError || error instanceof SettingsError) {
+    process.stderr.write(`outrigger: ${error.message}\n`);
+    end(2);
+    return;
+  }
+  // A plain Error is a condition somebody foresaw, and its message says it all; any other class is a bug.
+  const foreseen = error instanceof Error && error.constructor === Error;
+  const text = error instanceof Error ? (foreseen ? error.message : (error.stack ?? error.message)) : String(error);
+  process.stderr.write(`outrigger: ${text}\n`);
+  end(1);
+});

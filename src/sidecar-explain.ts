@@ -13,6 +13,7 @@ import { isGrpcScheme } from './model/policy.ts';
 import { CallDeadline } from './proxy/deadline.ts';
 import { GatewayPassage } from './proxy/gateway.ts';
 import { missingBridge } from './proxy/missing-bridge.ts';
+import { whyNoTarget } from './route/authority.ts';
 import type { LiveConfig, LiveListener } from './runtime/live-config.ts';
 import type { Cluster } from './upstream/cluster.ts';
 import { explainPick, type Refusal } from './upstream/explain.ts';
@@ -57,12 +58,28 @@ export function explainRequest(
   const route = passed?.lines ?? [];
   if (passed?.answer !== undefined) return { ...refusal(name, passed.answer.kind, passed.answer.detail), route };
   const cluster = passed === undefined ? listener.route.pick(head.authority) : passed.cluster;
-  if (cluster === undefined) return refusal(name, 'no_route', head.authority);
+  if (cluster === undefined) return refusal(name, 'no_route', whyNoTarget(head.authority));
   if (typeof cluster === 'string') return refusal(name, 'no_endpoints', `${cluster} is not configured yet`);
   const isGrpc = head.method === 'POST' && isGrpcContentType(findField(head.fields, 'content-type') ?? '');
   const call = { head, isGrpc, ...connection, caller: passage };
   const found = explainPick(cluster, call, nowMs, refusalOf(cluster, head, isGrpc, nowMs));
-  return { ...found, listener: name, port: viewOf(cluster), route };
+  return { ...found, listener: name, port: portOf(viewOf(cluster), cluster, passage), route };
+}
+
+/** The port as the request meets it: timeouts of a route stand in the place of the upstream's. */
+function portOf(view: PortView, cluster: Cluster, passage: GatewayPassage | undefined): PortView {
+  if (passage?.route?.timeouts === undefined) return view;
+  const { connectMs, sendMs, readMs } = passage.timeouts(cluster.port.policy.timeout);
+  // A connection is made under the upstream's limit too, since others may use it.
+  const connect = Math.min(connectMs, cluster.port.policy.timeout.connectMs);
+  const lines = new Map(
+    Object.entries({ connect, send: sendMs, read: readMs }).map(([name, ms]) => [
+      `timeout.${name}`,
+      `timeout.${name}: ${ms / 1000}s (route)`,
+    ]),
+  );
+  const policy = (): string[] => view.policy().map((line) => lines.get(line.slice(0, line.indexOf(':'))) ?? line);
+  return { ...view, policy };
 }
 
 /** Why the upstream port refuses the request before an endpoint is picked. */

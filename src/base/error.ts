@@ -31,6 +31,7 @@ export type ErrorKind =
   | 'tls_handshake_failure'
   | 'client_certificate_refused'
   // ours
+  | 'not_configured'
   | 'unknown_service'
   | 'unknown_plugin_config'
   | 'unknown_upstream'

@@ -19,6 +19,8 @@ export type RegexNode =
 
 /** Groups within groups. */
 const MAX_DEPTH = 50;
+/** Largest number in a quantifier, as for PCRE. */
+const MAX_REPEAT = 65_535;
 /** Characters of an expression. */
 const MAX_LENGTH = 4_096;
 
@@ -101,7 +103,7 @@ const CONTROLS: ReadonlyMap<string, string> = new Map([
   ['a', '\u0007'],
 ]);
 
-const QUANTIFIER = /[*+?]|\{(\d{1,5})(,(\d{0,5}))?\}/y;
+const QUANTIFIER = /[*+?]|\{(\d+)(,(\d*))?\}/y;
 const FLAGS = /\(\?([is]*)(?:-([is]+))?([:)])/y;
 const NAMED_GROUP = /\(\?P?<[A-Za-z_]\w*>|\(\?'[A-Za-z_]\w*'/y;
 const POSIX_CLASS = /\[:(\^?)([a-z]+):\]/y;
@@ -151,6 +153,9 @@ class Parser {
     const [sign, least, comma, most] = match;
     const min = sign === '+' ? 1 : Number(least ?? 0);
     const max = sign === '?' ? 1 : least === undefined || (comma && !most) ? Infinity : Number(most ?? least);
+    if (min > MAX_REPEAT || (max > MAX_REPEAT && most)) {
+      throw this.#fault(`too large: a quantifier of more than ${MAX_REPEAT}`);
+    }
     if (max < min) throw this.#fault('a quantifier whose bounds are the wrong way round');
     // Whether as little as possible is taken makes no difference to whether there is a match at all.
     if (!this.#takes('?') && this.#peek() === '+') throw this.#fault('possessive quantifiers are not supported');

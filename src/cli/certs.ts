@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { systemClock, type Clock } from '../base/clock.ts';
 import { secretBytes } from '../base/rng.ts';
 import { SecretText } from '../base/secret-text.ts';
-import { canonicalIp } from '../config/ip-address.ts';
+import { canonicalIp } from '../base/ip-address.ts';
 import { allowedNameProblem } from '../identity/names.ts';
 import type { CommandContext } from './command.ts';
 import { authorityProblem, issueAuthority, issueCertificate, type Authority, type LeafOptions } from './issue.ts';

@@ -4,24 +4,27 @@ import { listenFlagOf } from '../config/listen-flags.ts';
 import { SettingsError, type Resolved } from '../config/settings.ts';
 import { parseAuthorities, parseCertificate } from '../identity/certificate.ts';
 import { readCertificateFile } from '../identity/certificate-file.ts';
+import type { AuthoritiesMaterial, CertificateMaterial } from '../model/tls.ts';
 
-/** Throws {@link SettingsError} if the certificate or its key can't be used: place, file and reason. */
+/** What the files hold. Throws {@link SettingsError} if the certificate or its key can't be used: place, file and reason. */
 export function checkCertificateFiles(
   certificatePlace: string,
   certificateFile: string,
   keyPlace: string,
   keyFile: string,
-): void {
+): CertificateMaterial {
   const parsed = parseCertificate(readFile(certificatePlace, certificateFile), readFile(keyPlace, keyFile));
   if (!parsed.ok) {
     throw new SettingsError(`${certificatePlace} ${certificateFile}, ${keyPlace} ${keyFile}: ${parsed.reason}`);
   }
+  return parsed.material;
 }
 
-/** Throws {@link SettingsError} if the authorities can't be used: place, file and reason. */
-export function checkAuthoritiesFile(place: string, file: string): void {
+/** What the file holds. Throws {@link SettingsError} if the authorities can't be used: place, file and reason. */
+export function checkAuthoritiesFile(place: string, file: string): AuthoritiesMaterial {
   const parsed = parseAuthorities(readFile(place, file));
   if (!parsed.ok) throw new SettingsError(`${place} ${file}: ${parsed.reason}`);
+  return parsed.material;
 }
 
 /** Checks each file that `run` needs. `configFile` is the bootstrap file, for messages. */

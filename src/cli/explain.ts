@@ -3,6 +3,7 @@ import { systemClock } from '../base/clock.ts';
 import type { AdminServiceClient, ExplainRequest, ExplainResponse as Answer } from '../gen/outrigger/admin/v1/admin.ts';
 import { CONNECT_RULES, parseHostPort } from '../config/host-port.ts';
 import type { CommandContext } from './command.ts';
+import { shownJson, shownText } from './shown-text.ts';
 import { UsageError } from './usage.ts';
 
 const DEFAULT_ADMIN = '127.0.0.1:15000';
@@ -37,11 +38,11 @@ export async function explainCommand(context: CommandContext): Promise<number> {
   try {
     answer = await ask(admin, request, AdminServiceClient);
   } catch (cause) {
-    context.err(`outrigger: ${cause instanceof Error ? cause.message : String(cause)}\n`);
+    context.err(`outrigger: ${shownText(cause instanceof Error ? cause.message : String(cause))}\n`);
     return 2;
   }
   const isJson = flags['json'] === true;
-  context.out(isJson ? `${JSON.stringify(ExplainResponse.toJSON(answer), undefined, 2)}\n` : inWords(answer));
+  context.out(isJson ? shownJson(ExplainResponse.toJSON(answer)) : inWords(answer));
   return answer.refused === '' ? 0 : 1;
 }
 
@@ -88,7 +89,7 @@ function inWords(answer: Answer): string {
   if (answer.onFailure.length > 0) lines.push('', 'on failure', ...answer.onFailure.map((line) => `  ${line}`));
   if (answer.policy.length > 0) lines.push('', 'policy', ...answer.policy.map((line) => `  ${line}`));
   if (answer.notes.length > 0) lines.push('', 'notes', ...answer.notes.map((line) => `  ${line}`));
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(shownText).join('\n')}\n`;
 }
 
 function table(rows: readonly (readonly string[])[]): string[] {

@@ -1,6 +1,7 @@
 // The sidecars of a control plane for people: a line each, and below it what it refused.
 import { type ConnectedSidecar, type SubscribedType, SyncState } from '../gen/outrigger/admin/v1/control_plane.ts';
 import type { StatusWords } from './status.ts';
+import { shownReason, shownText } from './shown-text.ts';
 import { shortTime, textTable } from './text-table.ts';
 
 const STATES: Readonly<Record<number, string>> = {
@@ -14,8 +15,8 @@ export function sidecarWords(sidecars: readonly ConnectedSidecar[]): StatusWords
   if (sidecars.length === 0) return { text: 'no sidecar is connected\n', isWell: true };
   const head = ['NODE', 'VERSION', 'SINCE', 'STATE'];
   const rows = sidecars.map(({ nodeId, version, connectedSince, state }) => [
-    nodeId === '' ? '-' : nodeId,
-    version === '' ? '-' : version,
+    nodeId === '' ? '-' : shownText(nodeId),
+    version === '' ? '-' : shownText(version),
     shortTime(connectedSince),
     STATES[state] ?? 'UNKNOWN',
   ]);
@@ -28,10 +29,11 @@ export function sidecarWords(sidecars: readonly ConnectedSidecar[]): StatusWords
 }
 
 function refusedLines({ typeUrl, refused, refusedLeftOut }: SubscribedType): string[] {
-  const kind = typeUrl.slice(typeUrl.lastIndexOf('.') + 1);
+  const kind = shownText(typeUrl.slice(typeUrl.lastIndexOf('.') + 1));
   const lines = refused.map(({ name, reason, since }) => {
-    const what = `${kind}${name === '' ? '' : ` ${name}`}: `;
-    return `  refused since ${shortTime(since)}: ${reason.startsWith(what) ? '' : what}${reason}`;
+    const what = `${kind}${name === '' ? '' : ` ${shownText(name)}`}: `;
+    const words = shownReason(reason);
+    return `  refused since ${shortTime(since)}: ${words.startsWith(what) ? '' : what}${words}`;
   });
   return refusedLeftOut > 0 ? [...lines, `  and ${refusedLeftOut} more of ${kind}, left out`] : lines;
 }

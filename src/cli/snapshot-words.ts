@@ -1,6 +1,7 @@
 // The state of a sidecar for people: its control stream, its resources by state, and what isn't well.
 import { type GetSnapshotResponse, ResourceState, type ResourceStatus } from '../gen/outrigger/admin/v1/admin.ts';
 import type { StatusWords } from './status.ts';
+import { shownReason, shownText } from './shown-text.ts';
 import { shortTime } from './text-table.ts';
 
 /** Lines of what isn't well; beyond them only their number. */
@@ -23,7 +24,7 @@ export function snapshotWords(answer: GetSnapshotResponse): StatusWords {
   const problems: string[] = [];
   const isStatic = control === undefined || control.state === 'none';
   if (!isStatic && control.state !== 'connected') {
-    const why = control.lastError === '' ? '' : `: ${control.lastError}`;
+    const why = control.lastError === '' ? '' : `: ${shownReason(control.lastError)}`;
     problems.push(`the control plane ${control.address} is not connected${why}`);
   }
   for (const resource of resources) {
@@ -31,9 +32,11 @@ export function snapshotWords(answer: GetSnapshotResponse): StatusWords {
     if (problem !== undefined) problems.push(`${resource.kind} ${resource.name} ${problem}`);
   }
   for (const { name, address, error } of listeners) {
-    if (error !== '') problems.push(`listener ${name} is not bound to ${address}: ${error}`);
+    if (error !== '') problems.push(`listener ${name} is not bound to ${address}: ${shownReason(error)}`);
   }
-  for (const { name, error } of certificates) if (error !== '') problems.push(`certificate of ${name}: ${error}`);
+  for (const { name, error } of certificates) {
+    if (error !== '') problems.push(`certificate of ${name}: ${shownReason(error)}`);
+  }
   const bound = listeners.filter(({ error }) => error === '').length;
   const lines = [
     `node        ${nodeId}`,
@@ -44,7 +47,7 @@ export function snapshotWords(answer: GetSnapshotResponse): StatusWords {
     ...problems.slice(0, MAX_PROBLEMS).map((problem) => `  ${problem}`),
   ];
   if (problems.length > MAX_PROBLEMS) lines.push(`  and ${problems.length - MAX_PROBLEMS} more, left out`);
-  return { text: `${lines.join('\n')}\n`, isWell: problems.length === 0 };
+  return { text: `${lines.map(shownText).join('\n')}\n`, isWell: problems.length === 0 };
 }
 
 function byState(resources: readonly ResourceStatus[]): string {
@@ -60,18 +63,27 @@ function resourceProblem(
   switch (state) {
     case ResourceState.NACKED: {
       const stays = version === '' ? 'nothing is in force of it' : `version ${version} stays in force`;
-      return `is refused (version ${refusedVersion}; ${stays}): ${error}`;
+      // Without a version that was refused: it wasn't even asked for, and the error says why.
+      return refusedVersion === ''
+        ? `is not taken (${stays}): ${shownReason(error)}`
+        : `is refused (version ${refusedVersion}; ${stays}): ${shownReason(error)}`;
     }
     case ResourceState.REQUESTED:
       return 'has not come yet';
     case ResourceState.REMOVED:
       return 'was removed by the control plane, and is still named';
-    case ResourceState.DOES_NOT_EXIST: {
-      // A sidecar asks for the root of its own name and for `default`: one is enough.
-      const hasRoot = kind === 'Sidecar' && all.some((one) => one.kind === 'Sidecar' && one.version !== '');
-      return hasRoot ? undefined : 'is not there at the control plane';
-    }
+    case ResourceState.DOES_NOT_EXIST:
+      if (isNeedlessRoot(kind, all)) return undefined;
+      return `is not there at the control plane${error === '' ? '' : `: ${shownReason(error)}`}`;
     default:
       return undefined;
   }
+}
+
+/**
+ * A sidecar asks for the root of its own name and for `default`: one is enough. A gateway needs none, so where anything is in
+ * force the control plane need not have one.
+ */
+function isNeedlessRoot(kind: string, all: readonly ResourceStatus[]): boolean {
+  return kind === 'Sidecar' && all.some(({ version }) => version !== '');
 }

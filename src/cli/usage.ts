@@ -22,6 +22,19 @@ export interface CommandHelp {
 
 const LOG_LEVEL: Flag = { value: 'LEVEL', text: 'trace, debug, info (default), warn, error or fatal' };
 
+/** TLS to a control plane. */
+const CONTROL_TLS_FLAGS: Readonly<Record<string, Flag>> = {
+  'control-ca': {
+    value: 'FILE',
+    text: "TLS to the control planes: PEM authorities; default none, with --control-cert Node's own",
+  },
+  'control-cert': {
+    value: 'FILE',
+    text: 'TLS to the control planes: own PEM chain; default none, and without --control-ca plaintext',
+  },
+  'control-key': { value: 'FILE', text: 'PEM private key of --control-cert' },
+};
+
 const RUN_FLAGS: Readonly<Record<string, Flag>> = {
   config: { short: 'c', value: 'FILE', text: 'bootstrap file (kind Bootstrap, docs/configuration.md)' },
   control: { value: 'HOST:PORT[,…]', text: 'control planes, tried in order; the first is returned to when it is back' },
@@ -85,15 +98,7 @@ const RUN_FLAGS: Readonly<Record<string, Flag>> = {
     many: true,
   },
   'to-insecure': { text: 'takes any certificate of its endpoints; default each is verified' },
-  'control-ca': {
-    value: 'FILE',
-    text: "TLS to the control planes: PEM authorities; default none, with --control-cert Node's own",
-  },
-  'control-cert': {
-    value: 'FILE',
-    text: 'TLS to the control planes: own PEM chain; default none, and without --control-ca plaintext',
-  },
-  'control-key': { value: 'FILE', text: 'PEM private key of --control-cert' },
+  ...CONTROL_TLS_FLAGS,
   'drain-timeout': { value: 'DURATION', text: 'longest drain on SIGTERM; default 30s' },
   'access-log': { value: 'off|json|text', text: 'access log on stderr; default off' },
   'log-level': LOG_LEVEL,
@@ -152,10 +157,14 @@ export const COMMANDS: Readonly<Record<string, CommandHelp>> = {
     },
   },
   status: {
-    usage: 'outrigger status [--control HOST:PORT | --admin [HOST:]PORT] [--json]',
+    usage: [
+      'outrigger status [--control HOST:PORT [--control-ca FILE] [--control-cert FILE --control-key FILE]]',
+      '[--admin [HOST:]PORT] [--json]',
+    ].join('\n           '),
     summary: 'whether a sidecar is well; with --control the sidecars of a control plane, and what they refused',
     flags: {
       control: { value: 'HOST:PORT', text: 'ADS address of a control plane, over loopback' },
+      ...CONTROL_TLS_FLAGS,
       admin: { value: '[HOST:]PORT', text: 'admin address of a sidecar; default 127.0.0.1:15000' },
       json: { text: 'prints the answer as JSON' },
     },

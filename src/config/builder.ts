@@ -8,7 +8,7 @@ import type { SecretSpec } from '../model/tls.ts';
 import { ADMIN_API_UPSTREAM, adminApiUpstream } from './admin-api.ts';
 import { targetAuthorities } from './authorities.ts';
 import { gatewaySpec } from './gateway.ts';
-import { canonicalIp } from './ip-address.ts';
+import { canonicalIp } from '../base/ip-address.ts';
 import { PortCollector } from './port-collector.ts';
 import type { Resource, Resources } from './resource.ts';
 import { listenerTlsSpec, secretSpec } from './tls-specs.ts';

@@ -1,5 +1,5 @@
 // DNS names as text. Like addresses they are compared and looked up, so one name must have one spelling.
-import { canonicalIp } from './ip-address.ts';
+import { canonicalIp } from '../base/ip-address.ts';
 import { quote } from './problem-list.ts';
 
 /** A label as resolvers take it (RFC 1035 section 2.3.1, with the underscore that service names begin with, RFC 2782). */

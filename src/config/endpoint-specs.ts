@@ -4,7 +4,7 @@ import { orderedEndpoints } from '../model/endpoint-list.ts';
 import { isSecureScheme, type Scheme } from '../model/policy.ts';
 import type { EndpointSpec } from '../model/snapshot.ts';
 import { unbracketed } from './dns-name.ts';
-import { canonicalIp } from './ip-address.ts';
+import { canonicalIp } from '../base/ip-address.ts';
 import type { Resource } from './resource.ts';
 
 /** Port of an inline node that states none: the scheme's (APISIX). */

@@ -17,7 +17,7 @@ import {
 import { type PortKey, portKey } from '../model/snapshot.ts';
 import { consumerSpec } from './consumer-specs.ts';
 import { METADATA_PREFIX } from './decode/plugin-config.ts';
-import { canonicalBlock } from './ip-address.ts';
+import { canonicalBlock } from '../base/ip-address.ts';
 import { LastPass } from './last-pass.ts';
 import { pluginSpecs, type PluginSource, sharePlugins } from './plugin-specs.ts';
 import type { PortCollector } from './port-collector.ts';

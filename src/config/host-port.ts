@@ -1,5 +1,5 @@
 // `[HOST:]PORT`, as flags, the bootstrap file and the map form of `nodes` write addresses.
-import { canonicalIp } from './ip-address.ts';
+import { canonicalIp } from '../base/ip-address.ts';
 import { quote } from './problem-list.ts';
 
 /** An address with a port. `host` is without brackets. */

@@ -73,12 +73,12 @@ function limitCountSpec(plugin: LimitCount, owner: string): PluginSpec | undefin
 
 /**
  * The plugins of a Consumer, which stand in the place of a route's. Which route that is isn't known here, so a `limit-count` that
- * is switched off becomes one that has nothing to count, and lets pass what it can't count.
+ * is switched off becomes one without limits.
  */
 export function consumerPluginSpecs(plugin: LimitCount | undefined, owner: string): readonly PluginSpec[] {
   if (plugin === undefined) return NONE;
   const policy = limitCountPolicy(plugin);
-  const inForce = plugin.disabled === true ? { ...policy, limits: [], allowsDegradation: true } : policy;
+  const inForce = plugin.disabled === true ? { ...policy, limits: [] } : policy;
   return [{ owner, name: 'limit-count', policy: inForce }];
 }
 

@@ -4,15 +4,34 @@ import type { Problem } from './resource.ts';
 /** Problems told of one resource; more than these are counted only, so that a broken resource makes no huge answer. */
 const MAX_PROBLEMS = 100;
 
+/** The lines that stand for problems beyond those told, with their number. */
+const BEYOND = new WeakMap<Problem, number>();
+
+/** How many problems a line stands for that says that there are further ones; 0: it is a problem itself. */
+export function furtherCount(problem: Problem): number {
+  return BEYOND.get(problem) ?? 0;
+}
+
 /** Collects the problems of one resource or document. */
 export class ProblemList {
+  private readonly noun: string;
   private readonly told: Problem[] = [];
   private count = 0;
+
+  /** `noun`: what many of them are called. */
+  constructor(noun = 'problems') {
+    this.noun = noun;
+  }
 
   /** Adds one; `path` is a field path, empty for the whole. */
   add(path: string, reason: string): void {
     this.count++;
     if (this.told.length < MAX_PROBLEMS) this.told.push({ path, reason });
+  }
+
+  /** Adds a number of those that aren't told. */
+  addUntold(count: number): void {
+    this.count += count;
   }
 
   /** How many were added. */
@@ -23,7 +42,11 @@ export class ProblemList {
   /** The first hundred, and how many there are beyond. */
   list(): readonly Problem[] {
     const beyond = this.count - this.told.length;
-    return beyond === 0 ? this.told : [...this.told, { path: '', reason: `and ${beyond} further problems` }];
+    if (beyond === 0) return this.told;
+    const noun = beyond === 1 ? this.noun.replace(/s$/, '') : this.noun;
+    const line = { path: '', reason: `and ${beyond} further ${noun}` };
+    BEYOND.set(line, beyond);
+    return [...this.told, line];
   }
 }
 

@@ -1,5 +1,5 @@
 // The hosts that a Route matches: a whole name or address, or a leading `*` and what hosts end in.
-import { canonicalIp } from './ip-address.ts';
+import { canonicalIp } from '../base/ip-address.ts';
 import { quote } from './problem-list.ts';
 
 /** What is wrong with one of `hosts`; undefined if nothing is. */

@@ -4,7 +4,7 @@ import type { Bootstrap } from '../gen/outrigger/config/v1/bootstrap.ts';
 import type { ListenerTls, UpstreamTls } from '../gen/outrigger/config/v1/tls.ts';
 import { checkWord, ipProblem, nameProblem } from './decode/values.ts';
 import { endpointHostProblem } from './dns-name.ts';
-import { canonicalIp } from './ip-address.ts';
+import { canonicalIp } from '../base/ip-address.ts';
 import { CONNECT_RULES, LISTEN_RULES, parseHostPort, type HostPort, type HostPortRules } from './host-port.ts';
 import { ProblemList } from './problem-list.ts';
 import type { Environment, Flags, Origin } from './setting-sources.ts';

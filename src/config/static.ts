@@ -11,7 +11,7 @@ import { checkListenerTls, checkUpstreamTls } from './decode/tls.ts';
 import { checkRange, checkWord, ipProblem } from './decode/values.ts';
 import { endpointHostProblem } from './dns-name.ts';
 import type { HostPort } from './host-port.ts';
-import { canonicalIp } from './ip-address.ts';
+import { canonicalIp } from '../base/ip-address.ts';
 import { entry, member, ProblemList, quote } from './problem-list.ts';
 import type { Kind, Problem, Resource } from './resource.ts';
 

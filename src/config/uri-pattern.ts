@@ -18,16 +18,20 @@ export function uriProblem(uri: string): string | undefined {
   if (uri.includes('\\')) return `${quote(uri)} has a backslash, and requests with one are refused: write /`;
   const star = uri.indexOf('*');
   if (star >= 0 && star < uri.length - 1) {
-    return `${quote(uri)}: a * may only stand last; a segment in between is a parameter, such as ${quote(fixedStar(uri))}`;
+    return `${quote(uri)}: a * may only stand last, and a segment in between is a parameter: write ${quote(fixedStars(uri))}`;
   }
   return formProblem(uri) ?? parameterProblem(uri);
 }
 
-/** The pattern with a parameter in the place of each segment that has a `*`, but for one at the end. */
-function fixedStar(uri: string): string {
+/** The pattern with a parameter in the place of each segment that has a `*`; one in the last segment ends it. */
+function fixedStars(uri: string): string {
   const segments = uri.split('/');
+  const last = segments.length - 1;
   return segments
-    .map((segment, i) => (segment.includes('*') && i < segments.length - 1 ? `:segment${i}` : segment))
+    .map((segment, i) => {
+      if (!segment.includes('*')) return segment;
+      return i < last ? `:segment${i}` : segment.slice(0, segment.indexOf('*') + 1);
+    })
     .join('/');
 }
 

@@ -4,12 +4,14 @@
 //   several      ["OR", condition, condition, …], and with AND, !AND and !OR; a list of lists is an AND
 //
 // The whole is a list of conditions, or one of several; a single condition must be wrapped in brackets. Operators and words
-// may be written in any case.
+// may be written in any case. A comparison that can never hold is refused: turned round it would always hold, and what it was
+// to keep out would come in.
 import { regexProblem } from '../base/regex-problem.ts';
 import type { VarsExpression, VarsOperator, VarsValue } from '../model/vars.ts';
+import { variableProblem } from './decode/gateway-values.ts';
 import { blockProblem } from './decode/values.ts';
 import { describeType } from './envelope.ts';
-import { canonicalBlock } from './ip-address.ts';
+import { canonicalBlock } from '../base/ip-address.ts';
 import { entry, printable, ProblemList, quote } from './problem-list.ts';
 import type { Problem } from './resource.ts';
 import { didYouMean } from './suggest.ts';
@@ -23,14 +25,14 @@ const MAX_NODES = 1000;
 
 const OPERATORS: readonly VarsOperator[] = ['==', '~=', '>', '<', '>=', '<=', '~~', '~*', 'in', 'has', 'ipmatch'];
 /** Words that look like one of ours, from other languages. */
-const MEANT: Readonly<Record<string, VarsOperator>> = {
-  '=': '==',
-  '===': '==',
-  '!=': '~=',
-  '<>': '~=',
-  '=~': '~~',
-  '~': '~~',
-};
+const MEANT: ReadonlyMap<string, VarsOperator> = new Map<string, VarsOperator>([
+  ['=', '=='],
+  ['===', '=='],
+  ['!=', '~='],
+  ['<>', '~='],
+  ['=~', '~~'],
+  ['~', '~~'],
+]);
 const WORDS = ['AND', 'OR', '!AND', '!OR'];
 
 /** What reading gives: the conditions (undefined: there are none, so they always hold), or what is wrong with them. */
@@ -147,7 +149,7 @@ class VarsReader {
     if (typeof value !== 'string') return this.wrong(path, `must be an operator, not ${describeType(value)}`);
     const operator = OPERATORS.find((known) => known === value.toLowerCase());
     if (operator !== undefined) return operator;
-    const meant = MEANT[value];
+    const meant = MEANT.get(value);
     const hint = meant === undefined ? didYouMean(value, OPERATORS) : `: did you mean '${meant}'?`;
     return this.wrong(path, `${quote(value)} is none of ${OPERATORS.join(', ')}${hint}`);
   }
@@ -156,6 +158,7 @@ class VarsReader {
     switch (operator) {
       case '==':
       case '~=':
+        if (typeof value === 'boolean') return this.wrong(path, neverText(value));
         return value === null || this.isScalar(value, path) ? value : undefined;
       case '>':
       case '<':
@@ -178,23 +181,32 @@ class VarsReader {
       case 'in':
         return this.readList(value, path);
       case 'has':
-        return this.isScalar(value, path) ? value : undefined;
+        return this.wrong(path, 'has asks of a list, and every variable here is text: use ==, in or ~~');
       case 'ipmatch':
         return this.readBlocks(value, path);
     }
   }
 
-  private isScalar(value: unknown, path: string): value is string | number | boolean {
-    if (typeof value === 'string' || typeof value === 'boolean') return true;
+  private isScalar(value: unknown, path: string): value is string | number {
+    if (typeof value === 'string') return true;
     if (typeof value === 'number' && Number.isFinite(value)) return true;
-    this.wrong(path, `must be a string, a number, true or false, not ${describe(value)}`);
+    this.wrong(path, `must be a string or a number, not ${describe(value)}`);
+    return false;
+  }
+
+  /** Of a list: APISIX doesn't take a number in it for its text either. */
+  private isText(value: unknown, path: string): value is string {
+    if (typeof value === 'string') return true;
+    const isScalar = typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value));
+    this.wrong(path, isScalar ? neverText(value) : `must be a string, not ${describe(value)}`);
     return false;
   }
 
   private readList(value: unknown, path: string): VarsValue | undefined {
     if (!Array.isArray(value)) return this.wrong(path, `must be a list behind in, not ${describeType(value)}`);
     const list: readonly unknown[] = value;
-    const read = list.filter((one, i) => this.isScalar(one, entry(path, i)));
+    if (list.length === 0) return this.wrong(path, 'needs at least one text');
+    const read = list.filter((one, i) => this.isText(one, entry(path, i)));
     return read.length === list.length ? read : undefined;
   }
 
@@ -222,15 +234,13 @@ class VarsReader {
 }
 
 /** What Lua takes for a decimal number. */
-const NUMBER = /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*$/;
+const NUMBER = /^\s*[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\s*$/;
+
+function neverText(value: string | number | boolean): string {
+  return `a variable is text, and ${value} is none: write "${value}"`;
+}
 
 function describe(value: unknown): string {
   if (typeof value === 'number') return 'a number that is too large';
   return typeof value === 'string' ? quote(value) : describeType(value);
-}
-
-function variableProblem(name: string): string | undefined {
-  if (name === '') return 'must be the name of a variable, such as arg_name';
-  if (name.startsWith('$')) return `${quote(name)} must stand without its dollar sign: ${quote(name.slice(1))}`;
-  return /[\u0000-\u0020\u007f]/.test(name) ? `${quote(name)} must have no blanks or control characters` : undefined;
 }

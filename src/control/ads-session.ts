@@ -56,6 +56,8 @@ export class AdsSession {
   readonly store: ResourceStore;
   /** The server has answered something that we asked. */
   responded = false;
+  /** The stream runs on a connected transport. */
+  isConnected = false;
   /** Responses of types that were not asked for. */
   dropped = 0;
   /** Optional types that are asked for on this stream and not answered, each with when, counted from its being connected. */
@@ -87,6 +89,7 @@ export class AdsSession {
   }
 
   onConnected(at: Moment): void {
+    this.isConnected = true;
     // Until now the server can't have heard of it.
     for (const kind of this.optionalAskedMs.keys()) this.optionalAskedMs.set(kind, at.nowMs);
     this.handleAll({ kind: 'connected' }, at);

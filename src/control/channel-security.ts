@@ -3,7 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { ChannelCredentials, ChannelOptions } from '@grpc/grpc-js';
 import { credentials as grpcCredentials } from '@grpc/grpc-js';
-import { canonicalIp } from '../config/ip-address.ts';
+import { canonicalIp } from '../base/ip-address.ts';
 
 /** TLS towards the control plane, PEM. */
 export interface ControlCredentials {

@@ -6,12 +6,16 @@
 //   Route new or pointed elsewhere ──► its Upstream is here ────────────────────► put
 //                 │                                                               ▲
 //                 └──► it isn't: ask for it, the old version stays ──► it comes ──┘
+//
+// Where an old Route stays and something that it takes from others is removed, the walk lets that go on (route-hold.ts).
 import type { Resource } from '../config/resource.ts';
 import { isGatewayKind } from '../config/resource.ts';
 import { namedUpstream } from './gateway-warming.ts';
 import { namedSecrets } from './named-secrets.ts';
 import type { ResourceKey, ResourceStore } from './resource-store.ts';
 import type { ResourceView } from './resource-view.ts';
+import type { HoldContext } from './route-hold.ts';
+import { routeHold, takenFrom } from './route-hold.ts';
 import { namesSameChildren } from './warming.ts';
 
 /** What is to be done. */
@@ -20,7 +24,7 @@ export interface Patch {
   readonly removed: readonly ResourceKey[];
   /** Upstreams to ask for. */
   readonly asks: ReadonlySet<string>;
-  /** Routes whose newest version waits for its Upstream. */
+  /** Routes whose newest version waits. */
   readonly waits: ReadonlySet<string>;
   /** An Upstream may be named by nobody now. */
   readonly leavesOver: boolean;
@@ -29,16 +33,26 @@ export interface Patch {
 /** Against what a patch is made. */
 export interface PatchContext {
   readonly store: ResourceStore;
-  /** Holds the newest version of everything but of the Routes that wait. */
+  /** Holds the newest version of everything but of the Routes that wait; see `isMixed`. */
   readonly view: ResourceView;
   readonly waits: ReadonlySet<string>;
+  /** The view has an old Service too, or something that was removed and goes on with a Route that waits. */
+  readonly isMixed: boolean;
+  readonly isAwaited: HoldContext['isAwaited'];
 }
 
 /** What follows from new content, or from content that is gone; undefined: the tree must be walked. */
 export function patchOf(
   content: readonly ResourceKey[],
-  { store, view, waits: waited }: PatchContext,
+  { store, view, waits: waited, isMixed, isAwaited }: PatchContext,
 ): Patch | undefined {
+  const context: HoldContext = {
+    latest: store,
+    inForce: view,
+    isPending: (kind, name) => store.isPending(kind, name),
+    isRefused: (kind, name) => store.isRefused(kind, name),
+    isAwaited,
+  };
   const puts = new Set<Resource>();
   const removed: ResourceKey[] = [];
   const routes = new Set(waited);
@@ -47,6 +61,8 @@ export function patchOf(
   for (const { kind, name } of content) {
     if (kind === 'Route') {
       routes.add(name);
+      // What it waited for.
+      leavesOver ||= waited.has(name);
       continue;
     }
     const before = view.get(kind, name);
@@ -58,6 +74,7 @@ export function patchOf(
     } else if (before !== undefined) {
       if (!namesSameChildren(before, after)) return undefined;
       puts.add(after);
+      leavesOver ||= kind === 'Service' && isMixed;
     } else if (kind === 'Consumer' || kind === 'PluginConfig') puts.add(after);
     else if (kind === 'Upstream') newUpstreams.add(after);
     else return undefined;
@@ -67,20 +84,27 @@ export function patchOf(
   for (const name of routes) {
     const before = view.get('Route', name);
     const route = store.get('Route', name);
-    if (before !== undefined && route !== undefined && namesSameChildren(before, route)) {
-      puts.add(route);
-      continue;
-    }
     if (route === undefined) {
       if (before !== undefined) removed.push(before);
       leavesOver = true;
       continue;
     }
-    const upstream = upstreamOf(route, store, view);
+    // It names what was removed and is in force yet.
+    if (takenFrom(route, view).some((one) => store.get(one.kind, one.name) === undefined)) return undefined;
+    if (before !== undefined && namesSameChildren(before, route)) {
+      puts.add(route);
+      continue;
+    }
+    const { serviceId } = route.message;
+    if (serviceId !== undefined && view.get('Service', serviceId) !== store.get('Service', serviceId)) return undefined;
+    const hold = routeHold(route, before, view, context);
+    const upstream = hold === 'refused' ? undefined : upstreamOf(route, store, view);
     if (upstream === 'walk') return undefined;
     if (upstream === 'pending') {
       const named = namedUpstream(route);
       if (named !== undefined && store.entry('Upstream', named.name) === undefined) asks.add(named.name);
+    }
+    if (upstream === 'pending' || hold !== undefined) {
       waits.add(name);
       continue;
     }
@@ -88,9 +112,23 @@ export function patchOf(
     puts.add(route);
     leavesOver ||= before !== undefined;
   }
-  // One that no Route waited for belongs to something else.
-  for (const upstream of newUpstreams) if (!puts.has(upstream)) return undefined;
+  // One that no Route waited for belongs to something else, and a Service may wait for it.
+  for (const upstream of newUpstreams) if (isMixed || !puts.has(upstream)) return undefined;
+  // What goes on with a Route that waits ends with its wait.
+  if (isMixed) for (const name of waited) if (!waits.has(name)) return undefined;
+  if (removed.length > 0 && isStillTaken(removed, waits, view)) return undefined;
   return { puts, removed, asks, waits, leavesOver };
+}
+
+/** Whether a Route that stays in its old version takes from something that is removed. */
+function isStillTaken(removed: readonly ResourceKey[], waits: ReadonlySet<string>, view: ResourceView): boolean {
+  if (removed.every(({ kind }) => kind === 'Route')) return false;
+  const gone = new Set(removed);
+  for (const name of waits) {
+    const old = view.get('Route', name);
+    if (old !== undefined && takenFrom(old, view).some((one) => gone.has(one))) return true;
+  }
+  return false;
 }
 
 /** What comes into the view with a Route; undefined: nothing more is needed. */
@@ -99,8 +137,6 @@ function upstreamOf(
   store: ResourceStore,
   view: ResourceView,
 ): Resource<'Upstream'> | 'pending' | 'walk' | undefined {
-  const { serviceId } = route.message;
-  if (serviceId !== undefined && store.get('Service', serviceId) !== view.get('Service', serviceId)) return 'walk';
   const named = namedUpstream(route);
   if (named === undefined) return undefined;
   if (named.servicePort !== 0) return 'walk';

@@ -1,6 +1,6 @@
 // What must not cross a network in the clear. A key on a plaintext stream can be read by anyone on the way, so no Secret
 // and no Consumer is asked for there, and none is taken. Loopback stays within the machine, and is no network.
-import { canonicalIp, isLoopbackIp } from '../config/ip-address.ts';
+import { canonicalIp, isLoopbackIp } from '../base/ip-address.ts';
 import type { Kind } from '../config/resource.ts';
 import type { ControlCredentials } from './channel-security.ts';
 import type { ServerAddress } from './ads-stream.ts';

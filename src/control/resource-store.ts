@@ -135,6 +135,12 @@ export class ResourceStore implements Resources {
     return entry !== undefined && entry.state === 'REQUESTED' && entry.resource === undefined;
   }
 
+  /** Whether there is no good one, and a bad one came. */
+  isRefused(kind: Kind, name: string): boolean {
+    const entry = this.find(kind, name);
+    return entry !== undefined && entry.state === 'NACKED' && entry.resource === undefined;
+  }
+
   /**
    * Name to the server's version of what is good as it stands: neither refused nor removed nor never received. Of what
    * comes under `*` the version in force counts where a later one was refused, or else a server wouldn't tell us of its

@@ -3,9 +3,10 @@
 // are Consumers with a key, nor the private keys that other resources hold.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, open, rename, stat } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Cancel, Clock } from '../base/clock.ts';
+import { makeFolder } from '../base/folder.ts';
 import type { Logger } from '../base/log.ts';
 import { redact } from '../config/redact.ts';
 import type { Kind } from '../config/resource.ts';
@@ -210,25 +211,8 @@ function checksumOf(body: StateBody): string {
   return createHash('sha256').update(JSON.stringify(body)).digest('hex');
 }
 
-/** The recursive mode of Node's mkdir never ends on file systems that refuse a new folder with ENOENT, /proc for one. */
-async function makeFolder(path: string): Promise<void> {
-  try {
-    if ((await stat(path)).isDirectory()) return;
-  } catch (error) {
-    const parent = dirname(path);
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw error;
-    await makeFolder(parent);
-  }
-  try {
-    await mkdir(path, { mode: 0o700 });
-  } catch (error) {
-    // Somebody else may have made it meanwhile.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error;
-  }
-}
-
 async function writeWhole(path: string, pieces: readonly string[]): Promise<void> {
-  await makeFolder(dirname(path));
+  makeFolder(dirname(path));
   const beside = `${path}.tmp`;
   const file = await open(beside, 'w', 0o600);
   try {

@@ -1,11 +1,10 @@
 import type { Kind, Resource, Resources } from '../config/resource.ts';
 import { namedSecrets } from './named-secrets.ts';
 import type { ResourceView } from './resource-view.ts';
+import type { HoldContext } from './route-hold.ts';
 
 /** What is known when it is chosen what is handed on. */
-export interface WarmingInput {
-  /** The newest good version of everything. */
-  readonly latest: Resources;
+export interface WarmingInput extends HoldContext {
   /** What serves now. */
   readonly inForce: ResourceView;
   /** Names of the roots, best first: the node's own and `default`. */

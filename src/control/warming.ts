@@ -5,13 +5,15 @@
 // * A Listener waits for its Secrets, for the Upstream and the Endpoints of each target, and for the Secrets of an
 //   Upstream that isn't in force yet; the old one keeps serving, and a Listener that is wholly new isn't opened.
 // * A root waits only where taking it at once would lose something: if it drops a Listener while another isn't ready.
-//   Without a root in force it waits until one Listener is ready. A gateway that is on anyhow needs no root.
+//   Without a root in force it waits until one Listener is ready. A gateway that is on anyhow needs no root: it serves
+//   while the root is on its way or waits.
 // * An Upstream that gives up its inline nodes waits for the Endpoints that take their place; one that names Secrets
 //   waits for these.
 //
 // Of Routes and what belongs to them: gateway-warming.ts.
 import type { Resource, Resources } from '../config/resource.ts';
 import { portKey } from '../model/snapshot.ts';
+import type { GatewayHeld } from './gateway-warming.ts';
 import { namedUpstream, warmGateway } from './gateway-warming.ts';
 import { namedSecrets } from './named-secrets.ts';
 import { ResourceView } from './resource-view.ts';
@@ -20,17 +22,22 @@ import { lacksSecret, type WarmingInput } from './warming-input.ts';
 /** The choice. */
 export interface Warmed {
   readonly view: ResourceView;
-  /** Whether nothing newer is held back. */
+  /** Whether nothing newer is held back, and nothing that was removed goes on. */
   readonly latest: boolean;
+  /** What isn't as it is newest is all of the gateway: a Route, a Service, or what these take from others. */
+  readonly holdsGatewayOnly: boolean;
+  readonly gateway: GatewayHeld;
 }
+
+/** While everything of the gateway is as it is newest, or it is off. */
+export const NOTHING_HELD: GatewayHeld = { waits: new Set(), isMixed: false };
 
 /** Picks, for each resource, the newest version or the one in force. */
 export function warm(input: WarmingInput): Warmed {
-  const { latest, inForce, roots } = input;
+  const { latest, inForce, roots, isPending } = input;
   const view = new ResourceView();
   const newRoot = rootOf(latest, roots);
   const oldRoot = rootOf(inForce, roots);
-  if (newRoot === undefined && roots.some((name) => input.isPending('Sidecar', name))) return { view, latest: true };
   const choices = new Map<string, Choice>();
   const choose = (name: string): Choice => {
     let choice = choices.get(name);
@@ -39,19 +46,25 @@ export function warm(input: WarmingInput): Warmed {
   };
   const mayTake = newRoot === undefined || newRoot === oldRoot || mayReplace(oldRoot, newRoot, choose);
   const root = mayTake ? newRoot : oldRoot;
-  if (root === undefined && newRoot !== undefined) return { view, latest: false };
   view.put(root);
   let isLatest = root === newRoot;
   const bare = pendingEndpoints(input);
   const putTarget = (name: string, servicePort: number): void => {
-    if (servicePort !== 0) view.put(latest.get('Endpoints', portKey(name, servicePort)));
+    if (servicePort !== 0) {
+      const key = portKey(name, servicePort);
+      view.put(
+        latest.get('Endpoints', key) ?? (isPending('Endpoints', key) ? inForce.get('Endpoints', key) : undefined),
+      );
+    }
     if (view.get('Upstream', name) !== undefined) return;
     const upstream = latest.get('Upstream', name);
     const old = inForce.get('Upstream', name);
     const mustWait =
       upstream !== old &&
       old !== undefined &&
-      ((old.message.nodes.length > 0 && bare().has(name)) || lacksSecret(upstream, input));
+      (isPending('Upstream', name) ||
+        (old.message.nodes.length > 0 && bare().has(name)) ||
+        lacksSecret(upstream, input));
     view.put(mustWait ? old : upstream);
     if (mustWait) isLatest = false;
   };
@@ -64,11 +77,13 @@ export function warm(input: WarmingInput): Warmed {
     view.put(listener);
     for (const target of listener.message.targets) putTarget(target.upstream, target.servicePort);
   }
+  let gateway = NOTHING_HELD;
   if (hasGateway) {
-    if (!warmGateway(input, view)) isLatest = false;
+    gateway = warmGateway(input, view);
     for (const { name, servicePort } of routeTargets(view)) putTarget(name, servicePort);
   }
-  return { view, latest: isLatest };
+  const latestOfGateway = gateway.waits.size === 0 && !gateway.isMixed;
+  return { view, latest: isLatest && latestOfGateway, holdsGatewayOnly: isLatest, gateway };
 }
 
 function* routeTargets(resources: Resources): Generator<{ readonly name: string; readonly servicePort: number }> {

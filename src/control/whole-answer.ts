@@ -2,6 +2,10 @@
 // next often only after the last was answered. A server splits for the sake of message sizes, so a small response ends
 // the answer, and after a large one it ends when nothing more follows.
 //
+// With Outrigger's own control plane (controlplane/delta-stream.ts) that is a contract: it cuts a response only once that
+// holds more than 1 MiB, counted as here, so a smaller part is the last for certain. Of another server it is a guess;
+// where it is wrong, what comes later is still taken, only what serves may lack it for that long.
+//
 //              small response
 //   asked ─────────────────────────────► whole
 //     │  ▲                                 ▲
@@ -9,7 +13,7 @@
 //     └───── 250 ms after a large one ─────┘
 import type { DeliveredResponse } from './subscription.ts';
 
-/** Half of what the smallest customary bound on a response is; beyond, another part may follow. */
+/** Beyond, another part may follow. A quarter of the 4 MiB that gRPC clients take by default. */
 const LARGE_BYTES = 1024 * 1024;
 /** What a resource takes in a response beside its name and content, bytes. */
 const OVERHEAD_BYTES = 64;

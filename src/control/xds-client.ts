@@ -116,7 +116,8 @@ class Driver implements XdsClient {
       stateDir === undefined ? undefined : createStateStore({ dir: stateDir, nodeId: node.id, clock, logger });
     const { wanted, onUpdate } = options;
     const { stateStore } = this;
-    this.inForce = new ConfigurationInForce({ nodeId: node.id, flavour, wanted, onUpdate, stateStore, logger });
+    const context = { nodeId: node.id, flavour, servers, wanted, onUpdate, stateStore, logger };
+    this.inForce = new ConfigurationInForce(context);
     this.order = new ServerOrder(servers.length, rng);
     this.sinceWallMs = clock.wallMs();
   }
@@ -207,6 +208,11 @@ class Driver implements XdsClient {
     this.options.clock.refresh();
     link.onConnected(this.options.servers.length > 1 && this.isAwaited(link));
     link.session.onConnected(this.at());
+    const { store } = this.inForce;
+    // It may stand by what was saved without another word.
+    if (link.session.store === store && store.owner === link.address) this.inForce.cameFrom(link.address);
+    if (this.inForce.awaitsStream) this.mustWalk = true;
+    if (this.inForce.hasNews || this.inForce.awaitsStream) this.scheduleFlush();
     if (link === this.main) {
       this.setState('connected');
       this.options.logger.log('info', { control: link.address }, 'connected to the control plane');
@@ -216,7 +222,7 @@ class Driver implements XdsClient {
 
   /** Whether an answer must come: this server gave us nothing yet. A server that gave us everything may be silent. */
   private isAwaited({ session }: Link): boolean {
-    return session.store !== this.inForce.store || !this.inForce.hasRoot;
+    return session.store !== this.inForce.store || !this.inForce.hasContent;
   }
 
   private onResponse(link: Link, response: DeliveredResponse): void {
@@ -236,7 +242,7 @@ class Driver implements XdsClient {
     link.deadlineMs = Infinity;
     this.lastResponseMs = clock.nowMs;
     if (link === this.main) this.order.answered();
-    if (link.session.store === this.inForce.store) link.session.store.owner = link.address;
+    if (link.session.store === this.inForce.store) this.inForce.cameFrom(link.address);
     for (const kind of link.session.optionalAnswered) this.parked.answered(link.index, kind);
   }
 
@@ -324,7 +330,8 @@ class Driver implements XdsClient {
     const changes = main?.session.takeChanges();
     const candidates = [main, probe].filter((link) => link !== undefined && link.session.store !== inForce.store);
     const isDue = this.options.clock.nowMs >= inForce.walkDueMs;
-    const walk = this.mustWalk || isDue || changes?.settled === true || candidates.length > 0 || !inForce.handedOn;
+    const isOpen = candidates.length > 0 || !inForce.handedOn || inForce.hasNews;
+    const walk = this.mustWalk || isDue || changes?.settled === true || isOpen;
     if (!walk && (changes === undefined || changes.content.length === 0)) return;
     if (!walk && changes !== undefined && inForce.updateInPlace(changes.content, main?.session, this.at())) return;
     this.mustWalk = false;
@@ -341,7 +348,7 @@ class Driver implements XdsClient {
 
   private promote(link: Link): void {
     this.inForce.store = link.session.store;
-    this.inForce.store.owner = link.address;
+    this.inForce.cameFrom(link.address);
     if (link !== this.probe) return;
     const { main } = this;
     this.main = link;
@@ -361,7 +368,7 @@ class Driver implements XdsClient {
       if (link === undefined) continue;
       next = Math.min(next, link.deadlineMs, link.session.nextDueMs, link.session.store.nextExpiryMs);
     }
-    if (!this.inForce.handedOn && this.main?.session.responded === true && this.inForce.hasRoot) {
+    if (!this.inForce.handedOn && this.main?.session.responded === true && this.inForce.hasTree) {
       // Handing on may have been put off; afterwards `handedOn` is set, or only a response can change the matter.
       const quietMs = this.lastResponseMs + FIRST_QUIET_MS;
       if (quietMs > this.options.clock.nowMs) next = Math.min(next, quietMs);

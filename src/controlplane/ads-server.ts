@@ -157,6 +157,7 @@ export class AdsServer {
     const peer = readPeer(call, tls !== undefined);
     const stream = new DeltaStream({
       viewOf: this.viewsFor(peer, () => stream.nodeId),
+      ...(!maySendSecrets(peer) && { fullViewOf: (node) => cache.viewOf(node) }),
       send: (response) => void call.write(response),
       onNack: (nack) => this.logNack(nack, peer.address),
       wallMs: () => this.options.clock.wallMs(),

@@ -25,7 +25,8 @@ export interface ResourceName {
 
 /**
  * How a stream stands to a resource as it is now: `unconcerned` (not asked for), `waiting` (to be sent, or not answered),
- * `acknowledged` (it holds it, or knows that it is gone), or refused, with the reason.
+ * `acknowledged` (it holds it, or knows that it is gone), or refused, with the reason. One that needs a resource and can't
+ * get it, as it may not be sent over its stream, counts as refusing it.
  */
 export type Standing = 'unconcerned' | 'waiting' | 'acknowledged' | { readonly refused: string };
 

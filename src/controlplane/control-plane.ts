@@ -9,10 +9,13 @@ import { AdminServer } from './admin-api/admin-server.ts';
 import { AdsServer, type StreamStatus } from './ads-server.ts';
 import type { AdsTls } from './ads-tls.ts';
 import { readApisixObject } from './apisix/read-apisix-object.ts';
+import { fileSetFindings } from './apisix/file-set-findings.ts';
+import { FileClaims } from './apisix/file-claims.ts';
 import { type Finding, formatFinding, type Severity, sortFindings } from './finding.ts';
 import { refusals } from './refusals.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
-import type { Source } from './source.ts';
+import { objectName } from './object-name.ts';
+import type { ConfigObject, Source } from './source.ts';
 import { DirectorySource } from './sources/directory.ts';
 import { StoreSource } from './sources/store.ts';
 import { EntryReader } from './store/read-entries.ts';
@@ -86,10 +89,9 @@ const LEVELS: Readonly<Record<Severity, LogLevel>> = { error: 'error', warning: 
 export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   const { clock, logger } = options;
   const written = options.adminApi && makeWritten(options.adminApi.store);
-  const sources: Source[] = [
-    ...options.dirs.map((directory) => new DirectorySource({ directory, clock })),
-    ...(written === undefined ? [] : [written.source]),
-  ];
+  const directories = options.dirs.map((directory) => new DirectorySource({ directory, clock }));
+  const sources: Source[] = [...directories, ...(written === undefined ? [] : [written.source])];
+  const fileClaims = new FileClaims(() => inForce(directories));
   const translator = new Translator();
   const cache = new SnapshotCache();
   const credentials = options.adsTls && createCredentials({ clock, logger });
@@ -109,7 +111,9 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     );
     cache.put(translation);
     const read = sources.flatMap((source) => source.findings());
-    tell(sortFindings([...read, ...translation.findings, ...refusals(translation)]));
+    // The store's own objects are held to these rules as they are written.
+    const together = directories.length === 0 ? [] : fileSetFindings(inForce(sources), written !== undefined);
+    tell(sortFindings([...read, ...together, ...translation.findings, ...refusals(translation)]));
   }
 
   /** Each finding is logged when it appears, not again while it stands. */
@@ -132,7 +136,7 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     reader: EntryReader,
   ): { readonly api: AdminApi; readonly server: AdminServer } {
     const awaitApplied: AdsServer['awaitApplied'] = (resources, timeoutMs) => server.awaitApplied(resources, timeoutMs);
-    const api = new AdminApi({ store, reader, awaitApplied, clock });
+    const api = new AdminApi({ store, reader, awaitApplied, clock, fileClaims });
     return { api, server: new AdminServer({ host, port, key, api, clock, logger }) };
   }
 
@@ -161,7 +165,13 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
       try {
         await startStore();
         // A source may change while the next one still starts: only once all are read is there something to serve.
-        for (const source of sources) await source.start(() => started && update());
+        for (const directory of directories) {
+          await directory.start(() => {
+            fileClaims.onChanged();
+            if (started) update();
+          });
+        }
+        await written?.source.start(() => started && update());
         started = true;
         update();
         const adminApiAddress = await admin?.server.start();
@@ -178,6 +188,14 @@ export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
     findings: () => findings,
     sidecars: () => server.status(),
   };
+}
+
+/** The objects of sources without those whose name a later one has; what is held stands where nothing else does. */
+function inForce(sources: readonly Source[]): readonly ConfigObject[] {
+  const byName = new Map<string, ConfigObject>();
+  const all = [...sources.flatMap((source) => source.held()), ...sources.flatMap((source) => source.objects())];
+  for (const object of all) byName.set(objectName(object), object);
+  return [...byName.values()];
 }
 
 /** What is made of what the Admin API was given. */

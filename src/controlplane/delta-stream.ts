@@ -15,12 +15,27 @@ import type { Node } from '../gen/envoy/config/core/v3/base.ts';
 import type { DeltaDiscoveryRequest, DeltaDiscoveryResponse } from '../gen/envoy/service/discovery/v3/discovery.ts';
 import type { AppliedStream, Standing } from './applied.ts';
 import { cutReason, readNackReason, type Refusal } from './nack-reason.ts';
-import { TypeState } from './type-state.ts';
+import { type Sent, TypeState } from './type-state.ts';
 import type { View } from './views.ts';
 import type { VersionedResource } from './versioned-resource.ts';
 
-/** A response that grows beyond this is sent in parts; many gRPC clients take no more than 4 MiB. */
-const MAX_RESPONSE_BYTES = 2 * 1024 * 1024;
+/**
+ * A response is cut once it holds more than this, counted as name, content and {@link OVERHEAD_BYTES} of each resource, and
+ * never before: one of more says that another part follows, or may, and one of less that it is the last of its type. The
+ * protocol has no other mark for the end of the answer to `*`, and a sidecar (control/whole-answer.ts) counts the same way.
+ */
+const PART_BYTES = 1024 * 1024;
+/** What a resource takes in a response beside its name and content, roughly. */
+const OVERHEAD_BYTES = 64;
+/**
+ * No response holds more than this, counted so, but one of a single resource that is larger by itself: nothing bounds a
+ * resource but the bodies of the Admin API and the size of a file (10 and 32 MiB). Many gRPC clients take no more than
+ * 4 MiB; the rest of that is for what isn't counted, less than 1 MiB since no part of small ones holds more than 16 384.
+ */
+const MAX_RESPONSE_BYTES = 3 * 1024 * 1024;
+
+/** Why a gateway lacks Consumers that it doesn't ask for. */
+const CONSUMERS_NOT_ASKED = 'it does not ask for Consumers: over plaintext they are exchanged on loopback only';
 
 /** Leaves first. */
 const ADD_ORDER: readonly Kind[] = KINDS.toReversed();
@@ -37,13 +52,15 @@ export interface Nack {
 /** How a stream reaches the world. */
 export interface DeltaStreamHost {
   viewOf(node: Node | undefined): View;
+  /** The same with what may not be sent over this stream; undefined: everything may. */
+  readonly fullViewOf?: (node: Node | undefined) => View;
   send(response: DeltaDiscoveryResponse): void;
   onNack(nack: Nack): void;
   /** ms since 1970. */
   wallMs(): number;
 }
 
-/** A resource that was refused, for display. */
+/** A resource that was refused, or that a sidecar lacks though it is there, for display. */
 export interface RefusedName extends Pick<Refusal, 'reason' | 'sinceWallMs'> {
   /** Empty where the refusal doesn't tell which it means. */
   readonly name: string;
@@ -60,7 +77,10 @@ export interface TypeStatus {
   /** Resources sent, each version once, and those of them that were acknowledged. */
   readonly sent: number;
   readonly acknowledged: number;
-  /** What was refused and hasn't been sent anew since, by name. */
+  /**
+   * What was refused and hasn't been sent anew since, by name; then, without a name, why it lacks resources of the type
+   * that are there.
+   */
   readonly refused: readonly RefusedName[];
 }
 
@@ -72,6 +92,8 @@ export class DeltaStream implements AppliedStream {
   private node: Node | undefined;
   private view: View | undefined;
   private lastNonce = 0;
+  /** Of its first request. */
+  private sinceWallMs = 0;
 
   constructor(host: DeltaStreamHost) {
     this.host = host;
@@ -89,7 +111,18 @@ export class DeltaStream implements AppliedStream {
   }
 
   status(): TypeStatus[] {
-    return this.types.map((type) => ({
+    const types = this.types.map((type) => this.typeStatus(type, this.lacksSome(type) && withheld(type.kind)));
+    // A gateway that never heard of its Consumers isn't in sync with them, though it didn't ask.
+    if (this.asksForConsumers !== false || !this.hasAny('Consumer')) return types;
+    const consumers = this.typeOf('Consumer') ?? new TypeState(typeUrl('Consumer'));
+    const rest = types.filter((_, i) => this.types[i] !== consumers);
+    return [...rest, this.typeStatus(consumers, CONSUMERS_NOT_ASKED)];
+  }
+
+  /** `lacks`: why it lacks resources of the type. */
+  private typeStatus(type: TypeState, lacks: string | false): TypeStatus {
+    const why = lacks === false ? [] : [{ name: '', reason: lacks, sinceWallMs: this.sinceWallMs }];
+    return {
       typeUrl: type.url,
       subscribed: type.names.size,
       wildcard: type.wildcard,
@@ -97,26 +130,68 @@ export class DeltaStream implements AppliedStream {
       due: type.due,
       sent: type.sent,
       acknowledged: type.acknowledged,
-      refused: refusedNames(type),
-    }));
+      refused: [...refusedNames(type), ...why],
+    };
   }
 
   standing(kind: Kind, name: string): Standing {
-    const type = this.types.find(({ url }) => url === typeUrl(kind));
-    if (type === undefined || !type.wants(name)) return 'unconcerned';
+    const type = this.typeOf(kind);
+    if (type === undefined || !type.wants(name)) return this.standingUnasked(kind, name);
     const { awaiting } = type;
     const isSent = awaiting !== undefined && (awaiting.added.has(name) || awaiting.removed.has(name));
     if (isSent || type.adds.has(name) || type.absent.has(name) || type.gone.has(name)) return 'waiting';
     const refusal = type.refusals.get(name);
-    return refusal === undefined ? 'acknowledged' : { refused: refusal.reason };
+    if (refusal !== undefined) return { refused: refusal.reason };
+    return this.isWithheld(kind, name) ? { refused: withheld(kind) } : 'acknowledged';
+  }
+
+  /** A gateway is concerned by Consumers also where it doesn't ask for them. */
+  private standingUnasked(kind: Kind, name: string): Standing {
+    if (kind !== 'Consumer' || this.asksForConsumers !== false || this.fullView?.get(kind, name) === undefined) {
+      return 'unconcerned';
+    }
+    // Its requests come one by one: until it has answered for Routes, that for Consumers may still be on its way.
+    return this.typeOf('Route')?.awaiting === undefined ? { refused: CONSUMERS_NOT_ASKED } : 'waiting';
   }
 
   wantsAll(kind: Kind): boolean {
-    return this.types.some(({ url, wildcard }) => wildcard && url === typeUrl(kind));
+    return this.typeOf(kind)?.wildcard === true;
+  }
+
+  private typeOf(kind: Kind): TypeState | undefined {
+    return this.types.find(({ url }) => url === typeUrl(kind));
+  }
+
+  /** Whether a sidecar with a gateway asks for all Consumers; undefined: it has no gateway. */
+  private get asksForConsumers(): boolean | undefined {
+    return this.wantsAll('Route') ? this.wantsAll('Consumer') : undefined;
+  }
+
+  /** What it would see if everything could be sent over this stream. */
+  private get fullView(): View | undefined {
+    return this.view && (this.host.fullViewOf?.(this.node) ?? this.view);
+  }
+
+  private hasAny(kind: Kind): boolean {
+    return (this.fullView?.all(kind).length ?? 0) > 0;
+  }
+
+  /** Whether a resource is there that may not be sent over this stream. */
+  private isWithheld(kind: Kind, name: string): boolean {
+    if (this.host.fullViewOf === undefined) return false;
+    return this.fullView?.get(kind, name) !== undefined && this.view?.get(kind, name) === undefined;
+  }
+
+  /** Whether one of the resources that it asked for is withheld. */
+  private lacksSome({ kind, names, wildcard }: TypeState): boolean {
+    if (kind === undefined || this.host.fullViewOf === undefined) return false;
+    if ([...names].some((name) => this.isWithheld(kind, name))) return true;
+    return wildcard && this.fullView?.all(kind).length !== this.view?.all(kind).length;
   }
 
   /** A request: a change of interest, an answer, a statement of what is held, or all in one. */
   onRequest(request: DeltaDiscoveryRequest): void {
+    if (this.view === undefined) this.sinceWallMs = this.host.wallMs();
     this.node ??= request.node;
     const view = (this.view ??= this.host.viewOf(this.node));
     const known = this.types.find(({ url }) => url === request.typeUrl);
@@ -146,10 +221,10 @@ export class DeltaStream implements AppliedStream {
     const { awaiting } = type;
     if (awaiting === undefined || responseNonce !== awaiting.nonce) return;
     type.awaiting = undefined;
-    // It isn't known what such a refusal meant; now something was taken.
-    if (errorDetail === undefined) forgetUnnamed(type);
+    // A refusal of a response that held nothing is about no resource that could be sent anew.
+    if (errorDetail === undefined) type.refusals.delete('');
     const refused =
-      errorDetail === undefined ? new Map<string, Refusal>() : this.refusals(type, awaiting.added, errorDetail.message);
+      errorDetail === undefined ? new Map<string, Refusal>() : this.refusals(type, awaiting, errorDetail.message);
     for (const name of [...awaiting.added, ...awaiting.removed]) if (!refused.has(name)) type.refusals.delete(name);
     for (const [name, refusal] of refused) type.refusals.set(name, refusal);
     type.acknowledged += awaiting.added.size - [...refused.keys()].filter((name) => awaiting.added.has(name)).length;
@@ -157,24 +232,25 @@ export class DeltaStream implements AppliedStream {
     this.host.onNack({ nodeId: this.nodeId, typeUrl: type.url, nonce: responseNonce, reason: errorDetail.message });
   }
 
-  /** What is refused, of the resources of a response. Where the message doesn't tell which, it may be any. */
-  private refusals(type: TypeState, sent: ReadonlySet<string>, message: string): Map<string, Refusal> {
+  /** What is refused, of a response. Where the message doesn't tell which, it may be any of what it doesn't name. */
+  private refusals(type: TypeState, { added, removed }: Sent, message: string): Map<string, Refusal> {
     const wallMs = this.host.wallMs();
-    const { named, isComplete } = readNackReason(type.kind, message, sent);
+    const { named, isComplete } = readNackReason(type.kind, message, added);
     const since = (name: string): number => type.refusals.get(name)?.sinceWallMs ?? wallMs;
     const refusals = new Map<string, Refusal>();
     for (const [name, reason] of named) {
       refusals.set(name, { reason: cutReason(reason), sinceWallMs: since(name), isNamed: true });
     }
     if (isComplete) return refusals;
-    const others = [...sent].filter((name) => !named.has(name));
+    // A response that only removed names was refused as a whole.
+    const others = [...(added.size === 0 ? removed : added)].filter((name) => !named.has(name));
     const any: Refusal = {
       reason: cutReason(message),
       sinceWallMs: Math.min(wallMs, ...others.slice(0, 1).map(since)),
-      isNamed: false,
+      // Where there is only one, it is that one.
+      isNamed: others.length === 1,
     };
-    // A response that only removed names was refused as a whole.
-    for (const name of sent.size === 0 ? [''] : others) refusals.set(name, any);
+    for (const name of added.size + removed.size === 0 ? [''] : others) refusals.set(name, any);
     return refusals;
   }
 
@@ -191,17 +267,10 @@ export class DeltaStream implements AppliedStream {
     }
   }
 
-  /** Sends what fits. What is left follows when the answer has come. */
+  /** Sends a part. What is left follows when the answer has come. */
   private sendAdds(type: TypeState): void {
-    const adds: VersionedResource[] = [];
-    let bytes = 0;
-    for (const resource of type.adds.values()) {
-      bytes += resource.bytes.length + resource.name.length + 64;
-      if (adds.length > 0 && bytes > MAX_RESPONSE_BYTES) break;
-      adds.push(resource);
-    }
     type.owesEmpty = false;
-    this.send(type, adds, [...type.absent]);
+    this.send(type, nextPart(type.adds.values()), [...type.absent]);
   }
 
   private send(type: TypeState, adds: readonly VersionedResource[], removed: readonly string[]): void {
@@ -224,6 +293,20 @@ export class DeltaStream implements AppliedStream {
       })),
     });
   }
+}
+
+function nextPart(due: Iterable<VersionedResource>): readonly VersionedResource[] {
+  const part: VersionedResource[] = [];
+  let bytes = 0;
+  for (const resource of due) {
+    const size = resource.bytes.length + resource.name.length + OVERHEAD_BYTES;
+    // It alone is a part that may be cut after, which those before it are not yet: they follow it.
+    if (bytes + size > MAX_RESPONSE_BYTES) return [resource];
+    part.push(resource);
+    bytes += size;
+    if (bytes > PART_BYTES) break;
+  }
+  return part;
 }
 
 function rank({ kind }: TypeState): number {
@@ -252,8 +335,8 @@ function takeInterest(type: TypeState, request: DeltaDiscoveryRequest, isFirst: 
   for (const name of [...subscribe, ...initial.keys(), ...unsubscribe]) if (name !== '*') type.review(name, view);
 }
 
-function forgetUnnamed(type: TypeState): void {
-  for (const [name, { isNamed }] of type.refusals) if (!isNamed) type.refusals.delete(name);
+function withheld(kind: Kind | undefined): string {
+  return `a ${kind} that holds a secret is not sent to it: over plaintext it is sent on loopback only`;
 }
 
 function refusedNames({ refusals }: TypeState): RefusedName[] {

@@ -1,5 +1,5 @@
 // Who asks, read from the node of a request.
-import { canonicalIp, isLoopbackIp } from '../config/ip-address.ts';
+import { canonicalIp, isLoopbackIp } from '../base/ip-address.ts';
 import type { Node } from '../gen/envoy/config/core/v3/base.ts';
 
 /** Who asks, as far as it decides what is seen. */

@@ -103,6 +103,8 @@ export interface NativeObject {
   readonly name: string;
   readonly bytes: Uint8Array;
   readonly origin: Origin;
+  /** Where the object of APISIX stands of which it was made; undefined: it stands in a file as it is. */
+  readonly madeOf?: 'standalone file' | 'Admin API';
   /** What a Route or a Service names. */
   readonly references?: readonly ObjectReference[];
 }

@@ -1,7 +1,7 @@
 // Who is at the other end of an ADS stream, and what follows of it: whether it may be sent secrets, and which node it
 // may call itself.
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { canonicalIp, isLoopbackIp } from '../config/ip-address.ts';
+import { canonicalIp, isLoopbackIp } from '../base/ip-address.ts';
 import { allowedNameProblem, readSubjectAltNames } from '../identity/names.ts';
 
 /** The other end of a stream. */

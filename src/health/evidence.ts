@@ -137,6 +137,7 @@ const FAILURE_KINDS: Readonly<Record<ErrorKind, 'tcp' | 'timeout' | undefined>> 
   no_route: undefined,
   unauthenticated: undefined,
   rate_limited: undefined,
+  not_configured: undefined,
   unknown_service: undefined,
   unknown_plugin_config: undefined,
   unknown_upstream: undefined,

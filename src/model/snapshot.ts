@@ -60,7 +60,7 @@ export interface UpstreamPort {
 export interface ListenerSpec {
   readonly name: string;
   /** Left out: it has targets. `gateway`: routes. `outbound`: the targets of all other listeners, by authority. */
-  readonly role?: 'gateway' | 'outbound' | undefined;
+  readonly role?: (typeof LISTENER_ROLES)[number] | undefined;
   /** IP address to bind; undefined: the sidecar's `--bind`. */
   readonly address: string | undefined;
   readonly port: number;
@@ -70,6 +70,9 @@ export interface ListenerSpec {
   /** At least one, but for those with a role. A target's port may be missing from the snapshot: then it has no endpoints yet. */
   readonly targets: readonly TargetSpec[];
 }
+
+/** Roles of listeners that no resource describes, which are their names too. */
+export const LISTENER_ROLES = ['gateway', 'outbound'] as const;
 
 /** What is behind a listener. */
 export interface TargetSpec {

@@ -1,7 +1,7 @@
 // A limit of `limit-count`, ready to be asked for one request after another: how its key and numbers are read, and under which
-// keys its counters stand.
+// keys its counters stand among those of the limit.
 import { createHash } from 'node:crypto';
-import type { LimitCountPolicy, LimitRule, PluginSpec, QuotaFieldNames } from '../model/gateway.ts';
+import type { LimitRule, PluginSpec, QuotaFieldNames } from '../model/gateway.ts';
 import { compileTemplate, noValue, type CompiledTemplate } from '../policy/compiled-template.ts';
 import { toLatin1 } from '../policy/latin1.ts';
 import { compileVariable, type HashedRequest, type ReadVariable } from '../policy/request-variables.ts';
@@ -24,9 +24,7 @@ export interface CompiledLimit {
   readonly windowS: LimitNumber;
   /** Undefined: those of the metadata. */
   readonly quotaFields: QuotaFieldNames | undefined;
-  /** Of keys of counters: who counts, and what. Always of the same length. */
-  readonly identity: string;
-  /** Whether requests with different windows have counters of their own: other windows of the clock are counted in then. */
+  /** Whether requests with different windows have counters of their own: else the first caller of a key would choose for all. */
   readonly isByWindow: boolean;
 }
 
@@ -36,7 +34,7 @@ const MAX_KEY_LENGTH = 64;
 const DIGEST_BYTES = 16;
 
 /** Makes the limits of a plugin ready. */
-export function compileLimits({ owner, policy }: LimitCountSpec): readonly CompiledLimit[] {
+export function compileLimits({ policy }: LimitCountSpec): readonly CompiledLimit[] {
   return policy.limits.map((rule, i) => {
     const count = compileNumber(rule.count);
     const windowS = compileNumber(rule.windowS);
@@ -46,8 +44,7 @@ export function compileLimits({ owner, policy }: LimitCountSpec): readonly Compi
       windowS,
       quotaFields:
         policy.areRules || rule.headerPrefix !== undefined ? prefixed(rule.headerPrefix ?? `${i + 1}`) : undefined,
-      identity: identityOf(owner, policy, rule, count, windowS),
-      isByWindow: policy.windowType === 'sliding' && windowS.constant === undefined,
+      isByWindow: windowS.constant === undefined,
     };
   });
 }
@@ -67,7 +64,7 @@ export function counterKey(
   key: string | undefined,
   remoteAddress: string,
 ): string {
-  const start = limit.isByWindow ? `${limit.identity}${windowS}` : limit.identity;
+  const start = limit.isByWindow ? `${windowS}` : '';
   if (key === undefined) return `${start}@${remoteAddress}`;
   return key.length <= MAX_KEY_LENGTH ? `${start}=${key}` : `${start}#${digest(key)}`;
 }
@@ -101,29 +98,12 @@ function prefixed(prefix: string): QuotaFieldNames {
 }
 
 /**
- * Of what limits, and of nothing else: an edit of the answer's status or text, of the fields' names or of other limits keeps the
- * counters, one of this limit begins new ones.
+ * What a limit is known by: who counts, and what limits, and nothing else. An edit of the answer's status or text, of the fields'
+ * names or of other limits leaves it the same.
  */
-function identityOf(
-  owner: string,
-  { group, windowType }: LimitCountPolicy,
-  { count, windowS, keyType, key }: LimitRule,
-  compiledCount: LimitNumber,
-  compiledWindowS: LimitNumber,
-): string {
-  return digest(
-    toLatin1(
-      JSON.stringify([
-        group === '' ? 'owner' : 'group',
-        group === '' ? owner : group,
-        windowType,
-        compiledCount.constant ?? count,
-        compiledWindowS.constant ?? windowS,
-        keyType,
-        key,
-      ]),
-    ),
-  );
+export function limitIdentity({ owner, policy: { group, windowType } }: LimitCountSpec, rule: LimitRule): string {
+  const [kind, holder] = group === '' ? ['owner', owner] : ['group', group];
+  return JSON.stringify([kind, holder, windowType, rule.count, rule.windowS, rule.keyType, rule.key]);
 }
 
 function digest(text: string): string {

@@ -16,23 +16,28 @@ export const KEY_AUTH: Plugin<KeyAuthSpec> = { name: 'key-auth', phase: 'rewrite
 const USERNAME = 'X-Consumer-Username';
 const CREDENTIAL = 'X-Credential-Identifier';
 const CUSTOM_ID = 'X-Consumer-Custom-ID';
-/** What endpoints believe; a caller's own never reach them. */
-const IDENTITY_FIELDS = [USERNAME, CREDENTIAL, CUSTOM_ID].map(foldName);
+/** What endpoints believe, folded; a caller's own never reach them. */
+export const IDENTITY_FIELDS: readonly string[] = [USERNAME, CREDENTIAL, CUSTOM_ID].map(foldName);
 
 const MISSING_KEY = 'Missing API key in request';
 const INVALID_KEY = 'Invalid API key in request';
 const NO_SUCH_CONSUMER = 'Invalid user authorization';
 
+/** No 401: a caller would throw a good key away. */
+const NOT_YET_KNOWN: PluginAnswer = { kind: 'not_configured', status: 0, fields: [], body: undefined, detail: '' };
+
 /** A policy with what is made of it once. */
-interface KeyCarrier {
+export interface KeyCarrier {
   /** Name of the argument, latin1. */
   readonly query: string;
+  /** Folded names of the identity's fields and of the key's. */
   readonly removedWithHeader: readonly string[];
 }
 
 const carriers = new WeakMap<KeyAuthPolicy, KeyCarrier>();
 
-function carrierOf(policy: KeyAuthPolicy): KeyCarrier {
+/** What is made of a policy. */
+export function carrierOf(policy: KeyAuthPolicy): KeyCarrier {
   let carrier = carriers.get(policy);
   if (carrier === undefined) {
     carrier = { query: toLatin1(policy.query), removedWithHeader: [...IDENTITY_FIELDS, foldName(policy.header)] };
@@ -51,19 +56,28 @@ function authenticate(
   const fieldAt = indexOfField(head.fields, policy.header, 0);
   let holder: KeyHolder | undefined;
   let reason = INVALID_KEY;
+  let showsKey = false;
   if (fieldAt >= 0) {
     const isOnly = indexOfField(head.fields, policy.header, fieldAt + 2) < 0;
-    if (isOnly) holder = context.consumers.findByKey(head.fields[fieldAt + 1]!);
+    if (isOnly) {
+      showsKey = true;
+      holder = context.consumers.findByKey(head.fields[fieldAt + 1]!);
+    }
   } else {
     const argument = findArgument(head.path, carrier.query);
-    if (argument.kind === 'value') holder = context.consumers.findByKey(argument.value);
-    else if (argument.kind === 'absent') reason = MISSING_KEY;
+    if (argument.kind === 'value') {
+      showsKey = true;
+      holder = context.consumers.findByKey(argument.value);
+    } else if (argument.kind === 'absent') reason = MISSING_KEY;
   }
   let consumer = holder?.consumer;
   if (consumer === undefined) {
+    if (showsKey && !context.consumersAreKnown) return NOT_YET_KNOWN;
     if (policy.anonymousConsumer === undefined) return refusal(policy, reason);
     consumer = context.consumers.get(policy.anonymousConsumer);
-    if (consumer === undefined) return refusal(policy, NO_SUCH_CONSUMER);
+    if (consumer === undefined) {
+      return context.consumersAreKnown ? refusal(policy, NO_SUCH_CONSUMER) : NOT_YET_KNOWN;
+    }
   }
   const isAnonymous = holder === undefined;
   const hidesHeader = policy.hidesCredentials && (fieldAt >= 0 || isAnonymous);

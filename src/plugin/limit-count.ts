@@ -3,6 +3,7 @@
 // counted.
 import type { QuotaFieldNames } from '../model/gateway.ts';
 import { compileLimits, counterKey, readNumber, type CompiledLimit, type LimitCountSpec } from './compiled-limit.ts';
+import type { CounterSet } from './counter-pool.ts';
 import { countFixed } from './fixed-window.ts';
 import type { LimitVerdict } from './limit-verdict.ts';
 import type { Plugin, PluginAnswer, PluginContext, PluginRequest } from './plugin.ts';
@@ -25,9 +26,21 @@ const ready = new WeakMap<LimitCountSpec, ReadyLimits>();
 
 const verdict: LimitVerdict = { isAllowed: false, remaining: 0, resetCs: 0 };
 
+/** Never a way around the limit, unless it is wanted (`allow_degradation`). Whose limit it is, and why, is no caller's business. */
+const FAILURE: PluginAnswer = {
+  kind: 'limit_failure',
+  status: 0,
+  fields: [],
+  body: '{"error_msg":"failed to limit count"}',
+  detail: '',
+};
+
 function limitCount(spec: LimitCountSpec, request: PluginRequest, context: PluginContext): PluginAnswer | undefined {
   const { policy } = spec;
+  if (policy.limits.length === 0) return undefined;
   const { limits, rejection, keys, counts, windowsS } = readyLimitsOf(spec);
+  const counters = context.counters.of(spec);
+  if (counters === undefined) return FAILURE;
   let applying = 0;
   for (let i = 0; i < limits.length; i++) {
     const limit = limits[i]!;
@@ -37,18 +50,16 @@ function limitCount(spec: LimitCountSpec, request: PluginRequest, context: Plugi
     const count = (counts[i] = readNumber(limit.count, request));
     const windowS = (windowsS[i] = readNumber(limit.windowS, request));
     if (count === 0 || windowS === 0) {
-      return failure(
-        spec,
-        `${count === 0 ? 'count' : 'time_window'} came to something else than a whole number from 1 to 2^53-1`,
-      );
+      if (!policy.allowsDegradation) return FAILURE;
+      continue;
     }
     keys[i] = counterKey(limit, windowS, key, request.remoteAddress);
     applying++;
   }
-  if (applying === 0) return failure(spec, 'the request has no variable of any of its rules');
+  if (applying === 0) return policy.allowsDegradation ? undefined : FAILURE;
   for (let i = 0; i < limits.length; i++) {
     if (keys[i] === '') continue;
-    countRequest(spec, keys[i]!, counts[i]!, windowsS[i]! * 1000, context);
+    countRequest(spec, counters[i]!, keys[i]!, counts[i]!, windowsS[i]! * 1000, context.clock);
     if (policy.showsQuota) showQuota(request.answerFields, limits[i]!.quotaFields ?? context.quotaFields, counts[i]!);
     if (!verdict.isAllowed) return rejection;
   }
@@ -58,12 +69,12 @@ function limitCount(spec: LimitCountSpec, request: PluginRequest, context: Plugi
 /** Fills in {@link verdict}. */
 function countRequest(
   spec: LimitCountSpec,
+  counters: CounterSet,
   key: string,
   limit: number,
   windowMs: number,
-  context: PluginContext,
+  clock: PluginContext['clock'],
 ): void {
-  const { counters, clock } = context;
   const { nowMs } = clock;
   const found = counters.find(key);
   if (spec.policy.windowType === 'fixed') {
@@ -111,10 +122,4 @@ function readyLimitsOf(spec: LimitCountSpec): ReadyLimits {
     ready.set(spec, found);
   }
   return found;
-}
-
-/** Never a way around the limit, unless it is wanted (`allow_degradation`). */
-function failure({ owner, policy }: LimitCountSpec, why: string): PluginAnswer | undefined {
-  if (policy.allowsDegradation) return undefined;
-  return { kind: 'limit_failure', status: 0, fields: [], body: undefined, detail: `limit-count of ${owner}: ${why}` };
 }

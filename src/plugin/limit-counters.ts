@@ -1,27 +1,17 @@
-// The counters of `limit-count`, bounded in number: found by key in a map, and in a binary heap by the time at which they end, so
-// that what goes first when there are too many, those that have ended and then those nearest to it, stands on top. Memory of
-// ended ones is given back as new ones come.
+// Which limits are in force, and their counters. A limit is known by who sets it (or its group) and by what it limits, and lives
+// from the configuration in which it first stands to the last one in a row: an edit of anything else leaves its counters alone, one
+// of the limit begins new ones, and so does a limit that was gone in between. A group lives as long as one place names it.
+import type { ConsumerSpec, PluginSpec, RouteSpec } from '../model/gateway.ts';
+import { limitIdentity, type LimitCountSpec } from './compiled-limit.ts';
+import { CounterPool, type CounterSet } from './counter-pool.ts';
 
 /** Counters held at most, unless said otherwise; with keys of the usual length some 25 MB. */
 export const MAX_LIMIT_COUNTERS = 100_000;
 
-/** Ended ones that go for each that comes: more than one, so that they become fewer. */
-const REMOVED_PER_ADDITION = 2;
-
-/** Counter of one key of one limit. The windows (fixed-window.ts, sliding-window.ts) say what its numbers mean. */
-export interface LimitCounter {
-  readonly key: string;
-  /** Requests counted in the running window. */
-  count: number;
-  /** Those of the window before; of sliding windows only. */
-  previousCount: number;
-  /** Number of the running window since 1970; of sliding windows only. */
-  windowIndex: number;
-  /** Monotonic ms from which on it says nothing any more. Who changes it calls {@link LimitCounters.moved}. */
-  endMs: number;
-  /** Where it stands in the heap. */
-  position: number;
-}
+/** Routes by id. */
+export type LimitedRoutes = ReadonlyMap<string, Pick<RouteSpec, 'plugins'>>;
+/** Consumers by name. */
+export type LimitedConsumers = ReadonlyMap<string, Pick<ConsumerSpec, 'plugins'>>;
 
 /** Counters of `limit-count`, of all places together, bounded in number. */
 export interface LimitCounters {
@@ -29,103 +19,113 @@ export interface LimitCounters {
   readonly size: number;
   /** How many were dropped before their end, since there were too many: their callers were counted from nothing again. */
   readonly evictions: number;
-  /** The counter of a key; it may have ended. */
-  find(key: string): LimitCounter | undefined;
-  /** A new counter that has counted nothing, for a key (latin1) that has none. */
-  add(key: string, endMs: number, nowMs: number): LimitCounter;
-  /** Keeps the order after `endMs` of a counter changed. */
-  moved(counter: LimitCounter): void;
+  /** Takes other routes and consumers. Only those that are other objects than before are worked on. */
+  update(routes: LimitedRoutes, consumers: LimitedConsumers): void;
+  /** The counters of each limit of a plugin; undefined: it is in force nowhere. */
+  of(spec: LimitCountSpec): readonly CounterSet[] | undefined;
 }
 
-/** Makes a store of `maxCounters` (at least 1) counters. */
+/** Makes a store of `maxCounters` (at least 1) counters, for which no limit is in force. */
 export function createLimitCounters(maxCounters = MAX_LIMIT_COUNTERS): LimitCounters {
-  return new CounterHeap(maxCounters);
+  return new LimitsInForce(maxCounters);
 }
 
-class CounterHeap implements LimitCounters {
-  evictions = 0;
-  private readonly byKey = new Map<string, LimitCounter>();
-  /** The earliest end stands first; children of i are 2 i + 1 and 2 i + 2. */
-  private readonly heap: LimitCounter[] = [];
-  private readonly maxCounters: number;
+/** A limit, and how many plugins set it. */
+interface Limit {
+  readonly identity: string;
+  /** Undefined: no request has come yet. */
+  counters: CounterSet | undefined;
+  uses: number;
+}
+
+/** A plugin, and how many routes and consumers have it. */
+interface PlacedPlugin {
+  readonly limits: readonly Limit[];
+  /** Those of the limits; undefined: no request has come yet. */
+  counters: readonly CounterSet[] | undefined;
+  uses: number;
+}
+
+type Holder = Pick<RouteSpec, 'plugins'>;
+
+class LimitsInForce implements LimitCounters {
+  private readonly pool: CounterPool;
+  private readonly limits = new Map<string, Limit>();
+  private readonly placed = new Map<LimitCountSpec, PlacedPlugin>();
+  private routes: LimitedRoutes = new Map();
+  private consumers: LimitedConsumers = new Map();
 
   constructor(maxCounters: number) {
-    this.maxCounters = Math.max(1, maxCounters);
+    this.pool = new CounterPool(maxCounters);
   }
 
   get size(): number {
-    return this.heap.length;
+    return this.pool.size;
   }
 
-  find(key: string): LimitCounter | undefined {
-    return this.byKey.get(key);
+  get evictions(): number {
+    return this.pool.evictions;
   }
 
-  add(key: string, endMs: number, nowMs: number): LimitCounter {
-    const { heap } = this;
-    for (let i = 0; i < REMOVED_PER_ADDITION && heap.length > 0 && heap[0]!.endMs <= nowMs; i++) this.removeFirst();
-    if (heap.length >= this.maxCounters) {
-      this.removeFirst();
-      this.evictions++;
+  of(spec: LimitCountSpec): readonly CounterSet[] | undefined {
+    const plugin = this.placed.get(spec);
+    if (plugin === undefined) return undefined;
+    return (plugin.counters ??= plugin.limits.map((limit) => (limit.counters ??= this.pool.open())));
+  }
+
+  update(routes: LimitedRoutes, consumers: LimitedConsumers): void {
+    // Whatever comes is taken in before anything goes: so what both name is never gone.
+    const gone: Holder[] = [];
+    this.replace(this.routes, routes, gone);
+    this.replace(this.consumers, consumers, gone);
+    this.routes = routes;
+    this.consumers = consumers;
+    for (const { plugins } of gone) for (const spec of plugins) if (isLimitCount(spec)) this.release(spec);
+  }
+
+  private replace(previous: ReadonlyMap<string, Holder>, next: ReadonlyMap<string, Holder>, gone: Holder[]): void {
+    if (previous === next) return;
+    let kept = 0;
+    for (const [id, holder] of next) {
+      const before = previous.get(id);
+      if (before !== undefined) kept++;
+      if (before === holder) continue;
+      for (const spec of holder.plugins) if (isLimitCount(spec)) this.place(spec);
+      if (before !== undefined) gone.push(before);
     }
-    const counter = { key: ownCopy(key), count: 0, previousCount: 0, windowIndex: -1, endMs, position: heap.length };
-    this.byKey.set(counter.key, counter);
-    heap.push(counter);
-    this.siftUp(counter);
-    return counter;
+    if (kept === previous.size) return;
+    for (const [id, before] of previous) if (!next.has(id)) gone.push(before);
   }
 
-  moved(counter: LimitCounter): void {
-    // Later as a rule; earlier where the wall clock was set.
-    this.siftUp(counter);
-    this.siftDown(counter);
-  }
-
-  private removeFirst(): void {
-    const { heap } = this;
-    this.byKey.delete(heap[0]!.key);
-    const last = heap.pop()!;
-    if (heap.length === 0) return;
-    heap[0] = last;
-    last.position = 0;
-    this.siftDown(last);
-  }
-
-  private siftUp(counter: LimitCounter): void {
-    const { heap } = this;
-    let at = counter.position;
-    while (at > 0) {
-      const parent = heap[(at - 1) >> 1]!;
-      if (parent.endMs <= counter.endMs) break;
-      heap[at] = parent;
-      const above = parent.position;
-      parent.position = at;
-      at = above;
+  private place(spec: LimitCountSpec): void {
+    const known = this.placed.get(spec);
+    if (known !== undefined) {
+      known.uses++;
+      return;
     }
-    heap[at] = counter;
-    counter.position = at;
+    const limits = spec.policy.limits.map((rule) => this.begin(limitIdentity(spec, rule)));
+    this.placed.set(spec, { limits, counters: undefined, uses: 1 });
   }
 
-  private siftDown(counter: LimitCounter): void {
-    const { heap } = this;
-    const { length } = heap;
-    let at = counter.position;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= length) break;
-      if (child + 1 < length && heap[child + 1]!.endMs < heap[child]!.endMs) child++;
-      const below = heap[child]!;
-      if (below.endMs >= counter.endMs) break;
-      heap[at] = below;
-      below.position = at;
-      at = child;
+  private begin(identity: string): Limit {
+    let limit = this.limits.get(identity);
+    if (limit === undefined) this.limits.set(identity, (limit = { identity, counters: undefined, uses: 0 }));
+    limit.uses++;
+    return limit;
+  }
+
+  private release(spec: LimitCountSpec): void {
+    const plugin = this.placed.get(spec)!;
+    if (--plugin.uses > 0) return;
+    this.placed.delete(spec);
+    for (const limit of plugin.limits) {
+      if (--limit.uses > 0) continue;
+      this.limits.delete(limit.identity);
+      if (limit.counters !== undefined) this.pool.drop(limit.counters);
     }
-    heap[at] = counter;
-    counter.position = at;
   }
 }
 
-/** A key is put together of pieces of a request's head, and V8 would keep the whole head for their sake. */
-function ownCopy(key: string): string {
-  return Buffer.from(key, 'latin1').toString('latin1');
+function isLimitCount(spec: PluginSpec): spec is LimitCountSpec {
+  return spec.name === 'limit-count';
 }

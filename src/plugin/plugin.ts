@@ -30,6 +30,8 @@ export interface PluginRequest extends HashedRequest {
 /** What all plugins share. `consumers` and `counters` outlive a snapshot. */
 export interface PluginContext {
   readonly consumers: ConsumerTable;
+  /** Whether the consumers have come: until then a key that nobody has may be somebody's. */
+  readonly consumersAreKnown: boolean;
   readonly counters: LimitCounters;
   readonly quotaFields: QuotaFieldNames;
   /** Its `nowMs` is of the read that brought the request. */

@@ -43,6 +43,27 @@ export function removeArguments(path: string, name: string): string {
   return query === '' ? path.slice(0, queryAt) : path.slice(0, queryAt + 1) + query;
 }
 
+/**
+ * `path` with `substitute` in the place of every value of the arguments called `name`. The case of names doesn't matter here: what an
+ * endpoint may take for a key is one.
+ */
+export function maskArguments(path: string, name: string, substitute: string): string {
+  const queryAt = path.indexOf('?');
+  if (queryAt < 0) return path;
+  const folded = name.toLowerCase();
+  let masked = path.slice(0, queryAt + 1);
+  for (let start = queryAt + 1; start < path.length;) {
+    const end = endOfArgument(path, start);
+    const equalsAt = path.indexOf('=', start);
+    const hasValue = equalsAt >= 0 && equalsAt < end;
+    if (hasValue && decode(path.slice(start, equalsAt)).toLowerCase() === folded) {
+      masked += path.slice(start, equalsAt + 1) + substitute + path.slice(end, end + 1);
+    } else masked += path.slice(start, end + 1);
+    start = end + 1;
+  }
+  return masked;
+}
+
 function endOfArgument(path: string, start: number): number {
   const end = path.indexOf('&', start);
   return end < 0 ? path.length : end;

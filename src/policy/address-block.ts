@@ -2,6 +2,8 @@
 // is kept by prefix length, so that a test costs one look-up for each length in it, not for each entry. An IPv4 address
 // in IPv6 (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2) is that IPv4 address, on both sides; `::/0` has no IPv4 in it.
 
+import { ipv4Number, ipv6Words } from '../base/ip-address.ts';
+
 /** Whether an address, as text, is one of those it was made of. What is no address is none of them. */
 export type IsInBlocks = (address: string) => boolean;
 
@@ -40,98 +42,26 @@ function add<K>(blocks: Map<number, Set<K>>, length: number, member: K): void {
   else members.add(member);
 }
 
-const DOT = 0x2e;
-const COLON = 0x3a;
-const ZERO = 0x30;
-const NINE = 0x39;
-
 /** The address read last: as a signed number of 32 bits, or as eight words. */
 let ipv4 = 0;
-const ipv6 = new Uint16Array(8);
+let ipv6: readonly number[] = [];
 
 /** Reads an address into the variables above. 0: it is none. An IPv4 address in IPv6 is 4. A zone is passed over. */
 function readAddress(text: string): 0 | 4 | 6 {
-  if (text.length === 0 || text.length > 64) return 0;
-  if (!text.includes(':')) return readIpv4(text, 0, text.length) ? 4 : 0;
-  if (!readIpv6(text)) return 0;
-  if ((ipv6[0]! | ipv6[1]! | ipv6[2]! | ipv6[3]! | ipv6[4]!) !== 0 || ipv6[5] !== 0xffff) return 6;
-  ipv4 = (ipv6[6]! << 16) | ipv6[7]!;
+  if (!text.includes(':')) {
+    const number = ipv4Number(text);
+    ipv4 = number | 0;
+    return number < 0 ? 0 : 4;
+  }
+  const zoneAt = text.indexOf('%');
+  if (zoneAt === text.length - 1) return 0;
+  const words = ipv6Words(zoneAt < 0 ? text : text.slice(0, zoneAt));
+  if (words === undefined) return 0;
+  ipv6 = words;
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, high = 0, low = 0] = words;
+  if ((a | b | c | d | e) !== 0 || f !== 0xffff) return 6;
+  ipv4 = (high << 16) | low;
   return 4;
-}
-
-/** Four decimal numbers without needless zeros. */
-function readIpv4(text: string, start: number, end: number): boolean {
-  let address = 0;
-  let parts = 1;
-  let digits = 0;
-  let value = 0;
-  for (let i = start; i < end; i++) {
-    const code = text.charCodeAt(i);
-    if (code === DOT) {
-      if (digits === 0 || ++parts > 4) return false;
-      address = (address << 8) | value;
-      digits = value = 0;
-    } else if (code >= ZERO && code <= NINE && !(digits > 0 && value === 0)) {
-      digits++;
-      value = value * 10 + code - ZERO;
-      if (value > 255) return false;
-    } else return false;
-  }
-  ipv4 = (address << 8) | value;
-  return parts === 4 && digits > 0;
-}
-
-/** Eight groups of hexadecimal digits, of which `::` stands for those that are zero; the last two may be an IPv4 address. */
-function readIpv6(text: string): boolean {
-  let end = text.indexOf('%');
-  if (end < 0) end = text.length;
-  else if (end === text.length - 1) return false;
-  let count = 0;
-  let gapAt = -1;
-  let at = 0;
-  if (text.charCodeAt(0) === COLON) {
-    if (text.charCodeAt(1) !== COLON) return false;
-    gapAt = 0;
-    at = 2;
-  }
-  while (at < end) {
-    let value = 0;
-    let next = at;
-    for (; next < end && next - at < 5; next++) {
-      const digit = hexDigit(text.charCodeAt(next));
-      if (digit < 0) break;
-      value = value * 16 + digit;
-    }
-    if (next < end && text.charCodeAt(next) === DOT) {
-      if (count > 6 || !readIpv4(text, at, end)) return false;
-      ipv6[count++] = ipv4 >>> 16;
-      ipv6[count++] = ipv4 & 0xffff;
-      at = end;
-      break;
-    }
-    if (next === at || next - at > 4 || count === 8) return false;
-    ipv6[count++] = value;
-    at = next;
-    if (at === end) break;
-    if (text.charCodeAt(at) !== COLON) return false;
-    if (text.charCodeAt(++at) === COLON) {
-      if (gapAt >= 0) return false;
-      gapAt = count;
-      at++;
-    } else if (at >= end) return false;
-  }
-  if (gapAt < 0) return count === 8;
-  if (count === 8) return false;
-  const moved = count - gapAt;
-  ipv6.copyWithin(8 - moved, gapAt, count);
-  ipv6.fill(0, gapAt, 8 - moved);
-  return true;
-}
-
-function hexDigit(code: number): number {
-  if (code >= ZERO && code <= NINE) return code - ZERO;
-  const lower = code | 0x20;
-  return lower >= 0x61 && lower <= 0x66 ? lower - 0x61 + 10 : -1;
 }
 
 /** -1: it is none. */

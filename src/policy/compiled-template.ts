@@ -1,5 +1,5 @@
 // Templates of variables, ready to be filled in for one request after another: hash keys, and keys and numbers of limits.
-import { parseTemplate } from './key-template.ts';
+import { parseTemplate } from '../model/key-template.ts';
 import { compileVariable, type ReadVariable } from './request-variables.ts';
 
 /** A piece of a text that is made for each request anew: text, or what `read` gives, or else `text`. */

@@ -3,6 +3,7 @@
 // strings are latin1, one character for each byte that came.
 import type { Fields, RequestHead } from '../codec/exchange.ts';
 import { findField } from '../codec/fields.ts';
+import { variablePrefix, type VariableName, type VariablePrefix } from '../model/variable-names.ts';
 
 /** What a hash key can be made of. Read before the head is changed for an endpoint, and before forwarding fields are added. */
 export interface HashedRequest {
@@ -26,44 +27,51 @@ export type ReadVariable = (request: HashedRequest) => string | undefined;
 /** What nginx calls a server that has no name, as APISIX's one has none. */
 const NAMELESS_SERVER = '_';
 
-const VARIABLES: ReadonlyMap<string, ReadVariable> = new Map<string, ReadVariable>([
-  ['uri', ({ head }) => pathOf(head.path)],
-  ['document_uri', ({ head }) => pathOf(head.path)],
-  ['request_uri', ({ head }) => withoutEmptyQuery(head.path)],
-  ['query_string', ({ head }) => queryOf(head.path)],
-  ['args', ({ head }) => queryOf(head.path)],
-  ['is_args', ({ head }) => (queryOf(head.path) === undefined ? '' : '?')],
-  ['host', ({ head }) => hostOf(head.authority)],
+const READERS: Readonly<Record<VariableName, ReadVariable>> = {
+  uri: ({ head }) => pathOf(head.path),
+  document_uri: ({ head }) => pathOf(head.path),
+  request_uri: ({ head }) => withoutEmptyQuery(head.path),
+  query_string: ({ head }) => queryOf(head.path),
+  args: ({ head }) => queryOf(head.path),
+  is_args: ({ head }) => (queryOf(head.path) === undefined ? '' : '?'),
+  host: ({ head }) => hostOf(head.authority),
   // The server's name in nginx's sense, which is the same for all requests: so are their keys, as in APISIX.
-  ['server_name', () => NAMELESS_SERVER],
-  ['server_addr', (request) => request.localAddress],
-  ['server_port', (request) => String(request.localPort)],
-  ['server_protocol', ({ head }) => (head.version === 20 ? 'HTTP/2.0' : head.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1')],
-  ['remote_addr', (request) => request.remoteAddress],
-  ['remote_port', (request) => String(request.remotePort)],
-  ['hostname', (request) => request.hostname],
-  ['consumer_name', (request) => request.consumer],
-  ['route_id', ({ routeId }) => (routeId === '' ? undefined : routeId)],
-  ['service_id', ({ serviceId }) => (serviceId === '' ? undefined : serviceId)],
-  ['request_method', ({ head }) => head.method],
-  ['method', ({ head }) => head.method],
-  ['scheme', ({ head }) => head.scheme],
-  ['https', ({ head }) => (head.scheme === 'https' ? 'on' : '')],
-  ['content_type', ({ head }) => findField(head.fields, 'content-type')],
-  ['content_length', ({ head }) => (head.contentLength < 0 ? undefined : String(head.contentLength))],
+  server_name: () => NAMELESS_SERVER,
+  server_addr: (request) => request.localAddress,
+  server_port: (request) => String(request.localPort),
+  server_protocol: ({ head }) => (head.version === 20 ? 'HTTP/2.0' : head.version === 10 ? 'HTTP/1.0' : 'HTTP/1.1'),
+  remote_addr: (request) => request.remoteAddress,
+  remote_port: (request) => String(request.remotePort),
+  hostname: (request) => request.hostname,
+  consumer_name: (request) => request.consumer,
+  route_id: ({ routeId }) => (routeId === '' ? undefined : routeId),
+  service_id: ({ serviceId }) => (serviceId === '' ? undefined : serviceId),
+  request_method: ({ head }) => head.method,
+  method: ({ head }) => head.method,
+  scheme: ({ head }) => head.scheme,
+  https: ({ head }) => (head.scheme === 'https' ? 'on' : ''),
+  content_type: ({ head }) => findField(head.fields, 'content-type'),
+  content_length: ({ head }) => (head.contentLength < 0 ? undefined : String(head.contentLength)),
   // Of streams of MQTT, which this proxy doesn't carry.
-  ['mqtt_client_id', () => undefined],
-]);
+  mqtt_client_id: () => undefined,
+};
+const VARIABLES: ReadonlyMap<string, ReadVariable> = new Map(Object.entries(READERS));
+
+/** How those are read whose names have a prefix, by what stands behind it. */
+const FAMILIES: Readonly<Record<VariablePrefix, (name: string) => ReadVariable>> = {
+  http_: readHeader,
+  cookie_: readCookie,
+  arg_: readArgument,
+};
 
 /**
  * How to read the variable called `name`: one of the list above, `http_NAME` (a header), `cookie_NAME` or `arg_NAME`.
  * Undefined: there is no such variable.
  */
 export function compileVariable(name: string): ReadVariable | undefined {
-  if (name.startsWith('http_')) return name.length > 5 ? readHeader(name.slice(5)) : undefined;
-  if (name.startsWith('cookie_')) return name.length > 7 ? readCookie(name.slice(7)) : undefined;
-  if (name.startsWith('arg_')) return name.length > 4 ? readArgument(name.slice(4)) : undefined;
-  return VARIABLES.get(name);
+  const prefix = variablePrefix(name);
+  if (prefix === undefined) return VARIABLES.get(name);
+  return name.length > prefix.length ? FAMILIES[prefix](name.slice(prefix.length)) : undefined;
 }
 
 /**

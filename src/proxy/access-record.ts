@@ -1,19 +1,20 @@
 import type { ErrorKind } from '../base/error.ts';
 import { findField } from '../codec/fields.ts';
 import { ERROR_TABLE } from '../model/error-table.ts';
+import { maskKey } from '../plugin/key-traces.ts';
 import type { AccessRecord } from '../telemetry/access-log.ts';
 import type { RequestRecord } from './record.ts';
 
 /** The access log's view of a finished request. */
 export function accessRecord(record: RequestRecord): AccessRecord {
-  const { head, attempts, error, cluster } = record;
+  const { head, attempts, error, cluster, route } = record;
   const last = attempts.at(-1);
   const own = error === undefined || record.grpcStatus >= 0 ? record.grpcStatus : ERROR_TABLE[error].grpcStatus;
   const grpcStatus = record.isGrpc ? own : undefined;
   return {
     startWallMs: record.startWallMs,
     method: head.method,
-    path: head.path,
+    path: route === undefined ? head.path : maskKey(route, head.path),
     version: head.version,
     authority: head.authority === '' ? undefined : head.authority,
     status: record.status === 0 ? undefined : record.status,
@@ -27,7 +28,7 @@ export function accessRecord(record: RequestRecord): AccessRecord {
     forwardedFor: forwardedFor(findField(head.fields, 'x-forwarded-for'), record.remoteAddress),
     userAgent: findField(head.fields, 'user-agent'),
     requestId: record.requestId === '' ? undefined : record.requestId,
-    route: record.routeId,
+    route: route?.id,
     consumer: record.consumer,
     upstream: cluster?.port.upstream,
     servicePort: cluster?.port.servicePort,

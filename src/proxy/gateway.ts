@@ -10,6 +10,9 @@ import type { PluginAnswer, PluginRequest } from '../plugin/plugin.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import { isLoopback } from './forwarding.ts';
 
+/** Undefined: the request goes on. */
+export type RunPlugins = (route: RouteSpec, request: PluginRequest) => PluginAnswer | undefined;
+
 /** What the gateway goes by now; asked anew for each request. */
 export interface LiveGateway {
   /** Whether a configuration has come. */
@@ -19,8 +22,7 @@ export interface LiveGateway {
   /** Where `/apisix/admin/*` of loopback callers goes; undefined: nowhere. */
   readonly adminApi: Cluster | undefined;
   match(request: PluginRequest): RouteSpec | undefined;
-  /** Runs the plugins of a route that has some. */
-  runPlugins(route: RouteSpec, request: PluginRequest): PluginAnswer | undefined;
+  readonly runPlugins: RunPlugins;
   cluster(port: PortKey): Cluster | undefined;
 }
 
@@ -35,7 +37,7 @@ const NO_ROUTE: PluginAnswer = {
   status: 0,
   fields: [],
   body: '{"error_msg":"404 Route Not Found"}\n',
-  detail: '',
+  detail: 'no route fits',
 };
 
 /** The passage of one request through the gateway: what it matched, and what plugins have found out and want. */
@@ -53,6 +55,9 @@ export class GatewayPassage implements PluginRequest {
   route: RouteSpec | undefined = undefined;
   /** Set where the request goes no further. */
   answer: PluginAnswer | undefined = undefined;
+  /** The upstream's timeouts that `ownTimeouts` were made over. */
+  private timeoutsOver: TimeoutPolicy | undefined = undefined;
+  private ownTimeouts: TimeoutPolicy | undefined = undefined;
 
   constructor(
     head: RequestHead,
@@ -75,11 +80,11 @@ export class GatewayPassage implements PluginRequest {
     return this.route?.serviceId ?? '';
   }
 
-  /** Finds the upstream port; undefined: there is an {@link answer}. */
-  enter(gateway: LiveGateway): Cluster | undefined {
+  /** Finds the upstream port; undefined: there is an {@link answer}. `run` runs the plugins of a route that has some. */
+  enter(gateway: LiveGateway, run: RunPlugins = gateway.runPlugins): Cluster | undefined {
     const { head } = this;
     if (gateway.adminApi !== undefined && ADMIN_PATH.test(head.path) && this.comesFromHere()) return gateway.adminApi;
-    if (!gateway.isConfigured) return this.refuse('no_endpoints', 'the gateway has no configuration yet');
+    if (!gateway.isConfigured) return this.refuse('not_configured', '');
     const route = (this.route = gateway.match(this));
     if (route === undefined) {
       this.answer = NO_ROUTE;
@@ -88,7 +93,7 @@ export class GatewayPassage implements PluginRequest {
     const { fault, plugins } = route;
     if (fault !== undefined && !PASSES_PLUGINS_FIRST.has(fault.kind)) return this.refuse(fault.kind, fault.detail);
     if (plugins.length > 0) {
-      this.answer = gateway.runPlugins(route, this);
+      this.answer = run(route, this);
       if (this.answer !== undefined) return undefined;
     }
     if (fault !== undefined) return this.refuse(fault.kind, fault.detail);
@@ -101,7 +106,12 @@ export class GatewayPassage implements PluginRequest {
   /** The timeouts of the call, where the route sets those of its upstream aside. */
   timeouts(policy: TimeoutPolicy): TimeoutPolicy {
     const timeouts = this.route?.timeouts;
-    return timeouts === undefined ? policy : { ...policy, ...timeouts, sendIsSet: true, readIsSet: true };
+    if (timeouts === undefined) return policy;
+    if (this.timeoutsOver !== policy) {
+      this.timeoutsOver = policy;
+      this.ownTimeouts = { ...policy, ...timeouts, sendIsSet: true, readIsSet: true };
+    }
+    return this.ownTimeouts ?? policy;
   }
 
   /** Sets what plugins want of the caller's answer. */

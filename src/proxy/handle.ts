@@ -17,14 +17,16 @@ import {
   type ResponseHead,
   type ResponseSender,
 } from '../codec/exchange.ts';
-import { findField, setField } from '../codec/fields.ts';
+import { findField, removeField, setField } from '../codec/fields.ts';
 import { isGrpcContentType, resetToGrpcStatus } from '../codec/grpc/status.ts';
 import { RESET_CODES } from '../codec/h2/error-code.ts';
 import type { WireLimits } from '../codec/limits.ts';
 import { REPLAY_BYTES } from '../model/defaults.ts';
 import { isGrpcScheme, isSecureScheme, type TimeoutPolicy } from '../model/policy.ts';
 import type { PortKey } from '../model/snapshot.ts';
+import { cleanTrailers } from '../plugin/key-traces.ts';
 import type { PluginAnswer } from '../plugin/plugin.ts';
+import { whyNoTarget } from '../route/authority.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { LiveEndpoint } from '../upstream/endpoint.ts';
 import { Attempt } from './attempt.ts';
@@ -36,7 +38,7 @@ import { missingBridge } from './missing-bridge.ts';
 import { ParkedAnswer } from './parked-answer.ts';
 import type { AttemptRecord, RequestRecord } from './record.ts';
 import { RequestBody } from './request-body.ts';
-import { sendReply } from './reply.ts';
+import { sendReply, type OwnReply } from './reply.ts';
 import { Retries } from './retries.ts';
 import { ENDS_ATTEMPT, judgeWaits, shortestMs } from './timeouts.ts';
 import { setUpstreamStatus, UPSTREAM_STATUS_FIELD, upstreamStatuses } from './upstream-status.ts';
@@ -57,6 +59,8 @@ export interface LiveRoute {
   pick(authority: string): Cluster | PortKey | undefined;
   /** On the gateway listener: asked in the place of `pick`. */
   readonly gateway?: LiveGateway;
+  /** The caller takes this listener for its proxy: what it says to a proxy is for nobody else (RFC 9110 section 11.7.2). */
+  readonly isProxy?: boolean;
 }
 
 /** Makes the handler of a listener. `route` is asked anew for each request. */
@@ -85,14 +89,6 @@ interface Failure {
   readonly detail: string;
   /** What a gRPC caller gets instead of the kind's own; -1 for that. */
   readonly grpcStatus: number;
-}
-
-/** An answer that doesn't come from an upstream; see sendReply. */
-interface OwnAnswer {
-  readonly more: Fields;
-  readonly grpcStatus?: number;
-  readonly status?: number;
-  readonly json?: string | undefined;
 }
 
 /** One request on its way. Attempts call back into it. */
@@ -152,6 +148,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     const { head, sender, context } = this;
     const authority = head.authority;
     const { gateway } = route;
+    if (route.isProxy === true) removeField(head.fields, 'proxy-authorization');
     const cluster = gateway === undefined ? route.pick(authority) : this.passGateway(gateway);
     // Of what the caller said, not of what is added to it on the way.
     if (typeof cluster === 'object' && cluster.hashes) this.keyHash = cluster.keyHash(head, sender, this.passage);
@@ -160,7 +157,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     if (forwarded.loops) return this.fail('loop_detected', '');
     if (this.passage?.answer !== undefined) return this.refuse(this.passage.answer);
     if (cluster === undefined) {
-      return this.fail('no_route', authority === '' ? 'the request has no authority' : authority);
+      return this.fail('no_route', whyNoTarget(authority));
     }
     if (typeof cluster === 'string') return this.fail('no_endpoints', `${cluster} is not configured yet`);
     this.cluster = cluster;
@@ -209,6 +206,8 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     if (this.done) return;
     // gRPC knows no trailers of a request, and some servers end the connection over them: that of other callers too.
     if (this.cluster && isGrpcScheme(this.cluster.port.policy.scheme)) return this.onData(NO_BYTES, true);
+    const route = this.passage?.route;
+    if (route !== undefined && route.plugins.length > 0) cleanTrailers(route, fields);
     this.lastReadMs = this.context.clock.nowMs;
     this.body.trailersCame(fields, neverIndexed, this.lastReadMs);
     if (this.attempt?.sending) this.attempt.sendTrailers(fields, neverIndexed);
@@ -574,7 +573,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.finish(kind, this.isGrpc ? grpcStatus : -1);
   }
 
-  private reply(kind: ErrorKind, detail: string, answer: OwnAnswer): void {
+  private reply(kind: ErrorKind, detail: string, answer: OwnReply & { readonly more: Fields }): void {
     this.passage?.addTo(answer.more);
     const { status, bodyBytes } = sendReply(this.sender, kind, detail, {
       ...answer,
@@ -611,7 +610,7 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
       bytesSent: this.bytesSent,
       remoteAddress: this.sender.remoteAddress,
       requestId: this.requestId,
-      routeId: this.passage?.route?.id,
+      route: this.passage?.route,
       consumer: this.passage?.consumer,
       attempts: this.attempts,
     });

@@ -1,5 +1,6 @@
 import type { ErrorKind } from '../base/error.ts';
 import type { RequestHead } from '../codec/exchange.ts';
+import type { RouteSpec } from '../model/gateway.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { LiveEndpoint } from '../upstream/endpoint.ts';
 
@@ -34,7 +35,7 @@ export interface RequestRecord {
   readonly remoteAddress: string;
   readonly requestId: string;
   /** Of a request to the gateway: the route that it matched and who called; undefined where there is none. */
-  readonly routeId: string | undefined;
+  readonly route: RouteSpec | undefined;
   readonly consumer: string | undefined;
   readonly attempts: readonly AttemptRecord[];
 }

@@ -8,29 +8,30 @@ import { ERROR_TABLE } from '../model/error-table.ts';
 /** Field that says why the sidecar answered itself; its value is an {@link ErrorKind}. */
 export const REASON_FIELD = 'x-outrigger-reason';
 
+/** What of an answer is said by its maker. */
+export interface OwnReply {
+  /** gRPC status; -1 or left out: that of the kind. */
+  readonly grpcStatus?: number;
+  /** HTTP status; 0 or left out: that of the kind. */
+  readonly status?: number;
+  /** Takes the place of the text for HTTP callers. */
+  readonly json?: string | undefined;
+  /** Further fields, flat. */
+  readonly more?: Fields;
+}
+
 /** What was sent, for the log. */
 export interface SentReply {
   readonly status: number;
   readonly bodyBytes: number;
 }
 
-/**
- * Sends the answer for `kind`. `detail` goes into the text; `grpcStatus`, unless -1, is the gRPC status, `status`, unless
- * 0, the HTTP status. `json` takes the place of the text for HTTP callers. HEAD gets no body.
- */
+/** Sends the answer for `kind`. `detail` goes into the text. HEAD gets no body. */
 export function sendReply(
   sender: ResponseSender,
   kind: ErrorKind,
   detail: string,
-  caller: {
-    readonly isGrpc: boolean;
-    readonly isHead: boolean;
-    readonly grpcStatus?: number;
-    readonly status?: number;
-    readonly json?: string | undefined;
-    /** Further fields, flat. */
-    readonly more?: Fields;
-  },
+  caller: OwnReply & { readonly isGrpc: boolean; readonly isHead: boolean },
 ): SentReply {
   const entry = ERROR_TABLE[kind];
   const text = detail === '' ? entry.text : `${entry.text}: ${detail}`;

@@ -1,5 +1,6 @@
 // Which target of a listener a request means. With one target the authority doesn't matter. Several (two services on one
 // port number) are told apart by Host, without its port: the caller's idea of the port is the listener's anyway.
+import { canonicalIp } from '../base/ip-address.ts';
 import type { TargetSpec } from '../model/snapshot.ts';
 
 /** The targets of one listener, ready to be picked from. */
@@ -30,24 +31,29 @@ export function createAuthorityTable(targets: readonly TargetSpec[]): AuthorityT
 
 /**
  * Host of an authority (RFC 3986 section 3.2.2) in lower case, without port, brackets and the dot of a fully qualified
- * name. Undefined if there is none or what follows it isn't a port.
+ * name, an IPv6 address in its one spelling. Undefined if there is none or what follows it isn't a port.
  */
 export function hostOf(authority: string): string | undefined {
   let host = authority;
   if (authority.startsWith('[')) {
     const end = authority.indexOf(']');
     if (end < 0 || !isPort(authority, end + 1)) return undefined;
-    host = authority.slice(1, end);
-  } else {
-    const colon = authority.indexOf(':');
-    // A second colon: an IPv6 address without brackets, which can't have a port.
-    if (colon >= 0 && authority.indexOf(':', colon + 1) < 0) {
-      if (!isPort(authority, colon)) return undefined;
-      host = authority.slice(0, colon);
-    }
-    if (host.endsWith('.')) host = host.slice(0, -1);
+    return ipv6Of(authority.slice(1, end));
   }
+  const colon = authority.indexOf(':');
+  if (colon >= 0) {
+    // A second colon: an IPv6 address without brackets, which can't have a port.
+    if (authority.indexOf(':', colon + 1) >= 0) return ipv6Of(authority);
+    if (!isPort(authority, colon)) return undefined;
+    host = authority.slice(0, colon);
+  }
+  if (host.endsWith('.')) host = host.slice(0, -1);
   return host === '' ? undefined : host.toLowerCase();
+}
+
+/** What is no address stays as it is: some name, which nobody has. */
+function ipv6Of(text: string): string | undefined {
+  return text === '' ? undefined : (canonicalIp(text) ?? text.toLowerCase());
 }
 
 const COLON = 0x3a;
@@ -63,4 +69,9 @@ function isPort(authority: string, start: number): boolean {
     if (code < ZERO || code > NINE) return false;
   }
   return true;
+}
+
+/** Why no target of a listener has an authority, in words. */
+export function whyNoTarget(authority: string): string {
+  return authority === '' ? 'the request has no authority' : `no service has the authority ${authority}`;
 }

@@ -19,7 +19,7 @@ export function createOutboundTable(listeners: Iterable<ListenerSpec>): Outbound
     for (const { port, authorities } of targets) {
       const servicePort = port.slice(port.lastIndexOf('/') + 1);
       for (const authority of authorities) {
-        const key = `${authority}:${servicePort}`;
+        const key = `${hostOf(authority)}:${servicePort}`;
         if (!byAuthority.has(key)) byAuthority.set(key, port);
       }
     }

@@ -8,6 +8,7 @@ import type { RouteSpec } from '../model/gateway.ts';
 import type { HashedRequest } from '../policy/request-variables.ts';
 import { RouteConditions, type Refusal } from './conditions.ts';
 import { HostTable } from './host-table.ts';
+import { lookupPath } from './lookup-path.ts';
 import { RadixTree, SearchScratch } from './radix-tree.ts';
 
 /** Where in the table a route was come upon. */
@@ -44,7 +45,7 @@ type UriTree = RadixTree<Leaf>;
 /** A request on its way through the table. Of the same shape for all, and taken anew by each search. */
 interface Search {
   request: HashedRequest | undefined;
-  pathEnd: number;
+  path: string;
   refused: (RoutePlace & { readonly by: Refusal })[] | undefined;
 }
 
@@ -53,7 +54,7 @@ export class RouteTable {
   readonly #byHost = new HostTable<UriTree>();
   readonly #scratch = new SearchScratch<Leaf>();
   readonly #held = new Map<string, RouteSpec>();
-  readonly #search: Search = { request: undefined, pathEnd: 0, refused: undefined };
+  readonly #search: Search = { request: undefined, path: '', refused: undefined };
 
   /** Takes over routes by id. What is the same object as before is left alone. */
   apply(routes: ReadonlyMap<string, RouteSpec>): void {
@@ -77,7 +78,7 @@ export class RouteTable {
     this.#scratch.clear();
   }
 
-  /** The route that a request takes; undefined: none. Its path is in normal form; its query is left aside. */
+  /** The route that a request takes; undefined: none. Its path is in normal form; it is looked up as lookup-path.ts says. */
   match(request: HashedRequest): RouteSpec | undefined {
     return this.#find(request, undefined)?.route;
   }
@@ -91,10 +92,9 @@ export class RouteTable {
 
   #find(request: HashedRequest, refused: Search['refused']): Entry | undefined {
     const { path, authority } = request.head;
-    const queryAt = path.indexOf('?');
     const search = this.#search;
     search.request = request;
-    search.pathEnd = queryAt < 0 ? path.length : queryAt;
+    search.path = lookupPath(path);
     search.refused = refused;
     const entry = this.#byHost.search(authority, searchUris, search);
     search.request = search.refused = undefined;
@@ -136,7 +136,7 @@ function hostsOf({ hosts }: RouteSpec): Iterable<string | undefined> {
 }
 
 function searchUris(tree: UriTree, search: Search): Entry | undefined {
-  return tree.search(search.request!.head.path, search.pathEnd, firstThatTakes, search);
+  return tree.search(search.path, search.path.length, firstThatTakes, search);
 }
 
 function firstThatTakes(leaf: Leaf, { request, refused }: Search): Entry | undefined {

@@ -312,6 +312,7 @@ export class LiveConfig {
     if (spec.role === 'outbound') {
       const table = createOutboundTable(this.snapshot.listeners.values());
       return {
+        isProxy: true,
         pick: (authority) => {
           const port = table.pick(authority);
           return port === undefined ? undefined : (this.clusters.get(port) ?? port);

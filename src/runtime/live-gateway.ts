@@ -8,7 +8,7 @@ import { createConsumerTable } from '../plugin/consumer-table.ts';
 import { createLimitCounters } from '../plugin/limit-counters.ts';
 import { pluginsOf, runPlugins, runRewrite } from '../plugin/plugins.ts';
 import type { PluginAnswer, PluginContext, PluginRequest } from '../plugin/plugin.ts';
-import type { GatewayPassage, LiveGateway } from '../proxy/gateway.ts';
+import type { GatewayPassage, LiveGateway, RunPlugins } from '../proxy/gateway.ts';
 import { RouteTable } from '../route/route-table.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 
@@ -34,6 +34,7 @@ export interface GatewayForecast {
 export class LiveGatewayState implements LiveGateway {
   readonly hostname: string;
   readonly routes = new RouteTable();
+  /** `consumersAreKnown` is for the owner to say: a snapshot may be there before they are. */
   readonly plugins: { -readonly [K in keyof PluginContext]: PluginContext[K] };
   private spec: GatewaySpec | undefined = undefined;
   private readonly carriesAdmin: boolean;
@@ -45,6 +46,7 @@ export class LiveGatewayState implements LiveGateway {
     this.clusters = clusters;
     this.plugins = {
       consumers: createConsumerTable(new Map()),
+      consumersAreKnown: true,
       counters: createLimitCounters(),
       quotaFields: DEFAULT_QUOTA_FIELDS,
       clock,
@@ -54,8 +56,10 @@ export class LiveGatewayState implements LiveGateway {
   /** Takes the gateway's part of a snapshot, whose clusters are there already. */
   apply(spec: GatewaySpec | undefined): void {
     if (spec === this.spec) return;
-    this.routes.apply(spec?.routes ?? new Map());
-    this.plugins.consumers.update(spec?.consumers ?? new Map());
+    const [routes, consumers] = [spec?.routes ?? new Map(), spec?.consumers ?? new Map()];
+    this.routes.apply(routes);
+    this.plugins.consumers.update(consumers);
+    this.plugins.counters.update(routes, consumers);
     this.plugins.quotaFields = spec?.quotaFields ?? DEFAULT_QUOTA_FIELDS;
     this.spec = spec;
   }
@@ -73,9 +77,7 @@ export class LiveGatewayState implements LiveGateway {
     return this.routes.match(request);
   }
 
-  runPlugins(route: RouteSpec, request: PluginRequest): PluginAnswer | undefined {
-    return runPlugins(route, request, this.plugins);
-  }
+  readonly runPlugins: RunPlugins = (route, request) => runPlugins(route, request, this.plugins);
 
   cluster(port: PortKey): Cluster | undefined {
     return this.clusters.get(port);
@@ -83,28 +85,25 @@ export class LiveGatewayState implements LiveGateway {
 
   /** Takes a request that isn't real through the gateway. Nothing is counted, so no limit is exceeded. */
   foresee(passage: GatewayPassage): GatewayForecast {
-    const cluster = passage.enter({
-      isConfigured: this.isConfigured,
-      hostname: this.hostname,
-      adminApi: this.adminApi,
-      match: (request) => this.match(request),
-      runPlugins: (route, request) => runRewrite(route, request, this.plugins),
-      cluster: (port) => this.cluster(port),
-    });
-    const { answer, route, consumer, consumerSpec } = passage;
-    const lines: string[] = [];
-    if (cluster !== undefined && route === undefined) lines.push("the Admin API's own route");
+    // Plugins may change the head that routes were looked up with.
     const { match, refused } = this.routes.explain(passage);
+    const cluster = passage.enter(this, (route, request) => runRewrite(route, request, this.plugins));
+    const { answer, route, consumer, consumerSpec } = passage;
+    if (cluster !== undefined && route === undefined) return { cluster, answer, lines: ["the Admin API's own route"] };
+    const lines: string[] = [];
     for (const { route: other, uri, by } of refused) lines.push(`not routes/${other.id} (uri ${uri}): ${by}`);
     if (match !== undefined) {
       const { id, displayName, serviceId } = match.route;
       const name = displayName === '' ? '' : ` "${displayName}"`;
-      lines.push(
-        `routes/${id}${name} (uri ${match.uri}, ${match.host === undefined ? 'any host' : `host ${match.host}`})`,
-      );
+      const host = match.host === undefined ? 'any host' : `host ${match.host}`;
+      lines.push(`routes/${id}${name} (uri ${match.uri}, ${host})`);
       if (serviceId !== '') lines.push(`services/${serviceId}`);
       if (consumer !== undefined) lines.push(`consumers/${consumer}`);
-      for (const { name: plugin, owner } of pluginsOf(match.route, consumerSpec)) lines.push(`${plugin} of ${owner}`);
+      for (const { name: plugin, owner } of pluginsOf(match.route, consumerSpec)) {
+        lines.push(
+          `${plugin} of ${owner}${plugin === 'limit-count' ? ', which may refuse it: nothing is counted here' : ''}`,
+        );
+      }
     }
     return { cluster, answer, lines };
   }

@@ -75,7 +75,7 @@ describe('G-006 answers of the sidecar itself', () => {
     fields[fields.indexOf(':authority') + 1] = 'a%25b';
     const call = await answerOf(plane, fields);
     assertReply(call, 12, 'no_route');
-    assert.match(call.field('grpc-message') ?? '', /: a%2525b$/);
+    assert.match(call.field('grpc-message') ?? '', /no service has the authority a%2525b$/);
   });
 
   it('no endpoint: 14', async () => assertReply(await answerOf(await scene.plane([])), 14, 'no_endpoints'));

@@ -147,14 +147,14 @@ describe('HTTP/1 requests on their way', () => {
       assert.deepEqual(values(request, 'x-forwarded-for'), ['10.0.0.1, 10.0.0.2, 127.0.0.1']);
     });
 
-    test('what is ours to add can’t be nominated away', async () => {
+    test('who called, and what is ours to add, can’t be nominated away', async () => {
       const request = await passOne([
         'Connection: x-forwarded-for, x-forwarded-proto, x-real-ip, via, x-request-id, traceparent',
         'X-Forwarded-For: 10.0.0.1',
         'Via: 1.1 other',
       ]);
-      assert.deepEqual(values(request, 'x-forwarded-for'), ['127.0.0.1']);
-      assert.deepEqual(values(request, 'via'), ['1.1 outrigger-test']);
+      assert.deepEqual(values(request, 'x-forwarded-for'), ['10.0.0.1, 127.0.0.1']);
+      assert.deepEqual(values(request, 'via'), ['1.1 other, 1.1 outrigger-test']);
       for (const name of ['x-forwarded-proto', 'x-real-ip', 'x-request-id', 'traceparent']) {
         assert.equal(values(request, name).length, 1, name);
       }

@@ -18,7 +18,7 @@ export interface AdminCall {
   /** `X-API-KEY`; undefined: none. */
   readonly key?: string | undefined;
   readonly body?: string | Uint8Array;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly agent?: Agent;
 }
 

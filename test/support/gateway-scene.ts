@@ -17,8 +17,9 @@ export interface Backend {
   readonly requests: IncomingMessage[];
   /** How often `/status` was asked for. */
   statusCalls: number;
-  /** What requests are answered with. */
+  /** What requests are answered with, and after what time. */
   status: number;
+  delayMs: number;
   close(): void;
 }
 
@@ -27,7 +28,15 @@ export async function startBackend(): Promise<Backend> {
     if (request.url === '/status') backend.statusCalls++;
     else backend.requests.push(request);
     request.resume();
-    response.writeHead(backend.status, { 'content-type': 'text/plain' }).end(String(backend.port));
+    const answer = (): void =>
+      void response.writeHead(backend.status, { 'content-type': 'text/plain' }).end(String(backend.port));
+    if (backend.delayMs > 0) setTimeout(answer, backend.delayMs);
+    else answer();
+  });
+  // Agrees to any upgrade, and says the port as the first bytes of the tunnel.
+  server.on('upgrade', (_, socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.end(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n${backend.port}`);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -36,6 +45,7 @@ export async function startBackend(): Promise<Backend> {
     requests: [],
     statusCalls: 0,
     status: 200,
+    delayMs: 0,
     close: () => {
       server.closeAllConnections();
       server.close();

@@ -171,6 +171,15 @@ export class FieldSection {
         return;
       case 'te':
       case 'host':
+      // Who called, as proxies before this one have told: else a caller could take their words away.
+      case 'forwarded':
+      case 'via':
+      case 'x-forwarded-client-cert':
+      case 'x-forwarded-for':
+      case 'x-forwarded-host':
+      case 'x-forwarded-port':
+      case 'x-forwarded-proto':
+      case 'x-real-ip':
         if (this.role === 'request') return;
         break;
       default:

@@ -57,6 +57,7 @@ export const RESET_CODES: Readonly<Record<ErrorKind, number>> = {
   no_route: REFUSED_STREAM,
   unauthenticated: CANCEL,
   rate_limited: ENHANCE_YOUR_CALM,
+  not_configured: REFUSED_STREAM,
   unknown_service: REFUSED_STREAM,
   unknown_plugin_config: REFUSED_STREAM,
   unknown_upstream: REFUSED_STREAM,

@@ -1,6 +1,6 @@
 import type { Endpoint, Endpoints } from '../../gen/outrigger/config/v1/endpoints.ts';
 import { canonicalDnsName } from '../dns-name.ts';
-import { canonicalIp } from '../ip-address.ts';
+import { canonicalIp } from '../../base/ip-address.ts';
 import { entry, member, type ProblemList, quote } from '../problem-list.ts';
 import { checkIp, checkLabels, checkPort, checkWord } from './values.ts';
 

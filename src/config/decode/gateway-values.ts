@@ -1,6 +1,8 @@
 // Checks of single values that Routes, Services, PluginConfigs and Consumers have in common.
+import { isVariable, VARIABLE_NAMES, variablePrefix } from '../../model/variable-names.ts';
 import { entry, type ProblemList, quote } from '../problem-list.ts';
 import { canonicalRouteHost, routeHostProblem } from '../route-host.ts';
+import { didYouMean } from '../suggest.ts';
 import { checkPort, nameProblem } from './values.ts';
 
 /** What is wrong with an id (APISIX `id`): 1 to 64 of letters, digits, `-`, `_` and `.`. */
@@ -82,8 +84,12 @@ export function checkUpstreamChoice(
 
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 
+/** Longest name of a field; no field that is in use comes near it. */
+const MAX_FIELD_NAME = 256;
+
 /** What is wrong with the name of a field (RFC 9110 section 5.1). */
 export function fieldNameProblem(name: string): string | undefined {
+  if (name.length > MAX_FIELD_NAME) return `${quote(name)} must have at most ${MAX_FIELD_NAME} characters`;
   if (TOKEN.test(name)) return undefined;
   if (name === '') return 'must not be empty: leave it out for its default';
   return `${quote(name)} is no name of a field: letters, digits, - and _ are`;
@@ -95,4 +101,32 @@ export function methodProblem(method: string): string | undefined {
   if (!TOKEN.test(method)) return `${quote(method)} is no method`;
   const upper = method.toUpperCase();
   return method === upper ? undefined : `${quote(method)}: methods are in upper case: write ${quote(upper)}`;
+}
+
+/** Variables of APISIX that this version doesn't have; behind some of these stands a name. */
+const NOT_SUPPORTED_VARIABLE = /^(?:post_arg_|graphql_|uri_param_)/;
+
+/** What is wrong with the name of a variable of a request. One that doesn't exist would have no value in any request. */
+export function variableProblem(name: string): string | undefined {
+  if (name === '' || name === '$') return 'must be the name of a variable, such as arg_name';
+  if (name.startsWith('$')) return `${quote(name)} must stand without its dollar sign: ${quote(bareVariable(name))}`;
+  if (/[\u0000-\u0020\u007f]/.test(name)) return `${quote(name)} must have no blanks or control characters`;
+  const prefix = variablePrefix(name);
+  if (prefix !== undefined && name === prefix) return `${quote(name)}: a name must stand behind ${prefix}`;
+  if (prefix === 'http_' && !TOKEN.test(name.slice(prefix.length))) {
+    return `${quote(name)}: behind http_ stands the name of a field, of letters, digits, - and _`;
+  }
+  if (name === 'mqtt_client_id') return `${quote(name)} belongs to streams of MQTT, which a gateway doesn't carry`;
+  if (isVariable(name)) return undefined;
+  if (NOT_SUPPORTED_VARIABLE.test(name)) return `the variable ${quote(name)} is not supported yet`;
+  const lower = name.toLowerCase();
+  const hint = isVariable(lower) ? `: did you mean '${lower}'?` : didYouMean(name, VARIABLE_NAMES);
+  return `there is no variable ${quote(name)}${hint === '' ? PREFIX_HINT : hint}`;
+}
+
+const PREFIX_HINT = ': write http_NAME for a field, cookie_NAME for a cookie, arg_NAME for an argument of the query';
+
+/** The name of the first variable in a template: of `$name`, `${name}` and `${name ?? default}` just the name. */
+export function bareVariable(template: string): string {
+  return /\$\{?\s*([^\s${}?]*)/.exec(template)?.[1] ?? template;
 }

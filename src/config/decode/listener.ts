@@ -1,7 +1,7 @@
-import { portKey } from '../../model/snapshot.ts';
+import { LISTENER_ROLES, portKey } from '../../model/snapshot.ts';
 import type { Listener } from '../../gen/outrigger/config/v1/listener.ts';
 import { normalAuthority, targetAuthorities } from '../authorities.ts';
-import { canonicalIp } from '../ip-address.ts';
+import { canonicalIp } from '../../base/ip-address.ts';
 import { entry, member, type ProblemList, quote } from '../problem-list.ts';
 import { checkListenerTls } from './tls.ts';
 import { checkIp, checkPort, checkRange, checkWord, nameProblem } from './values.ts';
@@ -9,7 +9,10 @@ import { checkIp, checkPort, checkRange, checkWord, nameProblem } from './values
 const PROTOCOLS = ['auto', 'http1', 'http2'];
 
 /** Checks a Listener. With several targets, each must be one that some authority can pick. */
-export function checkListener(message: Listener, problems: ProblemList): void {
+export function checkListener(message: Listener, problems: ProblemList, name: string): void {
+  const taken = LISTENER_ROLES.find((role) => role === name);
+  if (taken !== undefined)
+    problems.add('name', `'${taken}' is the name of the listener of run --${taken}: take another`);
   if (message.address !== undefined) checkIp(problems, 'address', message.address);
   if (message.port === undefined) problems.add('port', 'required; 0 takes a free one');
   else checkRange(problems, 'port', message.port, 0, 65535);

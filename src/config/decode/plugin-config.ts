@@ -1,4 +1,5 @@
 import type { LimitCountMetadata, PluginConfig } from '../../gen/outrigger/config/v1/gateway.ts';
+import { DEFAULT_QUOTA_FIELDS } from '../../model/gateway.ts';
 import { member, type ProblemList, quote } from '../problem-list.ts';
 import { didYouMean } from '../suggest.ts';
 import { check, checkName, checkText, fieldNameProblem, idProblem } from './gateway-values.ts';
@@ -39,8 +40,57 @@ function checkMetadata({ plugins, metadata }: PluginConfig, problems: ProblemLis
   else checkLimitCountMetadata(metadata.limitCount, problems, 'metadata.limit_count');
 }
 
+/** Fields that frame an answer or say something else of it, and ours: in the place of one of these a number would break it. */
+const TAKEN_FIELDS = [
+  'allow',
+  'alt-svc',
+  'cache-control',
+  'connection',
+  'date',
+  'etag',
+  'expect',
+  'expires',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'last-modified',
+  'location',
+  'server',
+  'set-cookie',
+  'set-cookie2',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'vary',
+  'via',
+  'www-authenticate',
+  'x-outrigger-reason',
+  'x-request-id',
+];
+const TAKEN_FAMILIES = ['access-control-', 'content-', 'grpc-', 'proxy-', 'sec-'];
+
+function quotaFieldProblem(name: string): string | undefined {
+  const lower = name.toLowerCase();
+  const isTaken = TAKEN_FIELDS.includes(lower) || TAKEN_FAMILIES.some((family) => lower.startsWith(family));
+  return isTaken ? `${quote(name)} means something else in an answer: take a name of your own` : fieldNameProblem(name);
+}
+
 function checkLimitCountMetadata(names: LimitCountMetadata, problems: ProblemList, path: string): void {
-  check(problems, member(path, 'limit_header'), names.limitHeader, fieldNameProblem);
-  check(problems, member(path, 'remaining_header'), names.remainingHeader, fieldNameProblem);
-  check(problems, member(path, 'reset_header'), names.resetHeader, fieldNameProblem);
+  const { limit, remaining, reset } = DEFAULT_QUOTA_FIELDS;
+  const first = new Map<string, string>();
+  for (const [field, value, byDefault] of [
+    ['limit_header', names.limitHeader, limit],
+    ['remaining_header', names.remainingHeader, remaining],
+    ['reset_header', names.resetHeader, reset],
+  ] as const) {
+    check(problems, member(path, field), value, quotaFieldProblem);
+    const name = value ?? byDefault;
+    const earlier = first.get(name.toLowerCase());
+    if (earlier === undefined) first.set(name.toLowerCase(), field);
+    else {
+      const given = value === undefined ? earlier : field;
+      problems.add(member(path, given), `${quote(name)} is the name of ${given === field ? earlier : field} already`);
+    }
+  }
 }

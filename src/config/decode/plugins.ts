@@ -13,10 +13,30 @@ export function checkPlugins(plugins: Plugins | undefined, problems: ProblemList
 }
 
 function checkKeyAuth(plugin: KeyAuth, problems: ProblemList, path: string): void {
-  check(problems, member(path, 'header'), plugin.header, fieldNameProblem);
+  check(problems, member(path, 'header'), plugin.header, keyHeaderProblem);
   check(problems, member(path, 'query'), plugin.query, argumentProblem);
   check(problems, member(path, 'realm'), plugin.realm, realmProblem);
   check(problems, member(path, 'anonymous_consumer'), plugin.anonymousConsumer, usernameProblem);
+}
+
+/** Fields that belong to a connection or frame a message (RFC 9110 section 7.6.1, RFC 9112): none reaches a plugin. */
+const KEYLESS_FIELDS = [
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];
+
+function keyHeaderProblem(name: string): string | undefined {
+  if (!KEYLESS_FIELDS.includes(name.toLowerCase())) return fieldNameProblem(name);
+  return `${quote(name)} can't carry a key: it speaks of the connection or the message`;
 }
 
 function argumentProblem(name: string): string | undefined {

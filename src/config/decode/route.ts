@@ -1,5 +1,5 @@
 import type { Route, RouteTimeout } from '../../gen/outrigger/config/v1/gateway.ts';
-import { canonicalBlock } from '../ip-address.ts';
+import { canonicalBlock } from '../../base/ip-address.ts';
 import { member, type ProblemList } from '../problem-list.ts';
 import { uriProblem } from '../uri-pattern.ts';
 import { parseVars } from '../vars.ts';

@@ -10,7 +10,7 @@ import type {
 import { parseAuthorities, parseCertificate, type Parsed } from '../../identity/certificate.ts';
 import { allowedNameProblem } from '../../identity/names.ts';
 import type { AuthoritiesMaterial, CertificateMaterial } from '../../model/tls.ts';
-import { canonicalIp } from '../ip-address.ts';
+import { canonicalIp } from '../../base/ip-address.ts';
 import { entry, member, type ProblemList, quote } from '../problem-list.ts';
 import { REDACTED } from '../redact.ts';
 import { checkWord, nameProblem } from './values.ts';

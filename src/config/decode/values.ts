@@ -1,6 +1,6 @@
 // Checks of single values, each with the bound in its message. They take the path and add to the list of problems;
 // `undefined` (not set) passes everywhere.
-import { canonicalBlock, canonicalIp } from '../ip-address.ts';
+import { canonicalBlock, canonicalIp } from '../../base/ip-address.ts';
 import { entry, keyed, type ProblemList, quote } from '../problem-list.ts';
 import { suggest } from '../suggest.ts';
 

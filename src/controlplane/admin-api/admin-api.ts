@@ -1,8 +1,9 @@
 // What each request of the Admin API is answered, apart from HTTP.
 import type { Clock } from '../../base/clock.ts';
 import { objectIdProblem, readApisixObject } from '../apisix/read-apisix-object.ts';
-import type { ObjectType } from '../apisix/object-type.ts';
+import { objectIdOf, type ObjectType } from '../apisix/object-type.ts';
 import { PLUGINS } from '../apisix/plugin-names.ts';
+import type { FileClaims } from '../apisix/file-claims.ts';
 import type { EntryReader } from '../store/read-entries.ts';
 import type { JsonObject, Store } from '../store/store.ts';
 import type { AdminRequest } from './admin-request.ts';
@@ -21,6 +22,8 @@ export interface AdminApiOptions {
   readonly reader: EntryReader;
   readonly awaitApplied: AwaitApplied;
   readonly clock: Clock;
+  /** What files have that writes must not contradict; undefined: there are none. */
+  readonly fileClaims?: FileClaims | undefined;
 }
 
 /** Answers requests. */
@@ -29,10 +32,10 @@ export class AdminApi {
   private readonly index: ObjectIndex;
   private readonly writer: ObjectWriter;
 
-  constructor({ store, reader, awaitApplied, clock }: AdminApiOptions) {
+  constructor({ store, reader, awaitApplied, clock, fileClaims }: AdminApiOptions) {
     this.store = store;
     this.index = new ObjectIndex(store, reader);
-    this.writer = new ObjectWriter({ store, index: this.index, reader, awaitApplied, clock });
+    this.writer = new ObjectWriter({ store, index: this.index, reader, awaitApplied, clock, fileClaims });
   }
 
   /** Takes in what the store holds, once it has started. */
@@ -48,6 +51,9 @@ export class AdminApi {
   /** Never rejects but for a bug. */
   async answer(request: AdminRequest): Promise<Answer> {
     const routed = routeRequest(request.segments, request.method);
+    const unknown = request.method === 'DELETE' ? unknownKey(request.segments) : undefined;
+    const deleted = unknown === undefined ? undefined : await this.writer.deleteUnknown(unknown, request);
+    if (deleted !== undefined) return deleted;
     return routed.ok ? this.answerTarget(routed.target, request) : routed.answer;
   }
 
@@ -65,11 +71,12 @@ export class AdminApi {
         return listObjects(target.type, target.consumer, request, this.store);
       case 'object': {
         const { id, subPath } = target;
-        if (request.method === 'GET') return getObject(id, request, this.store);
+        const problem = objectIdProblem(id);
+        if (problem !== undefined) return refusal(400, `${id.type === 'consumers' ? 'username' : 'id'}: ${problem}`);
+        if (request.method === 'GET' || request.method === 'HEAD') return getObject(id, request, this.store);
         if (request.method === 'DELETE') return this.writer.delete(id, request);
         if (request.method === 'PATCH') return this.writer.patch(id, subPath, request);
-        const problem = objectIdProblem(id);
-        return problem === undefined ? this.writer.put(id.type, id.id, request) : refusal(400, `id: ${problem}`);
+        return this.writer.put(id.type, id.id, request);
       }
     }
   }
@@ -82,9 +89,19 @@ function validate(type: ObjectType, request: AdminRequest): Answer {
   const id = { type, id: idToValidate(type, body.value) };
   const result = readApisixObject(id, withId(id, body.value));
   const warnings = result.ok ? result.object.warnings : result.warnings;
-  const tell = (remark: (typeof warnings)[number]): string => remarkText(remark, body.places, false);
+  const context = { places: body.places, isPart: false, within: [] };
+  const tell = (remark: (typeof warnings)[number]): string => remarkText(remark, context);
   if (!result.ok) return refusal(400, result.problems.map(tell).join('; '));
   return { status: 200, body: warnings.length === 0 ? undefined : { warnings: warnings.map(tell) } };
+}
+
+/** The key that a path stands for, where no object of this version may have it; undefined: one may, or it is no key. */
+function unknownKey(segments: readonly string[]): string | undefined {
+  const names = segments.slice(2);
+  if (names.length === 0 || names.some((name) => name.includes('/'))) return undefined;
+  const key = `/apisix/${names.join('/')}`;
+  const id = objectIdOf(key);
+  return id === undefined || objectIdProblem(id) !== undefined ? key : undefined;
 }
 
 function idToValidate(type: ObjectType, body: JsonObject): string {

@@ -112,13 +112,17 @@ export class AdminServer {
 
   /** What is refused before the body is read. */
   private refusalOf(request: IncomingMessage): Answer | undefined {
-    const shown = request.headers['x-api-key'];
-    if (typeof shown !== 'string') {
+    const shown = request.headersDistinct['x-api-key'] ?? [];
+    if (shown.length === 0) {
       const inQuery = request.url?.includes('api_key=') === true ? ', not in the query' : '';
       const description = `missing apikey: send it in the field X-API-KEY${inQuery}`;
       return refusal(401, 'failed to check token', { description });
     }
-    if (!this.isKey(shown)) return refusal(401, 'failed to check token', { description: 'wrong apikey' });
+    if (!shown.every((key) => this.isKey(key))) {
+      const description =
+        shown.length === 1 ? 'wrong apikey' : `wrong apikey: X-API-KEY is there ${shown.length} times`;
+      return refusal(401, 'failed to check token', { description });
+    }
     return Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES ? TOO_LARGE : undefined;
   }
 

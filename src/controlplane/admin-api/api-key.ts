@@ -1,7 +1,8 @@
 // Who may use the Admin API: whoever shows its key. There is no default key: one that nobody chose is made once.
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../../base/folder.ts';
 import { secretBytes } from '../../base/rng.ts';
 import { createExclusive } from '../store/exclusive-file.ts';
 
@@ -33,7 +34,7 @@ export interface KeptKey {
 export function keptKey(directory: string): KeptKey {
   const file = join(directory, FILE_NAME);
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeFolder(directory);
     const isNew = createExclusive(file, `${secretBytes(KEY_BYTES).toString('hex')}\n`);
     if (isNew) chmodSync(file, 0o600);
     const key = readFileSync(file, 'utf8').trim();

@@ -7,6 +7,8 @@ import type { ReadObject } from '../apisix/read-object.ts';
 const DEFAULT_TIMEOUT_SECONDS = 10;
 const MAX_TIMEOUT_SECONDS = 60;
 
+const DECIMAL = /^\d{1,15}(?:\.\d{1,9})?$/;
+
 /** A resource that a write concerns. */
 export interface ConcernedResource {
   readonly kind: Kind;
@@ -27,8 +29,8 @@ export function readWait(query: URLSearchParams): WaitWish {
   if (wait === null) return { ok: true, timeoutMs: undefined };
   if (wait !== 'applied') return { ok: false, reason: `wait must be applied, not ${JSON.stringify(wait)}` };
   const given = query.get('timeout');
-  const seconds = given === null ? DEFAULT_TIMEOUT_SECONDS : Number(given);
-  if (given === '' || !(seconds > 0 && seconds <= MAX_TIMEOUT_SECONDS)) {
+  const seconds = given === null ? DEFAULT_TIMEOUT_SECONDS : DECIMAL.test(given) ? Number(given) : NaN;
+  if (!(seconds > 0 && seconds <= MAX_TIMEOUT_SECONDS)) {
     return { ok: false, reason: `timeout must be seconds, more than 0 and at most ${MAX_TIMEOUT_SECONDS}` };
   }
   return { ok: true, timeoutMs: seconds * 1000 };

@@ -1,5 +1,5 @@
 // Where the fields of a body stand in its text.
-import { type Node, parseTree } from 'jsonc-parser';
+import type { PlaceChild, PlaceNode } from './json-scan.ts';
 
 /** A place in a text; both count from 1, columns in characters. */
 export interface TextPlace {
@@ -14,31 +14,32 @@ export function placeText({ line, column }: TextPlace): string {
 
 /** Longer lines have their columns counted in UTF-16 units: nobody counts there. */
 const MAX_COUNTED = 10_000;
+/** Lines are counted once for each stretch of so many characters, and from there on for each place. */
+const STRETCH = 65_536;
 
 /** Finds offsets, and fields by the paths that problems name. */
 export class BodyPlaces {
   private readonly text: string;
-  /** The tree of the body: made when a field is looked for, which good bodies don't need. */
-  private root: Node | undefined;
-  private lineStarts: readonly number[] | undefined;
+  private readonly root: PlaceNode | undefined;
+  /** Line feeds before each stretch. */
+  private feeds: readonly number[] | undefined;
 
-  constructor(text: string) {
+  /** `root`: what the text holds; undefined: only offsets are looked for. */
+  constructor(text: string, root: PlaceNode | undefined) {
     this.text = text;
+    this.root = root;
   }
 
   /** The place of an offset. */
   at(offset: number): TextPlace {
-    this.lineStarts ??= [0, ...Array.from(this.text.matchAll(/\n/g), ({ index }) => index + 1)];
-    let [low, high] = [0, this.lineStarts.length];
-    while (high - low > 1) {
-      const middle = (low + high) >>> 1;
-      if ((this.lineStarts[middle] ?? 0) <= offset) low = middle;
-      else high = middle;
-    }
-    const start = this.lineStarts[low] ?? 0;
+    const { text } = this;
+    this.feeds ??= feedsOf(text);
+    const stretch = Math.floor(offset / STRETCH);
+    const line = (this.feeds[stretch] ?? 0) + feedsWithin(text, stretch * STRETCH, offset) + 1;
+    const start = offset === 0 ? 0 : text.lastIndexOf('\n', offset - 1) + 1;
     const length = offset - start;
-    const column = length > MAX_COUNTED ? length : Array.from(this.text.slice(start, offset)).length;
-    return { line: low + 1, column: column + 1 };
+    const column = length > MAX_COUNTED ? length : Array.from(text.slice(start, offset)).length;
+    return { line, column: column + 1 };
   }
 
   /**
@@ -46,7 +47,6 @@ export class BodyPlaces {
    * With `onlyPresent` undefined where not even the first word of the path is there, as the field is none of this body.
    */
   find(path: string, onlyPresent: boolean): TextPlace | undefined {
-    this.root ??= parseTree(this.text);
     let node = this.root;
     let rest = path;
     let offset = node?.offset;
@@ -60,35 +60,82 @@ export class BodyPlaces {
   }
 }
 
+/**
+ * The rest of a path behind the members of these names: `upstream.nodes[0]` behind upstream is `nodes[0]`. Undefined: it
+ * doesn't lead there.
+ */
+export function pathBehind(path: string, names: readonly string[]): string | undefined {
+  let rest: string | undefined = path;
+  for (const name of names) rest = rest === undefined ? undefined : behindName(rest, name);
+  return rest?.startsWith('.') === true ? rest.slice(1) : rest;
+}
+
+function feedsOf(text: string): number[] {
+  const feeds = [0];
+  for (let at = 0; at + STRETCH < text.length; at += STRETCH) {
+    feeds.push((feeds.at(-1) ?? 0) + feedsWithin(text, at, at + STRETCH));
+  }
+  return feeds;
+}
+
+function feedsWithin(text: string, from: number, to: number): number {
+  let count = 0;
+  for (let i = from; i < to; i++) if (text.charCodeAt(i) === 10) count++;
+  return count;
+}
+
 interface Step {
-  readonly node: Node | undefined;
+  readonly node: PlaceNode;
   readonly rest: string;
   readonly offset: number;
 }
 
 /** Goes one member or item down; `rest` begins with its name. Names may hold dots, so the longest that fits is taken. */
-function nextStep({ type, children = [] }: Node, path: string): Step | undefined {
+function nextStep({ isList, children }: PlaceNode, path: string): Step | undefined {
+  if (children === undefined) return undefined;
+  if (isList) {
+    const [whole, digits] = /^\.?\[(\d+)\]/.exec(path) ?? [];
+    const child = digits === undefined ? undefined : children[Number(digits)];
+    return whole === undefined || child === undefined ? undefined : { ...child, rest: path.slice(whole.length) };
+  }
   const rest = path.startsWith('.') ? path.slice(1) : path;
-  if (type === 'array') {
-    const [whole, digits] = /^\[(\d+)\]/.exec(rest) ?? [];
-    const node = digits === undefined ? undefined : children[Number(digits)];
-    return whole === undefined || node === undefined ? undefined : step(node, rest.slice(whole.length), node.offset);
+  let names = namesIn.get(children);
+  if (names === undefined) namesIn.set(children, (names = childrenByName(children)));
+  for (const [name, length] of firstNames(rest)) {
+    const child = names.get(name);
+    if (child !== undefined) return { ...child, rest: rest.slice(length) };
   }
-  if (type !== 'object') return undefined;
-  let found: Step | undefined;
-  let length = 0;
-  for (const { children: [key, value] = [] } of children) {
-    const name = String(key?.value).trim();
-    for (const written of [name, `[${JSON.stringify(name)}]`]) {
-      if (written.length <= length || !rest.startsWith(written) || !/^($|[.[])/.test(rest.slice(written.length)))
-        continue;
-      length = written.length;
-      found = step(value, rest.slice(length), key?.offset ?? 0);
-    }
-  }
-  return found;
+  return undefined;
 }
 
-function step(node: Node | undefined, rest: string, offset: number): Step {
-  return { node, rest, offset };
+const namesIn = new WeakMap<readonly PlaceChild[], ReadonlyMap<string, PlaceChild>>();
+
+/** By their keys as they are, and without blanks around them. */
+function childrenByName(children: readonly PlaceChild[]): ReadonlyMap<string, PlaceChild> {
+  const names = new Map(children.map((child) => [child.key, child]));
+  for (const child of children) {
+    const trimmed = child.key.trim();
+    if (!names.has(trimmed)) names.set(trimmed, child);
+  }
+  return names;
+}
+
+/** What may be the first name of a path, and how long it is there; the longest first. */
+function* firstNames(path: string): Generator<readonly [name: string, length: number]> {
+  const quoted = /^\[("(?:[^"\\]|\\.)*")\]/.exec(path);
+  if (quoted !== null) yield [JSON.parse(quoted[1] ?? '""') as string, quoted[0].length];
+  for (let end = path.length; end > 0; end--) {
+    if (end === path.length || path[end] === '.' || path[end] === '[') yield [path.slice(0, end), end];
+  }
+}
+
+/** The path behind its first name; undefined: that is another one. */
+function behindName(path: string, name: string): string | undefined {
+  const rest = path.startsWith('.') ? path.slice(1) : path;
+  for (const written of [name, `[${JSON.stringify(name)}]`]) {
+    if (rest.startsWith(written) && /^($|[.[])/.test(rest.slice(written.length, written.length + 1))) {
+      return rest.slice(written.length);
+    }
+  }
+  return undefined;
 }

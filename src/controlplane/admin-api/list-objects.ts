@@ -86,14 +86,18 @@ interface Page {
   readonly size: number;
 }
 
-/** Undefined: everything at once. One of the two stands for both, with the first page or the smallest size. */
+/** Undefined: everything at once, as APISIX has it where one of the two is missing. What is there is checked. */
 function readPage(query: URLSearchParams): Page | string | undefined {
   const [number, size] = [query.get('page'), query.get('page_size')];
-  if (number === null && size === null) return undefined;
-  const page = { number: Number(number ?? 1), size: Number(size ?? MIN_PAGE_SIZE) };
-  if (!Number.isInteger(page.size) || page.size < MIN_PAGE_SIZE || page.size > MAX_PAGE_SIZE) {
+  const page = { number: wholeNumber(number ?? '1'), size: wholeNumber(size ?? String(MIN_PAGE_SIZE)) };
+  if (!(page.size >= MIN_PAGE_SIZE && page.size <= MAX_PAGE_SIZE)) {
     return `page_size must be between ${MIN_PAGE_SIZE} and ${MAX_PAGE_SIZE}`;
   }
-  if (!Number.isInteger(page.number) || page.number < 1) return 'page must be a whole number of 1 or more';
-  return page;
+  if (!(page.number >= 1)) return 'page must be a whole number of 1 or more';
+  return number === null || size === null ? undefined : page;
+}
+
+/** Plain digits, else NaN. */
+function wholeNumber(text: string): number {
+  return /^\d{1,15}$/.test(text) ? Number(text) : NaN;
 }

@@ -2,12 +2,15 @@
 // names) is looked at and entered in the index in one go, so writes that come together see each other.
 import type { Clock } from '../../base/clock.ts';
 import { ProblemList } from '../../config/problem-list.ts';
-import { tidyObject } from '../apisix/tidy-object.ts';
+import { usernameProblem } from '../apisix/consumer.ts';
+import { numberIdProblem } from '../apisix/reading.ts';
+import { isFreeMap, tidyObject } from '../apisix/tidy-object.ts';
 import { keyOf, type ObjectId, type ObjectType } from '../apisix/object-type.ts';
 import type { ObjectRemark, ReadObject } from '../apisix/read-object.ts';
+import type { FileClaims } from '../apisix/file-claims.ts';
 import { isObject } from '../store/file-format.ts';
 import type { EntryReader } from '../store/read-entries.ts';
-import type { Change, JsonObject, Store } from '../store/store.ts';
+import type { Change, JsonObject, Store, WriteResult } from '../store/store.ts';
 import type { AdminRequest } from './admin-request.ts';
 import { type Answer, KEY_NOT_FOUND, refusal } from './answer.ts';
 import {
@@ -24,7 +27,7 @@ import { mergePatch, replaceAttribute } from './merge-patch.ts';
 import type { IndexedObject, ObjectIndex, PlannedChange } from './object-index.ts';
 import { parseBody } from './parse-body.ts';
 import { entityTag, preconditionFailed, readPreconditions } from './preconditions.ts';
-import { checkObject, forbiddenFields, memberOf, readObjectBody, withId, withTimes } from './read-body.ts';
+import { checkObject, forbiddenFields, memberOf, readObjectBody, remarkText, withId, withTimes } from './read-body.ts';
 import { shownValue } from './shown-value.ts';
 
 /** What writing needs. */
@@ -34,6 +37,7 @@ export interface ObjectWriterOptions {
   readonly reader: EntryReader;
   readonly awaitApplied: AwaitApplied;
   readonly clock: Clock;
+  readonly fileClaims: FileClaims | undefined;
 }
 
 /** Ids that are made have as many digits as those of etcd. */
@@ -60,12 +64,13 @@ export class ObjectWriter {
   async put(type: ObjectType, givenId: string | undefined, request: AdminRequest): Promise<Answer> {
     const body = readObjectBody(request.body);
     if (!body.ok) return body.answer;
-    const id = givenId ?? statedId(type, body.value);
-    if (id === undefined) return refusal(400, missingId(type));
+    const stated = givenId ?? statedId(type, body.value);
+    if (stated === undefined) return refusal(400, missingId(type));
+    const context = { places: body.places, isPart: false, within: [] };
+    if (typeof stated !== 'string') return refusal(400, remarkText(stated, context));
+    const id = { type, id: stated };
     const found = forbiddenFields(body.value);
-    return this.write({ type, id }, request, (before) =>
-      this.check({ type, id }, body.value, before, { found, warned: [], places: body.places, isPart: false }),
-    );
+    return this.write(id, request, (before) => this.check(id, body.value, before, { ...context, found, warned: [] }));
   }
 
   /** `POST /apisix/admin/TYPE`: the id is made. */
@@ -82,7 +87,8 @@ export class ObjectWriter {
     return this.write(id, request, (before) => {
       // Somebody else took the id in between.
       if (before !== undefined) return { ok: false, answer: refusal(503, `the id ${id.id} was taken; try again`) };
-      return this.check(id, body.value, before, { found, warned: [], places: body.places, isPart: false });
+      const context = { found, warned: [], places: body.places, isPart: false, within: [] };
+      return this.check(id, body.value, before, context);
     });
   }
 
@@ -95,21 +101,28 @@ export class ObjectWriter {
     }
     // The same look as at a whole object, before its keys meet those of the object.
     const problems = new ProblemList();
-    const warnings = new ProblemList();
-    const wrapped = subPath.reduceRight<unknown>((inner, name) => ({ [name]: inner }), parsed.value);
+    const warnings = new ProblemList('warnings');
+    const within = subPath.map((name, i) => (isFreeMap(subPath[i - 1]?.trim()) ? name : name.trim()));
+    if (within.includes('')) return refusal(400, `invalid sub-path: /${subPath.join('/')}: a name in it is empty`);
+    for (const [i, name] of subPath.entries()) {
+      if (name === within[i]) continue;
+      const shown = JSON.stringify(name.slice(0, 60));
+      warnings.add('', `the name ${shown} in the path has blanks around it: they are taken off`);
+    }
+    const wrapped = within.reduceRight<unknown>((inner, name) => ({ [name]: inner }), parsed.value);
     const tidied = tidyObject(wrapped, problems, warnings);
-    const patch = subPath.reduce<unknown>((outer, name) => (isObject(outer) ? outer[name] : outer), tidied);
+    const patch = within.reduce<unknown>((outer, name) => (isObject(outer) ? outer[name] : outer), tidied);
     const found = [...problems.list(), ...(isObject(tidied) ? forbiddenFields(tidied) : [])];
     return this.write(id, request, (before) => {
       if (before === undefined) return { ok: false, answer: KEY_NOT_FOUND };
       let value: unknown = mergePatch(before.value, patch);
       if (subPath.length > 0) {
-        const replaced = replaceAttribute(before.value, subPath, patch);
+        const replaced = replaceAttribute(before.value, within, patch);
         if (!replaced.ok) return { ok: false, answer: refusal(400, replaced.reason) };
         ({ value } = replaced);
       }
       const { places } = parsed;
-      const context = { found, warned: warnings.list(), places, isPart: true };
+      const context = { found, warned: warnings.list(), places, isPart: true, within };
       return this.check(id, value as JsonObject, before, context);
     });
   }
@@ -118,14 +131,29 @@ export class ObjectWriter {
   async delete(id: ObjectId, request: AdminRequest): Promise<Answer> {
     const { index } = this.options;
     const key = keyOf(id);
-    return this.attempt(id, request, (before) => {
+    const force = request.query.get('force');
+    if (force !== null && force !== 'true' && force !== 'false') {
+      return refusal(400, `force must be true or false, not ${JSON.stringify(force)}`);
+    }
+    return this.attempt(key, request, (before) => {
       if (before === undefined) return { ok: false, answer: KEY_NOT_FOUND };
-      const problem = request.query.get('force') === 'true' ? undefined : useProblem(id, index);
+      const problem = force === 'true' ? undefined : useProblem(id, index);
       if (problem !== undefined) return { ok: false, answer: refusal(400, problem) };
       const also = id.type === 'consumers' ? index.credentialsOf(id.id) : [];
       const changes = [key, ...also].map((gone) => ({ key: gone, object: undefined }));
       const resources = [...concerned(before.object, undefined), ...concernedConsumer(key)];
       return { ok: true, changes, resources, answer: () => ({ status: 200, body: { key, deleted: '1' } }) };
+    });
+  }
+
+  /** `DELETE` of what another version has stored, and this one doesn't know; undefined: it isn't there. */
+  async deleteUnknown(key: string, request: AdminRequest): Promise<Answer | undefined> {
+    const { store } = this.options;
+    if (store.get(key) === undefined) return undefined;
+    return this.attempt(key, request, () => {
+      if (store.get(key) === undefined) return { ok: false, answer: KEY_NOT_FOUND };
+      const answer = (): Answer => ({ status: 200, body: { key, deleted: '1' } });
+      return { ok: true, changes: [{ key, object: undefined }], resources: [], answer };
     });
   }
 
@@ -138,32 +166,32 @@ export class ObjectWriter {
       readonly warned: readonly ObjectRemark[];
       readonly places: BodyPlaces;
       readonly isPart: boolean;
+      readonly within: readonly string[];
     },
   ): Planned {
-    const { reader, index, clock } = this.options;
+    const { reader, index, clock, fileClaims } = this.options;
     if (id.type === 'credentials') {
       const [consumer = ''] = id.id.split('/');
       const isThere = index.get(keyOf({ type: 'consumers', id: consumer })) !== undefined;
       if (!isThere) return { ok: false, answer: refusal(404, `consumer not found: ${consumer}; create it first`) };
     }
-    const { found, warned, places, isPart } = told;
-    const checked = checkObject(id, withId(id, body), found, warned, { reader, index, places, isPart });
+    const { found, warned, ...places } = told;
+    const context = { reader, index, fileClaims, ...places, before: before?.object };
+    const checked = checkObject(id, withId(id, body), found, warned, context);
     if (!checked.ok) return checked;
     const value = withTimes(checked.object.value, before?.value, Math.floor(clock.wallMs() / 1000));
     return { ok: true, object: { ...checked.object, value }, warnings: checked.warnings };
   }
 
   private write(id: ObjectId, request: AdminRequest, plan: Plan): Promise<Answer> {
-    const { store, reader } = this.options;
+    const { reader } = this.options;
     const key = keyOf(id);
-    return this.attempt(id, request, (before) => {
+    return this.attempt(key, request, (before) => {
       const planned = plan(before);
       if (!planned.ok) return planned;
       const { object, warnings } = planned;
       reader.remember(object);
-      const answer = (modifiedIndex: number): Answer => {
-        // Later writes may have been made along with this one; when the object came to be is all that is asked of them.
-        const createdIndex = before === undefined ? modifiedIndex : (store.get(key)?.createdIndex ?? modifiedIndex);
+      const answer = ({ revision: modifiedIndex, createdIndexes: [createdIndex] }: Written): Answer => {
         const value = shownValue(id.type, object.value);
         const told = warnings.length === 0 ? {} : { warnings };
         return {
@@ -178,9 +206,8 @@ export class ObjectWriter {
   }
 
   /** Plans and writes, anew where somebody else changed the object in between. */
-  private async attempt(id: ObjectId, request: AdminRequest, plan: AttemptPlan): Promise<Answer> {
+  private async attempt(key: string, request: AdminRequest, plan: AttemptPlan): Promise<Answer> {
     const { store, index } = this.options;
-    const key = keyOf(id);
     const preconditions = readPreconditions(request);
     if (!preconditions.ok) return preconditions.answer;
     const wish = readWait(request.query);
@@ -205,7 +232,7 @@ export class ObjectWriter {
       } finally {
         settle();
       }
-      if (result.ok) return this.answered(planned.answer(result.revision), planned.resources, wish.timeoutMs);
+      if (result.ok) return this.answered(planned.answer(result), planned.resources, wish.timeoutMs);
       if (condition?.(result.modifiedIndex) === false) {
         return preconditionFailed(key, result.modifiedIndex);
       }
@@ -240,19 +267,26 @@ type AttemptPlan = (before: IndexedObject | undefined) =>
       readonly ok: true;
       readonly changes: readonly PlannedChange[];
       readonly resources: readonly ConcernedResource[];
-      /** The answer for the revision of the write. */
-      readonly answer: (revision: number) => Answer;
+      readonly answer: (written: Written) => Answer;
     };
+type Written = Extract<WriteResult, { readonly ok: true }>;
 
 function storeChange({ key, object }: PlannedChange, own: string, ifModifiedIndex: number | undefined): Change {
   const condition = { key, ifModifiedIndex: key === own ? ifModifiedIndex : undefined };
   return object === undefined ? { ...condition, op: 'delete' } : { ...condition, op: 'put', value: object.value };
 }
 
-/** The id that a body states. */
-function statedId(type: ObjectType, body: JsonObject): string | undefined {
-  const id = memberOf(body, type === 'consumers' ? 'username' : 'id');
-  return typeof id === 'string' || typeof id === 'number' ? String(id) : undefined;
+/** The id that a body states, or what is wrong with it. */
+function statedId(type: ObjectType, body: JsonObject): string | ObjectRemark | undefined {
+  if (type === 'consumers') {
+    const name = memberOf(body, 'username');
+    if (typeof name === 'string' || name === undefined) return name;
+    return { path: 'username', reason: usernameProblem(name) ?? 'must be a string' };
+  }
+  const id = memberOf(body, 'id');
+  if (typeof id !== 'number') return typeof id === 'string' ? id : undefined;
+  const reason = numberIdProblem(id);
+  return reason === undefined ? String(id) : { path: 'id', reason };
 }
 
 function missingId(type: ObjectType): string {

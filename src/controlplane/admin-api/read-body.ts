@@ -1,11 +1,13 @@
 // A body → a checked object, or the answer that says everything that is wrong with it, each with its place in the body.
+import { furtherCount } from '../../config/problem-list.ts';
 import type { ObjectId } from '../apisix/object-type.ts';
 import type { ObjectRemark, ReadObject } from '../apisix/read-object.ts';
+import type { FileClaims } from '../apisix/file-claims.ts';
 import { isObject } from '../store/file-format.ts';
 import type { EntryReader } from '../store/read-entries.ts';
 import type { JsonObject } from '../store/store.ts';
 import { type Answer, refusal } from './answer.ts';
-import { type BodyPlaces, placeText } from './body-places.ts';
+import { type BodyPlaces, pathBehind, placeText, type TextPlace } from './body-places.ts';
 import { contradictions } from './consistency.ts';
 import type { ObjectIndex } from './object-index.ts';
 import { parseBody } from './parse-body.ts';
@@ -50,9 +52,14 @@ export function forbiddenFields(value: JsonObject): ObjectRemark[] {
 export interface CheckContext {
   readonly reader: EntryReader;
   readonly index: ObjectIndex;
+  readonly fileClaims: FileClaims | undefined;
   readonly places: BodyPlaces;
   /** Whether the body is only a part of the object, so that what isn't in it has no place. */
   readonly isPart: boolean;
+  /** Names of the members that the body stands in, where it is the value of an attribute. */
+  readonly within: readonly string[];
+  /** What was told of the object before: warnings about it are told again only where the body has the field. */
+  readonly before: ReadObject | undefined;
 }
 
 /**
@@ -63,17 +70,21 @@ export function checkObject(
   value: JsonObject,
   found: readonly ObjectRemark[],
   warned: readonly ObjectRemark[],
-  { reader, index, places, isPart }: CheckContext,
+  context: CheckContext,
 ): Checked {
+  const { reader, index, isPart, before } = context;
   const tell = (remarks: readonly ObjectRemark[]): string[] => [
-    ...new Set(remarks.map((remark) => remarkText(remark, places, isPart))),
+    ...new Set(remarks.map((remark) => remarkText(remark, context))),
   ];
   const result = reader.read(id, value);
   if (!result.ok) return { ok: false, answer: refusal(400, tell([...found, ...result.problems]).join('; ')) };
   const { object } = result;
-  const problems = [...found, ...contradictions(object, index)];
+  const problems = [...found, ...contradictions(object, index, context.fileClaims)];
   if (problems.length > 0) return { ok: false, answer: refusal(400, tell(problems).join('; ')) };
-  return { ok: true, object, warnings: tell([...warned, ...object.warnings]) };
+  const known = new Set(before?.warnings.map(({ path, reason }) => `${path}: ${reason}`));
+  const isNews = (remark: ObjectRemark): boolean =>
+    !isPart || !known.has(`${remark.path}: ${remark.reason}`) || placeOf(remark.path, context) !== undefined;
+  return { ok: true, object, warnings: tell([...warned, ...object.warnings.filter(isNews)]) };
 }
 
 /** The value with its id, where the type has one and the body doesn't state it. */
@@ -88,10 +99,23 @@ export function withTimes(value: JsonObject, before: JsonObject | undefined, now
   return { ...value, create_time: typeof created === 'number' ? created : nowSeconds, update_time: nowSeconds };
 }
 
+/** Where a body is looked at. */
+export type PlaceContext = Pick<CheckContext, 'places' | 'isPart' | 'within'>;
+
 /** `upstream.nodes (line 3, column 10): …`. */
-export function remarkText({ path, reason }: ObjectRemark, places: BodyPlaces, isPart: boolean): string {
-  const place = places.find(path, isPart);
+export function remarkText(remark: ObjectRemark, context: PlaceContext): string {
+  const { path, reason } = remark;
+  // That there are more is said of no place.
+  if (furtherCount(remark) > 0) return reason;
+  const place = placeOf(path, context);
   const where = place === undefined ? '' : placeText(place);
-  if (path === '') return where === '' || isPart ? reason : `${where}: ${reason}`;
+  if (path === '') return where === '' || context.isPart ? reason : `${where}: ${reason}`;
   return where === '' ? `${path}: ${reason}` : `${path} (${where}): ${reason}`;
+}
+
+/** The place of a field of the object in the body; undefined: it is none of the body. */
+function placeOf(path: string, { places, isPart, within }: PlaceContext): TextPlace | undefined {
+  if (within.length === 0) return places.find(path, isPart);
+  const inside = pathBehind(path, within);
+  return inside === undefined ? undefined : places.find(inside, false);
 }

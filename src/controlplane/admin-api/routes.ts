@@ -45,6 +45,9 @@ function routePath(path: readonly string[]): Routed {
   const type = TYPES.find((known) => known === name);
   if (type === undefined) return unknownType(name);
   if (id === undefined) return { ok: true, target: { kind: 'collection', type, consumer: undefined } };
+  if (id === '' || (third === 'credentials' && type === 'consumers' && own === '')) {
+    return { ok: false, answer: refusal(400, 'the id is empty') };
+  }
   if (type === 'consumers' && third === 'credentials') {
     if (own === undefined) return { ok: true, target: { kind: 'collection', type: third, consumer: id } };
     return { ok: true, target: { kind: 'object', id: { type: third, id: `${id}/${own}` }, subPath: rest } };
@@ -58,14 +61,14 @@ function methodsOf(target: Target): readonly string[] {
     case 'root':
       return ['HEAD'];
     case 'plugins':
-      return ['GET'];
+      return ['GET', 'HEAD'];
     case 'validation':
       return ['POST'];
     case 'collection':
-      if (target.type === 'credentials') return ['GET'];
-      return POSTABLE.includes(target.type) ? ['GET', 'PUT', 'POST'] : ['GET', 'PUT'];
+      if (target.type === 'credentials') return ['GET', 'HEAD'];
+      return POSTABLE.includes(target.type) ? ['GET', 'HEAD', 'PUT', 'POST'] : ['GET', 'HEAD', 'PUT'];
     case 'object':
-      return target.subPath.length > 0 ? ['PATCH'] : ['GET', 'PUT', 'PATCH', 'DELETE'];
+      return target.subPath.length > 0 ? ['PATCH'] : ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE'];
   }
 }
 

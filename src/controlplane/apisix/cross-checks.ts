@@ -37,11 +37,12 @@ export function crossFacts({ type, value }: Pick<ReadObject, 'type' | 'value'>):
       isObject(limit) && typeof group === 'string'
         ? [{ group, limit: limitText(limit), path: 'plugins.limit-count.group' }]
         : [],
-    keys: typeof key === 'string' ? [{ digest: digestOf(key), path: 'plugins.key-auth.key' }] : [],
+    keys: typeof key === 'string' ? [{ digest: keyDigest(key), path: 'plugins.key-auth.key' }] : [],
   };
 }
 
-function digestOf(key: string): string {
+/** What stands for a key of key-auth in tables. */
+export function keyDigest(key: string): string {
   return createHash('sha256').update(key).digest('base64url');
 }
 

@@ -3,6 +3,7 @@
 import { Consumer, type LimitCount, PluginConfig, Route, Service } from '../../gen/outrigger/config/v1/gateway.ts';
 import type { Finding } from '../finding.ts';
 import { objectName } from '../object-name.ts';
+import { needsServicePort } from './service-port-need.ts';
 import type { ConfigObject, NativeObject, ObjectReference } from '../source.ts';
 
 /** What a sidecar answers where one is not known. */
@@ -12,23 +13,29 @@ const ANSWERS: Readonly<Record<ObjectReference['kind'], string>> = {
   PluginConfig: '503 (unknown_plugin_config)',
 };
 
-/** Warnings about names that no file has, keys that two consumers have, and groups whose limits differ. */
-export function fileSetFindings(objects: readonly ConfigObject[]): Finding[] {
+/**
+ * `isEverything`: the Admin API's objects are among them, and only what is in force. Warnings about names that no file has, Upstreams that need a service port and are given none, keys that two consumers have,
+ * and groups whose limits differ.
+ */
+export function fileSetFindings(objects: readonly ConfigObject[], isEverything = false): Finding[] {
+  const nobody = isEverything ? 'neither a file nor the Admin API has' : 'no file has';
   const names = namesOf(objects);
+  const portNeeds = needsServicePort(objects);
   const findings: Finding[] = [];
   for (const object of objects) {
     if (object.kind !== 'native') continue;
     for (const { kind, name, origin, object: shown, path } of object.references ?? []) {
-      if (names[kind].has(name)) continue;
-      const message = `no file has the ${kind} '${name}': requests are answered ${ANSWERS[kind]} until it comes`;
-      findings.push({
-        severity: 'warning',
-        ...origin,
-        object: shown,
-        path,
-        message,
-        fix: 'add it, or correct the name',
-      });
+      const place = { severity: 'warning', ...origin, object: shown, path } as const;
+      if (!names[kind].has(name)) {
+        const message = `${nobody} the ${kind} '${name}': requests are answered ${ANSWERS[kind]} until it comes`;
+        findings.push({ ...place, message, fix: 'add it, or correct the name' });
+        continue;
+      }
+      const ports = kind === 'Upstream' && claimsOf(object).servicePort === 0 ? portNeeds(name) : undefined;
+      if (ports === undefined) continue;
+      const message = `the Upstream '${name}' has no nodes of its own, and service_port is missing: requests are answered 503 (no_endpoints)`;
+      const known = ports.length === 0 ? 'the port of its Service' : ports.join(' or ');
+      findings.push({ ...place, message, fix: `write service_port: ${known}` });
     }
   }
   return [...findings, ...conflicts(objects)];
@@ -51,34 +58,41 @@ function namesOf(objects: readonly ConfigObject[]): Readonly<Record<ObjectRefere
 }
 
 /** What must be had by one consumer only, or be equal in all of a group. */
-interface Claims {
+export interface Claims {
+  /** That of a Route or Service; 0: none. */
+  readonly servicePort: number;
   readonly keys: readonly string[];
   readonly groups: readonly { readonly group: string; readonly limit: string }[];
 }
 
-const NONE: Claims = { keys: [], groups: [] };
+const NONE: Claims = { servicePort: 0, keys: [], groups: [] };
+
+/** What claims are read of. */
+export type ClaimingResource = Pick<NativeObject, 'resourceKind' | 'bytes'>;
 
 /** An object that didn't change is the same, so each is decoded once. */
-const known = new WeakMap<NativeObject, Claims>();
+const known = new WeakMap<ClaimingResource, Claims>();
 
-function claimsOf(object: NativeObject): Claims {
+/** The same object gives the same claims. */
+export function claimsOf(object: ClaimingResource): Claims {
   let claims = known.get(object);
   if (claims === undefined) known.set(object, (claims = decodeClaims(object)));
   return claims;
 }
 
-function decodeClaims({ resourceKind, bytes }: NativeObject): Claims {
+function decodeClaims({ resourceKind, bytes }: ClaimingResource): Claims {
   switch (resourceKind) {
     case 'Route':
-      return { keys: [], groups: groupsOf(Route.decode(bytes).plugins?.limitCount) };
-    case 'Service':
-      return { keys: [], groups: groupsOf(Service.decode(bytes).plugins?.limitCount) };
+    case 'Service': {
+      const { servicePort = 0, plugins } = (resourceKind === 'Route' ? Route : Service).decode(bytes);
+      return { servicePort, keys: [], groups: groupsOf(plugins?.limitCount) };
+    }
     case 'PluginConfig':
-      return { keys: [], groups: groupsOf(PluginConfig.decode(bytes).plugins?.limitCount) };
+      return { ...NONE, groups: groupsOf(PluginConfig.decode(bytes).plugins?.limitCount) };
     case 'Consumer': {
       const { plugins, credentials } = Consumer.decode(bytes);
       const keys = [plugins?.keyAuth?.key, ...credentials.map(({ keyAuth }) => keyAuth?.key)];
-      return { keys: keys.filter((key) => key !== undefined), groups: groupsOf(plugins?.limitCount) };
+      return { ...NONE, keys: keys.filter((key) => key !== undefined), groups: groupsOf(plugins?.limitCount) };
     }
     default:
       return NONE;
@@ -107,8 +121,10 @@ function conflicts(objects: readonly ConfigObject[]): Finding[] {
   const owners = new Map<string, NativeObject>();
   const groups = new Map<string, { readonly limit: string; readonly object: NativeObject }>();
   const findings: Finding[] = [];
-  const warn = (object: NativeObject, message: string, fix: string): void => {
-    findings.push({ severity: 'warning', ...object.origin, object: objectName(object), path: '', message, fix });
+  const warn = (object: NativeObject, first: NativeObject, message: string, fix: string): void => {
+    // The Admin API refuses what contradicts a file, so a file came later.
+    const severity = isOfApi(object) === isOfApi(first) ? 'warning' : 'error';
+    findings.push({ severity, ...object.origin, object: objectName(object), path: '', message, fix });
   };
   for (const object of objects) {
     if (object.kind !== 'native') continue;
@@ -118,17 +134,29 @@ function conflicts(objects: readonly ConfigObject[]): Finding[] {
       if (owner === undefined) owners.set(key, object);
       // An object of the same name stands in the place of the other.
       else if (owner.name !== object.name) {
-        warn(object, `${objectName(owner)} has the same key: only one of the two is known by it`, 'give each its own');
+        const message = `${shownName(owner, object)} has the same key: only one of the two is known by it`;
+        warn(object, owner, message, 'give each its own');
       }
     }
     for (const { group, limit } of limits) {
       const first = groups.get(group);
       if (first === undefined) groups.set(group, { limit, object });
       else if (first.limit !== limit && objectName(first.object) !== objectName(object)) {
-        const message = `its limit differs from that of ${objectName(first.object)}, which has the same group '${group}'`;
-        warn(object, message, 'write the same limit, or another group');
+        const message = `its limit differs from that of ${shownName(first.object, object)}, which has the same group '${group}'`;
+        warn(object, first.object, message, 'write the same limit, or another group');
       }
     }
   }
   return findings;
+}
+
+function isOfApi({ madeOf }: NativeObject): boolean {
+  return madeOf === 'Admin API';
+}
+
+/** With its place where that is of another sort than `beside`'s. */
+function shownName(object: NativeObject, beside: NativeObject): string {
+  const { file, line } = object.origin;
+  if (isOfApi(object) === isOfApi(beside)) return objectName(object);
+  return `${objectName(object)} (${isOfApi(object) ? `Admin API, ${file}` : `${file}:${line}`})`;
 }

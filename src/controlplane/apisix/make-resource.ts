@@ -2,7 +2,7 @@
 // none refuses.
 import { decodeResource } from '../../config/decode/decode.ts';
 import { isObject, PROTO_PACKAGE, unknownKey } from '../../config/envelope.ts';
-import { entry, member, ProblemList } from '../../config/problem-list.ts';
+import { entry, furtherCount, member, ProblemList } from '../../config/problem-list.ts';
 import type { Kind, Problem } from '../../config/resource.ts';
 import { requiredSchema } from '../../config/schema.ts';
 import { readSpec } from '../../config/spec-reader.ts';
@@ -38,7 +38,13 @@ function addUntold(
   told: Set<string>,
 ): void {
   const places = problems.list().map(({ path }) => path);
-  for (const { path, reason } of found) {
+  for (const problem of found) {
+    const beyond = furtherCount(problem);
+    if (beyond > 0) {
+      problems.addUntold(beyond);
+      continue;
+    }
+    const { path, reason } = problem;
     const at = objectPath(path);
     const covered = places.some((place) => place !== '' && isWithin(at, place));
     const line = `${at}\0${reason}`;

@@ -1,7 +1,7 @@
 // `nodes` of an Upstream, as a map `{"host:port": weight}` or as a list, → the list of the wire.
 import { describeType, isObject } from '../../config/envelope.ts';
 import { parseHostPort } from '../../config/host-port.ts';
-import { canonicalIp } from '../../config/ip-address.ts';
+import { canonicalIp } from '../../base/ip-address.ts';
 import { entry, keyed, member, type ProblemList } from '../../config/problem-list.ts';
 import type { JsonObject } from '../store/store.ts';
 

@@ -28,10 +28,11 @@ const READERS: Readonly<Record<ObjectType, (reading: Reading) => Made>> = {
  */
 export function readApisixObject(id: ObjectId, value: unknown): ReadResult {
   const problems = new ProblemList();
-  const warnings = new ProblemList();
+  const warnings = new ProblemList('warnings');
   const refused = (): ReadResult => ({ ok: false, problems: problems.list(), warnings: warnings.list() });
   const idReason = objectIdProblem(id);
-  if (idReason !== undefined) problems.add('id', idReason);
+  // A consumer's is its username, which is checked as a field.
+  if (idReason !== undefined && id.type !== 'consumers') problems.add('id', idReason);
   if (!isObject(value)) {
     problems.add('', `must be an object, not ${describeType(value)}`);
     return refused();

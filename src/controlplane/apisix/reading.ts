@@ -55,8 +55,17 @@ const ID = /^[A-Za-z0-9_.-]{1,64}$/;
 /** What is wrong with an id, a text by now (APISIX: also a whole number); undefined if nothing is. */
 export function idProblem(id: unknown): string | undefined {
   if (typeof id === 'string' && ID.test(id)) return undefined;
+  if (typeof id === 'number') return numberIdProblem(id);
+  if (id === '') return 'must not be empty';
   const given = typeof id === 'string' ? quote(id) : describeType(id);
   return `must be 1 to 64 of letters, digits, '-', '_' and '.', or a whole number of 1 or more, not ${given}`;
+}
+
+/** What is wrong with a number as an id (APISIX: a whole number of 1 or more); undefined if nothing is. */
+export function numberIdProblem(id: number): string | undefined {
+  if (!(id >= 1)) return `must be 1 or more, or a text, not ${id}`;
+  if (!Number.isInteger(id)) return `must be a whole number, or a text, not ${id}`;
+  return id <= Number.MAX_SAFE_INTEGER ? undefined : `must be at most ${Number.MAX_SAFE_INTEGER}, or a text`;
 }
 
 /** Checks an id that a field of the object holds; undefined where there is none or it is wrong. */
@@ -73,11 +82,23 @@ export function checkCommon({ id: { id }, value, problems }: Pick<Reading, 'id' 
   const given = value['id'];
   // A credential is `CONSUMER/ID` here and `CONSUMER/credentials/ID` in standalone files.
   const names = [id, id.slice(id.indexOf('/') + 1), id.replace('/', '/credentials/')];
-  if (given !== undefined && !names.some((name) => name === given)) {
+  const ofNumber = typeof given === 'number' ? numberIdProblem(given) : undefined;
+  if (ofNumber !== undefined) problems.add('id', ofNumber);
+  else if (given !== undefined && !names.some((name) => name === given)) {
     const shown = typeof given === 'string' ? quote(given) : describeType(given);
     problems.add('id', `must be ${quote(names[1] ?? id)}, under which the object is written, not ${shown}`);
   }
   checkTimes(value, '', problems);
+  checkLabels(value['labels'], 'labels', problems);
+}
+
+/** Checks that labels have 1 to 256 characters (APISIX); what else they may be is checked with the message. */
+export function checkLabels(labels: unknown, path: string, problems: ProblemList): void {
+  if (!isObject(labels)) return;
+  for (const [key, label] of Object.entries(labels)) {
+    if (typeof label !== 'string' || (label !== '' && Array.from(label).length <= 256)) continue;
+    problems.add(childPath(path, key), 'must have 1 to 256 characters');
+  }
 }
 
 /** Checks the times that APISIX keeps in an object, seconds. */

@@ -1,7 +1,7 @@
 // Certificates of APISIX (`ssls`) → Secrets named `ssls/ID`, which Upstreams name by `tls.client_cert_id` and Listeners by
 // `secret`. A Secret holds one certificate with its key.
 import { describeType, isObject } from '../../config/envelope.ts';
-import { entry, quote } from '../../config/problem-list.ts';
+import { entry, ProblemList, quote } from '../../config/problem-list.ts';
 import type { JsonObject } from '../store/store.ts';
 import { makeResource } from './make-resource.ts';
 import {
@@ -45,26 +45,44 @@ export function readSsl(reading: Reading): Made {
   const client = readClient(reading);
   const missing = ['cert', 'key'].filter((name) => value[name] === undefined);
   for (const name of missing) problems.add(name, 'required: PEM text');
-  if (missing.length > 0) return { resources: [], references: [] };
+  const texts = [
+    ['cert', value['cert']],
+    ['key', value['key']],
+    ['client.ca', client],
+  ] as const;
+  const wrong = texts.filter(([, text]) => text !== undefined && !isPem(text));
+  for (const [name] of wrong) problems.add(name, 'must be PEM text, which begins with -----BEGIN');
+  if (missing.length + wrong.length > 0) return { resources: [], references: [] };
   const spec = { certificate: pem(value['cert']), private_key: pem(value['key']), ca: pem(client) };
-  const secret = makeResource('Secret', `ssls/${id.id}`, spec, objectPath, problems);
+  const found = new ProblemList();
+  const secret = makeResource('Secret', `ssls/${id.id}`, spec, objectPath, found);
+  for (const { path, reason } of found.list()) problems.add(path === '' ? fieldOfPair(reason) : path, reason);
   return { resources: value['status'] === 0 ? [] : [secret], references: [] };
 }
 
-/** The checks of the pair say nothing of a field. */
+const FIELDS_OF_SECRET: ReadonlyMap<string, string> = new Map([
+  ['certificate', 'cert'],
+  ['private_key', 'key'],
+  ['ca', 'client.ca'],
+  ['name', ''],
+]);
+
 function objectPath(path: string): string {
-  const names: Readonly<Record<string, string>> = {
-    certificate: 'cert',
-    private_key: 'key',
-    ca: 'client.ca',
-    name: '',
-  };
-  return names[path] ?? path;
+  return FIELDS_OF_SECRET.get(path) ?? path;
+}
+
+/** The field that a problem of the pair is about; it begins with that. */
+function fieldOfPair(reason: string): string {
+  return /^(?:the (?:private|RSA) key|the key's|there are \d+ private keys)/.test(reason) ? 'key' : 'cert';
+}
+
+function isPem(text: unknown): text is string {
+  return typeof text === 'string' && text.trimStart().startsWith('-----BEGIN ');
 }
 
 /** A blank line before the first one is common in pasted texts. */
 function pem(text: unknown): unknown {
-  return typeof text === 'string' && text.trimStart().startsWith('-----BEGIN ') ? text.trimStart() : text;
+  return isPem(text) ? text.trimStart() : text;
 }
 
 function checkPlain({ value, problems }: Reading): void {
@@ -78,6 +96,7 @@ function checkPlain({ value, problems }: Reading): void {
   if (desc !== undefined && (typeof desc !== 'string' || Array.from(desc).length > 256)) {
     problems.add('desc', 'must be a string of at most 256 characters');
   }
+  // Their lengths are checked with the fields of every object.
   const isLabels = isObject(labels) && Object.values(labels).every((label) => typeof label === 'string');
   if (labels !== undefined && !isLabels) problems.add('labels', 'must be an object of strings');
   for (const name of ['exptime', 'validity_start', 'validity_end']) {

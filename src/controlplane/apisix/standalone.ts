@@ -276,7 +276,7 @@ function nativeObject(
   { origin }: Value,
   references: readonly ObjectReference[],
 ): NativeObject {
-  return { kind: 'native', resourceKind: kind, name, bytes, origin, references };
+  return { kind: 'native', resourceKind: kind, name, bytes, origin, madeOf: 'standalone file', references };
 }
 
 /** What a Route or Service names; Secrets are told of where all resources are known. */

@@ -5,10 +5,10 @@ import { isObject } from '../../config/envelope.ts';
 import { entry, keyed, member, type ProblemList } from '../../config/problem-list.ts';
 
 /** Objects and lists inside each other; no object of APISIX has a tenth of it. */
-const MAX_DEPTH = 100;
+export const MAX_DEPTH = 100;
 
 /** Values of one object: some twenty thousand nodes. More would keep the reader busy for seconds. */
-const MAX_VALUES = 100_000;
+export const MAX_VALUES = 100_000;
 /** Keys of one object or map that aren't the user's own. */
 const MAX_KEYS = 1_000;
 
@@ -23,6 +23,11 @@ const ID_FIELDS: ReadonlySet<string> = new Set([
   'plugin_config_id',
   'client_cert_id',
 ]);
+
+/** Whether the keys of the map under a name are the user's own, blanks included. */
+export function isFreeMap(name: string | undefined): boolean {
+  return name !== undefined && FREE_MAPS.has(name);
+}
 
 /** Path of a member; a key that is no plain word stands in brackets. */
 export function childPath(path: string, key: string): string {
@@ -48,21 +53,26 @@ export function tidyObject(value: unknown, problems: ProblemList, warnings: Prob
       return undefined;
     }
     if (isList) return inner.map((item: unknown, i) => tidy(item, entry(path, i), undefined, depth + 1));
-    const isFree = key !== undefined && FREE_MAPS.has(key);
+    const isFree = isFreeMap(key);
     const isOpen = isFree || key === 'nodes';
     if (!isOpen && Object.keys(inner).length > MAX_KEYS) {
       problems.add(path, `has more than ${MAX_KEYS} keys`);
       return undefined;
     }
     const members = new Map<string, unknown>();
+    /** Keys that had blanks, as they were. */
+    const blank = new Map<string, string>();
     for (const [written, item] of Object.entries(inner)) {
       const clean = isFree ? written : written.trim();
       const at = childPath(path, clean);
       if (members.has(clean)) {
-        problems.add(at, 'is there twice, once with blanks around the key: remove one of the two');
+        const repeated = clean === written ? (blank.get(clean) ?? written) : written;
+        const reason = 'is there twice, once with blanks around the key: remove one of the two';
+        problems.add(childPath(path, repeated), reason);
         continue;
       }
       if (clean !== written) {
+        blank.set(clean, written);
         warnings.add(at, `the key ${JSON.stringify(written.slice(0, 60))} has blanks around it: they are taken off`);
       }
       // The keys of `nodes` are hosts.

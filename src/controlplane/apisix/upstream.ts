@@ -10,6 +10,7 @@ import { type ReadNodes, readNodes } from './nodes.ts';
 import type { ReadObject } from './read-object.ts';
 import {
   checkCommon,
+  checkLabels,
   checkName,
   checkNotEmpty,
   checkTimeout,
@@ -49,7 +50,10 @@ export function readUpstream(
   const before = problems.size;
   checkTimes(value, path, problems);
   checkName(value, path, problems);
-  if (path !== '') readId(value['id'], at('id'), problems);
+  if (path !== '') {
+    readId(value['id'], at('id'), problems);
+    checkLabels(value['labels'], at('labels'), problems);
+  }
   checkTimeout(value['timeout'], at('timeout'), problems);
   const { checks } = value;
   if (isObject(checks)) {
@@ -57,6 +61,8 @@ export function readUpstream(
       problems.add(at('checks.active'), 'required: passive checks need active ones to bring an endpoint back');
     }
     checkLists(checks, at('checks'), ['http_statuses', 'req_headers'], problems);
+    checkThresholds(checks['active'], at('checks.active'), 1, problems);
+    checkThresholds(checks['passive'], at('checks.passive'), 0, problems);
   }
   const nodes = value['nodes'] === undefined ? undefined : readNodes(value['nodes'], at('nodes'), problems);
   checkSource(value, at, problems);
@@ -91,8 +97,27 @@ export function readUpstream(
   return { resources: [resource], references };
 }
 
+const MAX_THRESHOLD = 254;
+
+/** Checks how many results in a row turn an endpoint (APISIX: at most 254; passive ones from 0 on, which is never). */
+function checkThresholds(checks: unknown, path: string, least: number, problems: Reading['problems']): void {
+  if (!isObject(checks)) return;
+  for (const side of ['healthy', 'unhealthy']) {
+    const counts = checks[side];
+    if (!isObject(counts)) continue;
+    for (const name of ['successes', 'http_failures', 'tcp_failures', 'timeouts']) {
+      const count = counts[name];
+      if (typeof count !== 'number') continue;
+      if (Number.isInteger(count) && count >= least && count <= MAX_THRESHOLD) continue;
+      const reason = `must be a whole number between ${least} and ${MAX_THRESHOLD}, not ${count}`;
+      problems.add(member(path, `${side}.${name}`), reason);
+    }
+  }
+}
+
 /** Exactly one of nodes and a registry says where the endpoints are; nodes may be empty (nobody is there then). */
 function checkSource(value: JsonObject, at: (field: string) => string, problems: Reading['problems']): void {
+  if (value['service_name'] === '') problems.add(at('service_name'), 'must not be empty');
   const registry = ['service_name', 'discovery_type'].find((name) => value[name] !== undefined);
   if (value['nodes'] === undefined) {
     if (registry === undefined) problems.add(at('nodes'), 'required; or service_name with discovery_type');

@@ -1,5 +1,5 @@
 // A Kubernetes EndpointSlice: which addresses serve which Service, and in which state.
-import { canonicalIp } from '../../config/ip-address.ts';
+import { canonicalIp } from '../../base/ip-address.ts';
 import type { EndpointSliceObject, SliceEndpoint } from '../source.ts';
 import type { ObjectHeader } from './object.ts';
 import type { Value } from './value.ts';

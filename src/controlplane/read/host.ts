@@ -1,6 +1,6 @@
 // Hosts of endpoints, as ApisixUpstreams and Services name them.
 import { canonicalDnsName, endpointHostProblem, unbracketed } from '../../config/dns-name.ts';
-import { canonicalIp } from '../../config/ip-address.ts';
+import { canonicalIp } from '../../base/ip-address.ts';
 import type { Value } from './value.ts';
 
 /** An IP address or a DNS name in its one spelling; reports what is neither. */

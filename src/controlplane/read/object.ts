@@ -3,6 +3,7 @@ import { isMap } from 'yaml';
 import { suggest } from '../../config/suggest.ts';
 import { didYouMean, type Value } from './value.ts';
 import { type Kind, KINDS } from '../../config/resource.ts';
+import { OBJECT_TYPES } from '../apisix/object-type.ts';
 import type { Origin } from '../finding.ts';
 import { isName, readName } from './name.ts';
 import { meantMember, reportUnknownMetadata } from './object-keys.ts';
@@ -118,7 +119,12 @@ function withoutKind(object: Value, members: ReadonlyMap<string, Value>): ReadAs
     );
     return { as: 'ApisixUpstream', kind: 'ApisixUpstream' };
   }
-  object.error('kind is missing', `write for example \`kind: ApisixUpstream\` (read are ${KINDS_READ.join(', ')})`);
+  const native = `${KINDS.join(', ')} with \`apiVersion: ${NATIVE_VERSION}\``;
+  const lists = OBJECT_TYPES.filter((type) => type !== 'credentials').join(', ');
+  object.error(
+    'kind is missing, and none of the lists of an APISIX standalone file is there',
+    `write a kind (read are ${KINDS_READ.join(', ')}; ${native}), or such a list (${lists})`,
+  );
   return { as: 'nothing' };
 }
 

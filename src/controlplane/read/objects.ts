@@ -15,6 +15,7 @@ import { reportUnknownKeys } from './object-keys.ts';
 import { reportRepeatedNodes } from './repeated-nodes.ts';
 import { readSecret } from './secret.ts';
 import { readService } from './service.ts';
+import { jsonFault } from './json-fault.ts';
 import { failureMessage, mayHoldSecrets, syntaxMessage } from './syntax-message.ts';
 import { ObjectReport, Value } from './value.ts';
 
@@ -75,6 +76,8 @@ class FileReader {
   private readonly file: string;
   private hidesText = false;
   private hasEnd = false;
+  /** The text of a JSON file. */
+  private jsonText: string | undefined;
 
   constructor(file: string) {
     this.file = file;
@@ -83,6 +86,7 @@ class FileReader {
   read(text: string): void {
     this.hidesText = mayHoldSecrets(text);
     this.hasEnd = hasEndMark(text);
+    if (this.file.endsWith('.json')) this.jsonText = text;
     const lines = new LineCounter();
     const documents = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, merge: true });
     if ('empty' in documents) return;
@@ -92,8 +96,10 @@ class FileReader {
   private readDocument(document: Document.Parsed, lines: LineCounter): void {
     const { targets, problem } = readAliases(document.contents);
     const report = new ObjectReport(this.file, lines, targets);
-    for (const error of document.errors.slice(0, MAX_SYNTAX_ERRORS))
-      report.add('error', report.originAt(error.pos[0]), '', syntaxMessage(error, this.hidesText), undefined);
+    if (document.errors.length > 0 && !this.tellJsonFault(report)) {
+      for (const error of document.errors.slice(0, MAX_SYNTAX_ERRORS))
+        report.add('error', report.originAt(error.pos[0]), '', syntaxMessage(error, this.hidesText), undefined);
+    }
     for (const warning of document.warnings) {
       const message = syntaxMessage(warning, this.hidesText);
       report.add('warning', report.originAt(warning.pos[0]), '', message, undefined);
@@ -114,6 +120,16 @@ class FileReader {
       if (members !== undefined && isStandalone(members, this.hasEnd)) this.readStandalone(object, members, document);
       else this.readObject(object, undefined, document);
     }
+  }
+
+  /** Of a JSON file that can't be read, what is wrong in the words of JSON; whether it is one. */
+  private tellJsonFault(report: ObjectReport): boolean {
+    if (this.jsonText === undefined) return false;
+    const fault = jsonFault(this.jsonText, this.hidesText);
+    if (fault === undefined) return false;
+    // What follows it may be taken for further documents.
+    if (!this.isBroken) report.add('error', report.originAt(fault.offset), '', fault.message, undefined);
+    return true;
   }
 
   private readStandalone(object: Value, members: ReadonlyMap<string, Value>, document: Document.Parsed): void {

@@ -4,7 +4,7 @@ import type { Endpoints } from '../../gen/outrigger/config/v1/endpoints.ts';
 import type { Upstream } from '../../gen/outrigger/config/v1/upstream.ts';
 import type { Resource } from '../../config/resource.ts';
 import { canonicalDnsName, unbracketed } from '../../config/dns-name.ts';
-import { canonicalIp } from '../../config/ip-address.ts';
+import { canonicalIp } from '../../base/ip-address.ts';
 import { isSecureScheme, type Scheme } from '../../model/policy.ts';
 import { locate } from './locate.ts';
 import type { Value } from './value.ts';

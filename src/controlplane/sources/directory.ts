@@ -12,7 +12,6 @@
 // to be had, by looking again from time to time.
 import { statSync } from 'node:fs';
 import type { Cancel, Clock } from '../../base/clock.ts';
-import { fileSetFindings } from '../apisix/file-set-findings.ts';
 import { type Finding, sortFindings } from '../finding.ts';
 import { objectName } from '../object-name.ts';
 import { readObjects } from '../read/objects.ts';
@@ -61,9 +60,6 @@ export class DirectorySource implements Source {
   private readonly clock: Clock;
   private readonly watch: FolderWatch | undefined;
   private files: ReadonlyMap<string, FileState> = new Map();
-  private fileSet:
-    | { readonly files: ReadonlyMap<string, FileState>; readonly findings: readonly Finding[] }
-    | undefined;
   private listingFindings: readonly Finding[] = [];
   private readonly touched = new Set<string>();
   private changed: () => void = () => undefined;
@@ -108,16 +104,7 @@ export class DirectorySource implements Source {
 
   findings(): readonly Finding[] {
     const ofFiles = [...this.files.values()].flatMap((file) => file.findings);
-    return sortFindings([...this.listingFindings, ...ofFiles, ...this.together()]);
-  }
-
-  /** What is wrong among the objects of all files, looked for once after each change of them. */
-  private together(): readonly Finding[] {
-    if (this.fileSet?.files !== this.files) {
-      const objects = [...this.objects(), ...this.held()];
-      this.fileSet = { files: this.files, findings: fileSetFindings(objects) };
-    }
-    return this.fileSet.findings;
+    return sortFindings([...this.listingFindings, ...ofFiles]);
   }
 
   stop(): void {

@@ -2,6 +2,7 @@
 // among thousands costs a pass over references.
 import { joinConsumer } from '../apisix/join-consumer.ts';
 import { keyOf, objectIdOf } from '../apisix/object-type.ts';
+import { objectIdProblem } from '../apisix/read-apisix-object.ts';
 import type { MadeResource, ReadObject } from '../apisix/read-object.ts';
 import type { Finding, Origin } from '../finding.ts';
 import type { ConfigObject, NativeObject, RefusedObject, Source } from '../source.ts';
@@ -99,9 +100,14 @@ export class StoreSource implements Source {
     const entry = this.store.get(key);
     if (entry === undefined) return undefined;
     const id = objectIdOf(key);
-    if (id === undefined) return refused(key, [{ path: '', reason: 'is no object that this version knows' }]);
+    if (id === undefined)
+      return refused(key, [{ path: '', reason: 'is no object that this version knows' }], removalOf(key));
     const result = this.reader.read(id, entry.value);
-    if (!result.ok) return refused(key, result.problems);
+    if (!result.ok) {
+      const canBeWritten = objectIdProblem(id) === undefined;
+      const fix = canBeWritten ? 'write it anew over the Admin API, or delete it there' : removalOf(key);
+      return refused(key, result.problems, fix);
+    }
     const resources =
       id.type === 'consumers' ? [joinConsumer(result.object, this.credentialsOf(key))] : result.object.resources;
     return { natives: resources.map((resource) => nativeOf(resource, originOf(key))), findings: [] };
@@ -117,11 +123,22 @@ export class StoreSource implements Source {
 }
 
 function nativeOf({ kind, name, bytes }: MadeResource, origin: Origin): NativeObject {
-  return { kind: 'native', resourceKind: kind, name, bytes, origin };
+  return { kind: 'native', resourceKind: kind, name, bytes, origin, madeOf: 'Admin API' };
 }
 
-function refused(key: string, problems: readonly { readonly path: string; readonly reason: string }[]): Made {
-  const fix = 'write it anew over the Admin API';
+/** What can be done about an object that this version has no words for. */
+function removalOf(key: string): string {
+  const path = /^\/apisix(\/.+)$/.exec(key)?.[1];
+  if (path === undefined) return 'it disturbs nothing; another program or version wrote it, which can remove it';
+  const escaped = path.split('/').map(encodeURIComponent).join('/');
+  return `use the version that wrote it, or remove it: DELETE /apisix/admin${escaped}`;
+}
+
+function refused(
+  key: string,
+  problems: readonly { readonly path: string; readonly reason: string }[],
+  fix: string,
+): Made {
   const findings = problems.map(({ path, reason }): Finding => {
     return { severity: 'error', ...originOf(key), object: '', path, message: reason, fix };
   });

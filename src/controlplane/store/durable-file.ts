@@ -1,5 +1,7 @@
 // Files of which the content is on the disk when a call says so.
-import { type FileHandle, open } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { type FileHandle, open, rename } from 'node:fs/promises';
+import { join } from 'node:path';
 
 /** A file that is written from its front on. */
 export interface DurableFile {
@@ -36,6 +38,29 @@ export async function syncDirectory(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** Puts a file in the place of the one before: whole, or not at all. `write` fills it. */
+export async function replaceFile(
+  directory: string,
+  name: string,
+  openFile: OpenDurableFile,
+  write: (file: DurableFile) => Promise<void>,
+): Promise<void> {
+  const draft = join(directory, `${name}.tmp`);
+  const file = await openFile(draft, true);
+  try {
+    await write(file);
+    await file.sync();
+    await file.close();
+  } catch (error) {
+    // On a full disk what it takes is needed.
+    await file.close().catch(() => undefined);
+    rmSync(draft, { force: true });
+    throw error;
+  }
+  await rename(draft, join(directory, name));
+  await syncDirectory(directory);
 }
 
 /** A write may take less than it was given, as on a disk that is nearly full. */

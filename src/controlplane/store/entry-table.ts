@@ -24,8 +24,8 @@ export class EntryTable {
     this.byKey.set(entry.key, entry);
   }
 
-  /** Makes a change with the revision of its write. */
-  apply(change: Change, revision: number): void {
+  /** Makes a change with the revision of its write; gives the createdIndex of what it put, 0: it deleted. */
+  apply(change: Change, revision: number): number {
     const { key } = change;
     const before = this.byKey.get(key);
     if (change.op === 'put') {
@@ -33,11 +33,14 @@ export class EntryTable {
       this.byKey.set(key, { key, value: change.value, createdIndex, modifiedIndex: revision });
       if (before === undefined && this.isSorted) this.keys.splice(this.placeOf(key), 0, key);
       else if (before === undefined) this.keys.push(key);
-    } else if (before !== undefined) {
+      return createdIndex;
+    }
+    if (before !== undefined) {
       this.sort();
       this.byKey.delete(key);
       this.keys.splice(this.placeOf(key), 1);
     }
+    return 0;
   }
 
   /** All entries in the order of their keys. */

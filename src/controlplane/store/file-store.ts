@@ -5,9 +5,13 @@
 //                                                       └ failed: all of the batch are refused, nothing of it is seen
 //
 // When the log has outgrown the last snapshot a new segment of it is begun, a snapshot of all before it is written beside,
-// and the old segments are removed. A segment of which a write failed isn't written on: what the disk has of it is unknown.
-import { mkdirSync, rmSync } from 'node:fs';
+// and the old segments are removed. The file `current.jsonl` names the segment that is written on, so that one that is
+// missing is noticed. A segment of which a write failed isn't written on: what the disk has of it is unknown.
+import { rmSync } from 'node:fs';
+import { rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../../base/folder.ts';
+import { nameCurrent } from './current-segment.ts';
 import { type DurableFile, openDurableFile, type OpenDurableFile, syncDirectory } from './durable-file.ts';
 import { EntryTable } from './entry-table.ts';
 import { loadStore } from './load-store.ts';
@@ -81,7 +85,7 @@ export class FileStore implements Store {
     this.changed = changed;
     const { directory } = this;
     try {
-      const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
+      const made = makeFolder(directory);
       if (made !== undefined) await syncDirectory(dirname(made));
       this.lock = lockStore(join(directory, 'lock'));
       await this.load();
@@ -126,6 +130,7 @@ export class FileStore implements Store {
     const { goodBytes, fileBytes, isUnended } = loaded.tail;
     this.oldSegments = loaded.segments.slice(0, -1);
     if (last === undefined || goodBytes === 0) {
+      if (last !== undefined) this.onNotice('warn', `${last.path}: has no whole first line, and is begun anew`);
       await this.openSegment();
       return;
     }
@@ -142,6 +147,7 @@ export class FileStore implements Store {
     }
     // What was read may still be on its way to the disk, if the process was killed and the machine was not.
     await file.sync();
+    if (loaded.current !== last.from) await nameCurrent(this.directory, last.from, this.openFile);
   }
 
   private async pump(): Promise<void> {
@@ -176,7 +182,7 @@ export class FileStore implements Store {
       }
       revision++;
       for (const { op, key } of changes) indexes.set(key, op === 'put' ? revision : 0);
-      batch.push({ write, result: { ok: true, revision } });
+      batch.push({ write, result: { ok: true, revision, createdIndexes: [] } });
       if (lines.length >= MAX_BATCH_CHARS) break;
     }
     try {
@@ -187,13 +193,13 @@ export class FileStore implements Store {
       for (const { write } of batch) write.reject(reason);
       return;
     }
-    for (const { write, result } of batch) {
-      if (!result.ok) continue;
-      for (const change of write.changes) this.table.apply(change, result.revision);
-    }
+    const results = batch.map(({ write: { changes }, result }): WriteResult => {
+      if (!result.ok) return result;
+      return { ...result, createdIndexes: changes.map((change) => this.table.apply(change, result.revision)) };
+    });
     this.currentRevision = revision;
     if (indexes.size > 0) this.tell([...indexes.keys()]);
-    for (const { write, result } of batch) write.resolve(result);
+    for (const [i, result] of results.entries()) batch[i]?.write.resolve(result);
   }
 
   private tell(keys: readonly string[]): void {
@@ -225,11 +231,16 @@ export class FileStore implements Store {
   private async openSegment(): Promise<OpenSegment> {
     const name = segmentName(this.directory, this.currentRevision + 1);
     const header = Buffer.from(encodeHeader(name.from));
-    const file = await this.openFile(name.path, true);
+    const draft = `${name.path}.tmp`;
+    const file = await this.openFile(draft, true);
     try {
       await file.write(header, 0);
       await file.sync();
+      // In one go, as the name may be that of the current one.
+      await rename(draft, name.path);
       await syncDirectory(this.directory);
+      // Before anything is written into it that is answered.
+      await nameCurrent(this.directory, name.from, this.openFile);
     } catch (error) {
       await file.close().catch(() => undefined);
       throw error;

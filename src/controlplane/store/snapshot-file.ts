@@ -1,15 +1,13 @@
 // All entries of a store at one revision, in one file that is put in place whole.
-import { existsSync, readFileSync, rmSync } from 'node:fs';
-import { rename } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type OpenDurableFile, syncDirectory } from './durable-file.ts';
+import { type OpenDurableFile, replaceFile } from './durable-file.ts';
 import { damaged } from './damage.ts';
 import { FORMAT, isObject, otherFormat } from './file-format.ts';
 import { decodeLine, encodeLine, linesOf } from './log-line.ts';
 import type { StoredEntry } from './store.ts';
 
 const NAME = 'snapshot.jsonl';
-const DRAFT_NAME = 'snapshot.jsonl.tmp';
 /** Bytes written at a time, so that writes of others come in between. */
 const PIECE_BYTES = 256 * 1024;
 
@@ -28,10 +26,8 @@ export async function writeSnapshot(
   entries: readonly StoredEntry[],
   openFile: OpenDurableFile,
 ): Promise<number> {
-  const draft = join(directory, DRAFT_NAME);
-  const file = await openFile(draft, true);
   let bytes = 0;
-  try {
+  await replaceFile(directory, NAME, openFile, async (file) => {
     let piece = encodeLine({ format: FORMAT, revision, entries: entries.length });
     const flush = async (): Promise<void> => {
       const encoded = Buffer.from(piece);
@@ -44,23 +40,12 @@ export async function writeSnapshot(
       if (piece.length >= PIECE_BYTES) await flush();
     }
     await flush();
-    await file.sync();
-    await file.close();
-  } catch (error) {
-    // On a full disk what it takes is needed.
-    await file.close().catch(() => undefined);
-    rmSync(draft, { force: true });
-    throw error;
-  }
-  await rename(draft, join(directory, NAME));
-  await syncDirectory(directory);
+  });
   return bytes;
 }
 
 /** The snapshot of a directory; undefined: there is none. Throws where it is damaged. */
 export function readSnapshot(directory: string): StoreSnapshot | undefined {
-  // One that was never finished.
-  rmSync(join(directory, DRAFT_NAME), { force: true });
   const path = join(directory, NAME);
   if (!existsSync(path)) return undefined;
   const file = readFileSync(path);

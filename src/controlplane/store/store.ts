@@ -26,7 +26,12 @@ export type Change = {
 
 /** What became of a write. */
 export type WriteResult =
-  | { readonly ok: true; readonly revision: number }
+  | {
+      readonly ok: true;
+      readonly revision: number;
+      /** createdIndex of what each change put, in their order; 0 for what it deleted. */
+      readonly createdIndexes: readonly number[];
+    }
   /** Nothing was written: this entry isn't as the change wants it. `modifiedIndex` is what it has, 0: there is none. */
   | { readonly ok: false; readonly key: string; readonly modifiedIndex: number };
 

@@ -1,7 +1,7 @@
 // Endpoints that no EndpointSlice names: nodes and registries that an ApisixUpstream states, and the host that a Service
 // of type ExternalName stands for. What the ApisixUpstream states stands above all else.
 import { readServiceName } from '../../config/decode/nodes.ts';
-import { canonicalIp } from '../../config/ip-address.ts';
+import { canonicalIp } from '../../base/ip-address.ts';
 import type { Endpoints } from '../../gen/outrigger/config/v1/endpoints.ts';
 import { type Node, PortLevelSettings, type Upstream } from '../../gen/outrigger/config/v1/upstream.ts';
 import type { Finding } from '../finding.ts';

@@ -1,6 +1,6 @@
 // One Service, the ApisixUpstream of its name and its EndpointSlices → an Upstream, the ports that get a listener, and the
 // Endpoints of those whose endpoints the slices name.
-import { canonicalIp } from '../../config/ip-address.ts';
+import { canonicalIp } from '../../base/ip-address.ts';
 import type { Endpoints } from '../../gen/outrigger/config/v1/endpoints.ts';
 import { Upstream } from '../../gen/outrigger/config/v1/upstream.ts';
 import type { Finding, Origin } from '../finding.ts';

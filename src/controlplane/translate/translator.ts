@@ -10,6 +10,7 @@ import { difference } from '../difference.ts';
 import { referenceProblem } from '../references.ts';
 import { type DerivedFrom, DerivedServices, serviceNameOf } from './derived-services.ts';
 import type { DerivedService } from './service.ts';
+import { rivalNames, takenNames, takerOf, type TakenNames, withFreeNames } from './taken-names.ts';
 
 /** What all objects mean together. Lists that are alike from one to the next are the same. */
 export interface Translation {
@@ -80,6 +81,8 @@ export class Translator {
       const before = this.inForce.get(name);
       const change = changes.get(name);
       if (change === undefined ? before !== undefined : change.after !== undefined) return undefined;
+      // Which of the two keeps the name is not seen here.
+      if (rivalNames(object).some((rival) => this.inForce.has(rival))) return undefined;
       // A new place of a slice is not seen here.
       const keepsPlace = before?.origin.file === object.origin.file && added.length === 1;
       if (object.kind === 'EndpointSlice' && !keepsPlace) return undefined;
@@ -100,10 +103,16 @@ export class Translator {
     findings: Finding[],
   ): Changes {
     const before = this.inForce;
-    const byName = lastOfEachName(objects, findings);
+    const taken = takenNames(held, objects);
+    const free = withFreeNames(objects, taken, findings);
+    const byName = lastOfEachName(free, findings);
     this.isPlain = byName.size === objects.length && refused.length === 0 && held.length === 0;
-    hold(byName, refused, before, this.contested, findings);
-    holdHidden(byName, held, before, this.contested, findings);
+    const mayStay = withoutTaken(before, taken);
+    hold(byName, refused, mayStay, this.contested, findings);
+    holdHidden(byName, withFreeNames(held, taken, findings), mayStay, this.contested, findings);
+    // What stays may take names too.
+    const takenNow = takenNames(byName.values());
+    if (takenNow.size > taken.size) keepFree(byName, takenNow, findings);
     const beside = this.isPlain
       ? []
       : objects.filter((one) => byName.get(objectName(one))?.origin.file !== one.origin.file);
@@ -179,20 +188,35 @@ function lastOfEachName(objects: readonly ConfigObject[], findings: Finding[]): 
     const key = objectName(object);
     const earlier = byName.get(key);
     if (earlier !== undefined) {
-      const { file, line } = earlier.origin;
-      const message = `stands in ${file}:${line} too; this one, the last by file name, is in force`;
-      findings.push({
-        severity: 'warning',
-        ...object.origin,
-        object: key,
-        path: '',
-        message,
-        fix: 'remove one of the two',
-      });
+      const place = { object: key, path: '', fix: 'remove one of the two' };
+      if (isWritten(object) && !isWritten(earlier)) {
+        const message = `has no effect: the object of the Admin API (${object.origin.file}) stands above that of a file`;
+        findings.push({ severity: 'warning', ...earlier.origin, ...place, message });
+      } else {
+        const { file, line } = earlier.origin;
+        const message = `stands in ${file}:${line} too; this one, the last by file name, is in force`;
+        findings.push({ severity: 'warning', ...object.origin, ...place, message });
+      }
     }
     byName.set(key, object);
   }
   return byName;
+}
+
+/** Whether the Admin API has it. */
+function isWritten(object: ConfigObject): boolean {
+  return object.kind === 'native' && object.madeOf === 'Admin API';
+}
+
+/** What was in force, without those whose names are taken now. */
+function withoutTaken(before: ReadonlyMap<string, ConfigObject>, taken: TakenNames): ReadonlyMap<string, ConfigObject> {
+  if (taken.size === 0) return before;
+  return new Map([...before].filter(([, object]) => takerOf(object, taken) === undefined));
+}
+
+function keepFree(byName: Map<string, ConfigObject>, taken: TakenNames, findings: Finding[]): void {
+  const kept = new Set(withFreeNames([...byName.values()], taken, findings));
+  for (const [name, object] of byName) if (!kept.has(object)) byName.delete(name);
 }
 
 /**

@@ -1,6 +1,6 @@
 // The small readers of text: paths, gRPC's fields, addresses and durations. Each against a second reading of its rule.
 import { isIP } from 'node:net';
-import { canonicalIp } from '../../../src/config/ip-address.ts';
+import { canonicalIp } from '../../../src/base/ip-address.ts';
 import { CONNECT_RULES, type HostPortRules, LISTEN_RULES, parseHostPort } from '../../../src/config/host-port.ts';
 import { parseDurationS } from '../../../src/controlplane/read/duration.ts';
 import { encodeGrpcMessage, isGrpcContentType, parseGrpcStatus } from '../../../src/codec/grpc/status.ts';

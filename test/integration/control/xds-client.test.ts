@@ -53,7 +53,7 @@ function sidecar(t: TestContext, servers: readonly ScriptedAds[], more: Partial<
     logger: silentLogger,
     decode: decodeResource,
     wanted: (resources) => wantedNames('me', resources),
-    onUpdate: (resources, source) => {
+    onUpdate: (resources, { source }) => {
       updates.push(describeTree(resources, source));
       wake();
     },
@@ -308,8 +308,16 @@ describe('XdsClient over grpc-js', () => {
     const me = sidecar(t, [ads]);
     const stream = await ads.stream();
     await serveTree(stream, 'one');
+    await me.update(/x\/a=one/);
+    const requests = stream.requests.length;
+    assert.equal(stream.cancelled, false);
     await me.client.stop();
     await stream.gone();
+    assert.equal(stream.cancelled, true);
+    // It went without another word, and what was in force stays.
+    assert.equal(stream.requests.length, requests);
+    assert.equal(me.updates.length, 1);
+    assert.equal(me.state('x/a'), 'ACKED');
   });
 
   it('holds a gateway: everything with *, removals at once, what is held told on a new stream', async (t) => {

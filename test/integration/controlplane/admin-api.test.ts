@@ -1,6 +1,15 @@
 // The Admin API of the real program, over HTTP.
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -112,7 +121,7 @@ test("the Upstream document's objects are written as they are printed", async (c
   assert.equal(refused.status, 400);
   assert.match(
     String(refused.body['error_msg']),
-    /line 15, column 10: a comma is missing, after .*"39\.97\.63\.215:80": 1 \}, before "type": "roundrobin"/,
+    /line 15, column 10: a comma is missing, after .*"39\.97\.63\.215:80": 1 \}, before "type": "…"/,
   );
   const jack = await call(
     'PUT',
@@ -136,6 +145,12 @@ test('only the key opens it, and no key is logged', async (context) => {
   }
   assert.equal((await call('GET', `/routes?api_key=${DOCUMENT_KEY}`, undefined, { key: undefined })).status, 401);
   assert.equal((await call('GET', '/routes')).status, 200);
+  // A proxy that adds the key to one that is there.
+  const twice = (key: string): Promise<AdminReply> =>
+    call('GET', '/routes', undefined, { key: undefined, headers: { 'X-API-KEY': [DOCUMENT_KEY, key] } });
+  assert.equal((await twice(DOCUMENT_KEY)).status, 200);
+  const other = await twice('wrong');
+  assert.deepEqual([other.status, other.body['description']], [401, 'wrong apikey: X-API-KEY is there 2 times']);
   await call('PUT', '/consumers', '{"username": "jack", "plugins": {"key-auth": {"key": "very-secret"}}}');
   assert.equal(await program.stop(), 0);
   assert.match(program.log(), /"method":"GET","path":"\/apisix\/admin\/routes","status":401/);
@@ -170,7 +185,7 @@ test('what is asked for wrongly is said', async (context) => {
   const store = join(directory, 'store');
   const other = join(directory, 'other');
   writeFileSync(join(directory, 'file'), '');
-  const rows: readonly [string[], NodeJS.ProcessEnv, number, RegExp][] = [
+  const rows: [string[], NodeJS.ProcessEnv, number, RegExp][] = [
     [[], {}, 2, /--dir DIR or --admin-api \[HOST:\]PORT is needed/],
     [['--dir', directory, '--store', store], {}, 2, /--store needs --admin-api/],
     [['--dir', directory, '--admin-key', 'k'], {}, 2, /--admin-key needs --admin-api/],
@@ -185,7 +200,18 @@ test('what is asked for wrongly is said', async (context) => {
       1,
       new RegExp(`in use by process ${program.process.pid}`),
     ],
-    [['--admin-api', '0', '--store', join(directory, 'file', 'x')], {}, 1, /can't have the admin key .*ENOTDIR/],
+    [
+      ['--admin-api', '0', '--store', join(directory, 'file', 'x')],
+      {},
+      1,
+      /can't have the admin key .*\/file is a file; name a directory/,
+    ],
+    [
+      ['--admin-api', '0', '--store', join(directory, 'file'), '--admin-key', 'k'],
+      {},
+      1,
+      /file is a file; name a directory/,
+    ],
     [
       ['--admin-api', String(port), '--store', other, '--admin-key', 'k'],
       {},
@@ -193,6 +219,10 @@ test('what is asked for wrongly is said', async (context) => {
       /can't bind the Admin API address 127\.0\.0\.1:\d+: .*EADDRINUSE.*--admin-api/,
     ],
   ];
+  if (existsSync('/proc/self')) {
+    const args = ['--admin-api', '0', '--store', '/proc/x/y', '--admin-key', 'k'];
+    rows.push([args, {}, 1, /can't use the store \/proc\/x\/y: \/proc takes no new folder/]);
+  }
   for (const [args, environment, status, expected] of rows) {
     const ended = await runProgram(['control', ...args], { ...process.env, ...environment });
     assert.equal(ended.status, status, `${args.join(' ')}: ${ended.log}`);
@@ -244,7 +274,13 @@ test('what is too large, too deep or no HTTP is refused, and the next request wo
   const uris = Array.from({ length: 1000 }, (_, i) => `/${'x'.repeat(1000)}${i}`);
   const good = await call('POST', '/schema/validate/routes', JSON.stringify({ uris, plugins: {} }), { agent });
   assert.ok(good.status === 200 || good.status === 400, good.text);
-  assert.equal((await call('DELETE', '/routes', undefined, { agent })).headers['allow'], 'GET, PUT, POST');
+  assert.equal((await call('DELETE', '/routes', undefined, { agent })).headers['allow'], 'GET, HEAD, PUT, POST');
+  const head = await call('HEAD', '/routes', undefined, { agent });
+  assert.deepEqual([head.status, head.text], [200, '']);
+  assert.equal(
+    Number(head.headers['content-length']),
+    (await call('GET', '/routes', undefined, { agent })).text.length,
+  );
   assert.equal((await call('GET', '/%ff', undefined, { agent })).status, 400);
   assert.equal((await call('HEAD', '', undefined, { agent })).status, 200);
   const text = await new Promise<string>((resolve, reject) => {

@@ -9,7 +9,7 @@ import { test, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
 import { type ChannelCredentials, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { systemClock } from '../../../src/base/clock.ts';
-import { typeUrl } from '../../../src/config/resource.ts';
+import { type Kind, typeUrl } from '../../../src/config/resource.ts';
 import { AdsServer } from '../../../src/controlplane/ads-server.ts';
 import { SnapshotCache } from '../../../src/controlplane/snapshot-cache.ts';
 import type { NativeObject } from '../../../src/controlplane/source.ts';
@@ -25,7 +25,7 @@ import {
   type ListSidecarsResponse,
   SyncState,
 } from '../../../src/gen/outrigger/admin/v1/control_plane.ts';
-import { Route } from '../../../src/gen/outrigger/config/v1/gateway.ts';
+import { Consumer, Route } from '../../../src/gen/outrigger/config/v1/gateway.ts';
 import { Upstream } from '../../../src/gen/outrigger/config/v1/upstream.ts';
 import { createCredentials } from '../../../src/identity/live-credentials.ts';
 import { issueAuthority, issueCertificate } from '../../support/certificates.ts';
@@ -37,7 +37,7 @@ const outside = Object.values(networkInterfaces())
   .find(({ family, internal }) => family === 'IPv4' && !internal)?.address;
 const silent = { level: 'fatal' as const, isOn: () => false, log: () => undefined };
 
-const native = (resourceKind: 'Route' | 'Upstream', name: string, bytes: Uint8Array): NativeObject => {
+const native = (resourceKind: 'Route' | 'Upstream' | 'Consumer', name: string, bytes: Uint8Array): NativeObject => {
   return { kind: 'native', resourceKind, name, bytes, origin: { file: 'store', line: 1, column: 1 } };
 };
 const route = (name: string, uri: string): NativeObject =>
@@ -89,16 +89,19 @@ class Gateway {
     port: number,
     id: string,
     secure: ChannelCredentials = credentials.createInsecure(),
+    { host = '127.0.0.1', kinds = ['Route'] }: { host?: string | undefined; kinds?: readonly Kind[] } = {},
   ) {
-    this.client = new AggregatedDiscoveryServiceClient(`127.0.0.1:${port}`, secure, {
+    this.client = new AggregatedDiscoveryServiceClient(`${host}:${port}`, secure, {
       'grpc.use_local_subchannel_pool': 1,
     });
     this.stream = this.client.deltaAggregatedResources();
     this.stream.on('error', () => undefined);
     this.stream.on('data', (response: DeltaDiscoveryResponse) => this.onResponse(response));
     const node = { id, userAgentName: 'gateway', userAgentVersion: '7' };
-    const first = { node, typeUrl: typeUrl('Route'), resourceNamesSubscribe: ['*'] };
-    this.stream.write(DeltaDiscoveryRequest.fromPartial(first));
+    for (const kind of kinds) {
+      const request = { node, typeUrl: typeUrl(kind), resourceNamesSubscribe: ['*'] };
+      this.stream.write(DeltaDiscoveryRequest.fromPartial(request));
+    }
     context.after(() => this.close());
   }
 
@@ -200,6 +203,53 @@ test('a sidecar that refuses is shown by its name with the reason, and awaitAppl
     pending: [],
   });
 });
+
+const consumer = (name: string): NativeObject =>
+  native(
+    'Consumer',
+    name,
+    Consumer.encode(Consumer.fromPartial({ name, plugins: { keyAuth: { key: `key-${name}` } } })).finish(),
+  );
+
+test(
+  'Consumers that never arrive are not applied: where they are not asked for, and where they may not be sent',
+  { skip: outside === undefined ? 'no address but loopback' : false },
+  async (context) => {
+    const { server, port, put } = await start(context, '0.0.0.0');
+    const resources = [route('r1', '/a'), upstream('routes/r1')];
+    put(...resources, consumer('jack'));
+    const kinds: readonly Kind[] = ['Route', 'Consumer'];
+    const near = new Gateway(context, port, 'near', credentials.createInsecure(), { kinds });
+    const silent = new Gateway(context, port, 'silent');
+    const far = new Gateway(context, port, 'far', credentials.createInsecure(), { host: outside, kinds });
+    for (const gateway of [near, silent, far]) await gateway.until(() => gateway.held.includes('Upstream routes/r1'));
+    await near.until(() => near.held.includes('Consumer jack'));
+    const { acknowledged, refused, pending } = await server.awaitApplied([{ kind: 'Consumer', name: 'jack' }], 5_000);
+    assert.deepEqual([acknowledged, pending], [['near'], []]);
+    const reasons = [
+      'far: a Consumer that holds a secret is not sent to it: over plaintext it is sent on loopback only',
+      'silent: it does not ask for Consumers: over plaintext they are exchanged on loopback only',
+    ];
+    assert.deepEqual(refused.map(({ nodeId, reason }) => `${nodeId}: ${reason}`).sort(), reasons);
+    const { sidecars } = await listSidecars(context, `127.0.0.1:${port}`);
+    assert.deepEqual(
+      sidecars.map(({ nodeId, state }) => [nodeId, state]),
+      [
+        ['far', SyncState.REFUSED],
+        ['near', SyncState.SYNCED],
+        ['silent', SyncState.REFUSED],
+      ],
+    );
+    const shown = sidecars.flatMap(({ nodeId, types }) =>
+      types.flatMap((type) => type.refused.map(({ name, reason }) => `${nodeId}: ${name}${reason}`)),
+    );
+    assert.deepEqual(shown, reasons);
+    // Gone, nobody lacks it.
+    put(...resources);
+    const applied = await server.awaitApplied([{ kind: 'Consumer', name: 'jack' }], 5_000);
+    assert.deepEqual([applied.acknowledged.toSorted(), applied.refused], [['far', 'near', 'silent'], []]);
+  },
+);
 
 test('grpcurl lists, describes and calls it by reflection', { skip: grpcurlMissing }, async (context) => {
   const { port, put } = await start(context);

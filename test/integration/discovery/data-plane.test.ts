@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { silentLogger } from '../../../src/base/log.ts';
 import { seededRng } from '../../../src/base/rng.ts';
-import { canonicalIp } from '../../../src/config/ip-address.ts';
+import { canonicalIp } from '../../../src/base/ip-address.ts';
 import type { LookupResult } from '../../../src/discovery/answer.ts';
 import { createNameTable } from '../../../src/discovery/name-table.ts';
 import { activeNamesOf } from '../../../src/discovery/port-endpoints.ts';

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { canonicalIp } from '../../../src/config/ip-address.ts';
+import { canonicalIp } from '../../../src/base/ip-address.ts';
 import type { Answer, LookupResult } from '../../../src/discovery/answer.ts';
 import { createNameResolver } from '../../../src/discovery/resolver.ts';
 import { startDnsServer, type Fault } from '../../support/dns-server.ts';

@@ -1,9 +1,18 @@
 // Routes, services, consumers and plugins through the real control plane and a real sidecar, told by the Admin API.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { request, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import type { HttpAnswer } from '../../support/http-call.ts';
 import { runProgram } from '../../support/program.ts';
-import { startBackend, startGatewayScene, type Backend, type GatewayScene } from '../../support/gateway-scene.ts';
+import {
+  DOCUMENT_KEY,
+  startBackend,
+  startGatewayScene,
+  type Backend,
+  type GatewayScene,
+} from '../../support/gateway-scene.ts';
 
 describe('the gateway', () => {
   let scene: GatewayScene;
@@ -23,6 +32,7 @@ describe('the gateway', () => {
     for (const backend of [a, b]) {
       backend.requests.length = 0;
       backend.status = 200;
+      backend.delayMs = 0;
     }
   });
 
@@ -253,6 +263,28 @@ describe('the gateway', () => {
     }
   });
 
+  test('what a caller writes into trailers says nothing of who calls', async () => {
+    await put('/consumers/ida', { username: 'ida', plugins: { 'key-auth': { key: 'key-of-ida' } } });
+    await put('/routes/trailers', {
+      uri: '/trailers',
+      plugins: { 'key-auth': { hide_credentials: true } },
+      upstream: to(a),
+    });
+    const call = request({
+      ...{ host: '127.0.0.1', port: scene.gatewayPort, path: '/trailers', method: 'POST' },
+      headers: { apikey: 'key-of-ida', 'transfer-encoding': 'chunked', trailer: 'x-other' },
+    });
+    call.addTrailers({ 'X-Consumer-Username': 'root', x_consumer_username: 'root', apikey: 'leak', 'x-other': 'kept' });
+    call.end('body');
+    const [answer] = (await once(call, 'response')) as [IncomingMessage];
+    answer.resume();
+    await once(answer, 'end');
+    assert.equal(answer.statusCode, 200);
+    const seen = a.requests.at(-1);
+    assert.equal(seen?.headers['x-consumer-username'], 'ida');
+    assert.deepEqual({ ...seen.trailers }, { 'x-other': 'kept' });
+  });
+
   test('APISIX row 129: an anonymous consumer with its own limit', async () => {
     const limit = (count: number) => ({ count, time_window: 60, key: 'consumer_name' });
     await put('/consumers/jack', {
@@ -305,10 +337,33 @@ describe('the gateway', () => {
     assert.equal(statuses(answers).filter((status) => status === 200).length, 25);
   });
 
-  test('the timeout of a route stands above the upstream’s (APISIX row 53)', async () => {
+  test('APISIX row 53: the timeout of a route stands above the upstream’s', async () => {
+    a.delayMs = 1000;
     const upstream = { ...to(a), timeout: { connect: 2, send: 2, read: 2 } };
-    await put('/routes/53', { uri: '/53', upstream, timeout: { connect: 0.5, send: 0.5, read: 0.5 } });
+    await put('/routes/53', { uri: '/53', upstream });
     assert.equal((await scene.call('/53')).status, 200);
+    await put('/routes/53', { uri: '/53', upstream, timeout: { connect: 0.5, send: 0.5, read: 0.5 } });
+    const { status, headers } = await scene.call('/53');
+    assert.deepEqual([status, headers['x-outrigger-reason']], [504, 'read_timeout']);
+  });
+
+  test('APISIX row 81: enable_websocket lets an upgrade pass; without it the endpoint sees an ordinary request', async () => {
+    const upgrade = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+      'sec-websocket-version': '13',
+    };
+    await put('/routes/81', { uri: '/81', upstream: to(a) });
+    assert.equal((await scene.call('/81', { headers: upgrade })).status, 200);
+    assert.equal(a.requests.at(-1)?.headers.upgrade, undefined);
+    await put('/routes/81', { uri: '/81', upstream: to(a), enable_websocket: true });
+    const call = request({ host: '127.0.0.1', port: scene.gatewayPort, path: '/81', headers: upgrade }).end();
+    const [answer, socket, head] = (await once(call, 'upgrade')) as [IncomingMessage, Socket, Buffer];
+    assert.equal(answer.statusCode, 101);
+    let tunnel = head.toString();
+    for await (const chunk of socket) tunnel += String(chunk);
+    assert.equal(tunnel, String(a.port));
   });
 
   test('unknown ids are answered as APISIX does, and an upstream by id serves', async () => {
@@ -330,6 +385,30 @@ describe('the gateway', () => {
     assert.equal((await scene.admin('DELETE', '/services/gone?force=true&wait=applied')).status, 200);
     const gone = await scene.call('/of-gone');
     assert.deepEqual([gone.status, gone.headers['x-outrigger-reason']], [404, 'unknown_service']);
+  });
+
+  test('no second spelling of a path gets past a route that guards it', async () => {
+    await put('/routes/guard', { uri: '/guard/*', plugins: { 'key-auth': {} }, upstream: to(a) });
+    await put('/routes/open', { uri: '/*', upstream: to(b) });
+    for (const path of ['/guard/x', '//guard/x', '/%2Fguard/x', '/guard%2fx', '/y/..%2Fguard/x', '/y/../guard/x']) {
+      assert.equal((await scene.call(path)).status, 401, path);
+    }
+    assert.equal((await scene.call('/y//z%2Fw')).status, 200);
+    assert.equal(b.requests.at(-1)?.url, '/y//z%2Fw', 'forwarded as it came');
+    assert.equal((await scene.admin('DELETE', '/routes/open?wait=applied')).status, 200);
+  });
+
+  test('the Admin API by the gateway’s port is for callers on this machine, and not for those behind a proxy', async () => {
+    const ask = (headers: Record<string, string>) =>
+      scene.call('/apisix/admin/routes/guard', { headers: { 'x-api-key': DOCUMENT_KEY, ...headers } });
+    assert.equal((await ask({})).status, 200);
+    for (const headers of [
+      { 'x-forwarded-for': '192.0.2.1' },
+      { 'x-forwarded-for': '192.0.2.1', connection: 'close, X-Forwarded-For' },
+      { via: '1.1 proxy', connection: 'via' },
+    ]) {
+      assert.equal((await ask(headers)).status, 404, JSON.stringify(headers));
+    }
   });
 
   test('a deleted route is gone, a switched off one too', async () => {

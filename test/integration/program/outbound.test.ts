@@ -70,6 +70,8 @@ endpoints: [{addresses: [127.0.0.1]}]
     assert.deepEqual(await askFor('web.blog:7000', 'http://web.blog:7000/index.html?a=1'), [200, String(web.port)]);
     const seen = web.requests.at(-1);
     assert.deepEqual([seen?.url, seen?.headers.host], ['/index.html?a=1', 'web.blog:7000']);
+    await httpCall(port, { headers: { host: 'web.blog:7000', 'Proxy-Authorization': 'Basic dTpw' } });
+    assert.equal(web.requests.at(-1)?.headers['proxy-authorization'], undefined, 'that was for the proxy');
   });
 
   test('it is no way out to the world', async () => {

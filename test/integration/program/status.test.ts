@@ -14,6 +14,7 @@ import { Translator } from '../../../src/controlplane/translate/translator.ts';
 import { Listener } from '../../../src/gen/outrigger/config/v1/listener.ts';
 import { Sidecar } from '../../../src/gen/outrigger/config/v1/sidecar.ts';
 import { Upstream } from '../../../src/gen/outrigger/config/v1/upstream.ts';
+import { issueAuthority, issueCertificate } from '../../support/certificates.ts';
 import { type Program, portOf, runProgram, startProgram } from '../../support/program.ts';
 import { closedPort } from '../../support/raw-server.ts';
 
@@ -143,6 +144,42 @@ describe('outrigger status', () => {
     }
   });
 
+  it('--control over TLS, with the flags and variables that run has', async () => {
+    const [authority, stranger] = [await issueAuthority(), await issueAuthority({ commonName: 'stranger' })];
+    const server = await issueCertificate(authority, { ips: ['127.0.0.1'], usage: ['server'] });
+    const own = await issueCertificate(authority, { uris: ['spiffe://example.org/ns/a/sa/op'], usage: ['client'] });
+    const pem = (name: string, text: string): string => {
+      write(name, text);
+      return join(directory, name);
+    };
+    const [ca, other] = [pem('ca.pem', authority.certificatePem), pem('other.pem', stranger.certificatePem)];
+    const [cert, key] = [pem('server.pem', server.chain), pem('server-key.pem', server.keyPem)];
+    const pair = ['--control-cert', pem('own.pem', own.chain), '--control-key', pem('own-key.pem', own.keyPem)];
+    const tls = ['--ads', '0', '--ads-cert', cert, '--ads-key', key, '--ads-client-ca', ca];
+    const secure = await startProgram(['control', '--dir', directory, ...tls]);
+    const at = ['--control', secure.ready.ads ?? ''];
+    try {
+      const good = await status(...at, '--control-ca', ca, ...pair);
+      assert.deepEqual([good.status, good.out], [0, 'no sidecar is connected\n'], good.log);
+      const byVariable = await runProgram(['status', ...at, ...pair], { OUTRIGGER_CONTROL_CA: ca });
+      assert.equal(byVariable.status, 0, byVariable.log);
+      for (const [args, problem] of [
+        [[...at], /can't reach .* there, in plaintext \(TLS: --control-ca FILE\): /],
+        [[...at, '--control-ca', other, ...pair], /can't reach .* there, over TLS: .*certificate/],
+        [[...at, '--control-ca', ca], /can't reach .* there, over TLS: /],
+        [[...at, '--control-ca', key], /--control-ca .*server-key\.pem: the list of authorities is a private key/],
+        [[...at, '--control-cert', ca], /--control-cert: needs --control-key/],
+        [['--control-ca', ca], /--control-ca needs --control HOST:PORT/],
+      ] as const) {
+        const done = await status(...args);
+        assert.equal(done.status, 2, `${args.join(' ')}: ${done.out}${done.log}`);
+        assert.match(done.log, problem);
+      }
+    } finally {
+      await secure.kill();
+    }
+  });
+
   it('the same by grpcurl and reflection', { skip: grpcurlMissing }, async () => {
     const args = ['-plaintext', '-d', '{"node_id_prefix": "t"}', ads(), 'outrigger.admin.v1.ControlPlane/ListSidecars'];
     const { stdout } = await promisify(execFile)(GRPCURL, args, { timeout: 20_000 });
@@ -158,7 +195,7 @@ describe('outrigger status', () => {
     for (const [args, problem] of [
       [
         ['--control', `127.0.0.1:${closed}`],
-        /can't reach the ADS port of a control plane there, in plaintext: .*ECONNREFUSED/,
+        /can't reach the ADS port of a control plane there, in plaintext \(TLS: --control-ca FILE\): .*ECONNREFUSED/,
       ],
       [['--admin', String(closed)], /can't reach the admin port of a sidecar there, in plaintext: .*ECONNREFUSED/],
       [['--control', `127.0.0.1:${admin()}`], /it is not the ADS port of a control plane, or one of another version/],

@@ -50,3 +50,17 @@ test('well where all are in sync, and where there is none', () => {
   assert.equal(sidecarWords([sidecar('a', SyncState.SYNCED), sidecar('b', SyncState.WAITING)]).isWell, false);
   assert.deepEqual(sidecarWords([]), { text: 'no sidecar is connected\n', isWell: true });
 });
+
+test('what a sidecar says reaches the terminal without control characters, and cut', () => {
+  const typeUrl = 'type.googleapis.com/outrigger.config.v1.Route';
+  const reason = `Route r1: \u001b]0;owned\u0007\n${'x'.repeat(1_000)}`;
+  const refused = [RefusedResource.fromPartial({ name: 'r1', reason, since: SINCE })];
+  const one = sidecar('n\u001b[2Jode\nfake  SYNCED', SyncState.REFUSED, [
+    SubscribedType.fromPartial({ typeUrl, refused }),
+  ]);
+  const { text } = sidecarWords([{ ...one, version: '\u009b31m' }]);
+  assert.match(text, /^[\n -~…]+$/);
+  const lines = text.split('\n');
+  assert.match(lines[1] ?? '', /^n\\x1b\[2Jode\\x0afake {2}SYNCED {2}\\x9b31m {2}2026/);
+  assert.match(lines[2] ?? '', /^ {2}refused since \S+ \S+: Route r1: \\x1b\]0;owned\\x07\\x0ax{200,300}…$/);
+});

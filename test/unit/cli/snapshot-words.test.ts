@@ -91,3 +91,36 @@ test('of many things that are not well the rest is counted', () => {
   assert.equal(found.length, 101);
   assert.equal(found.at(-1), 'and 30 more, left out');
 });
+
+test('no root is needed where something else is in force', () => {
+  const roots = ['n1', 'default'].map((name) => resource(`Sidecar ${name}`, ResourceState.DOES_NOT_EXIST));
+  assert.deepEqual(problems({ resources: [...roots, resource('Route r1', ResourceState.ACKED)] }), []);
+  assert.deepEqual(problems({ resources: roots }), [
+    'Sidecar n1 is not there at the control plane',
+    'Sidecar default is not there at the control plane',
+  ]);
+});
+
+test('what is not asked for is named with the reason', () => {
+  const root = resource('Sidecar default', ResourceState.ACKED);
+  const error = 'a Secret is not asked for over plaintext to 10.0.0.1:15010: use --control-ca';
+  const parked = 'the control plane ends the stream when asked for this type, so it is not asked any more';
+  const resources = [
+    root,
+    resource('Secret a', ResourceState.NACKED, { error }),
+    resource('Secret b', ResourceState.DOES_NOT_EXIST, { error: parked }),
+  ];
+  assert.deepEqual(problems({ resources }), [
+    `Secret a is not taken (nothing is in force of it): ${error}`,
+    `Secret b is not there at the control plane: ${parked}`,
+  ]);
+});
+
+test('control characters of a peer are shown, and long reasons cut', () => {
+  const error = `uris: \u001b[31m${'x'.repeat(1_000)}`;
+  const bad = resource('Route r', ResourceState.NACKED, { refusedVersion: '2', error });
+  const { text } = snapshotWords(answer({ nodeId: 'n\n1', resources: [{ ...bad, name: 'r\u0007' }] }));
+  assert.match(text, /^[\n -~…]+$/);
+  assert.match(text, /^node {8}n\\x0a1$/m);
+  assert.match(text, /^ {2}Route r\\x07 is refused .*: uris: \\x1b\[31mx{200,300}…$/m);
+});

@@ -140,12 +140,12 @@ test('the same message gives the same objects, and equal ones are taken from the
   assert.deepEqual(sharePlugins([], first), []);
 });
 
-test("a Consumer's limit, and one that switches the route's off: nothing is counted then, and all pass", () => {
+test("a Consumer's limit, and one that switches the route's off: it has no limits then", () => {
   const specs = (plugin: DeepPartial<LimitCount>): readonly PluginSpec[] =>
     consumerPluginSpecs(LimitCount.fromPartial(plugin as never), 'consumers/jack');
   assert.deepEqual(owners(specs(limitCount)), ['limit-count of consumers/jack']);
   const [off] = specs({ disabled: true });
   assert.ok(off?.name === 'limit-count');
-  assert.deepEqual([off.policy.limits, off.policy.areRules, off.policy.allowsDegradation], [[], false, true]);
+  assert.deepEqual([off.policy.limits, off.policy.areRules, off.policy.allowsDegradation], [[], false, false]);
   assert.deepEqual(consumerPluginSpecs(undefined, 'consumers/jack'), []);
 });

@@ -25,6 +25,8 @@ test('paths, parameters and prefixes', () => {
   }
 });
 
+const STAR = ': a * may only stand last, and a segment in between is a parameter: write ';
+
 const REFUSED: readonly (readonly [uri: string, reason: string])[] = [
   ['', 'required: a path that starts with /'],
   ['*', "'*' must start with /"],
@@ -34,8 +36,11 @@ const REFUSED: readonly (readonly [uri: string, reason: string])[] = [
   ['/a#b', "'/a#b' must have no '#': only the path is compared, leave out the rest"],
   ['/a\n', "'/a\\n' must have no control characters"],
   ['/a\\b', "'/a\\b' has a backslash, and requests with one are refused: write /"],
-  ['/a/*/b', "'/a/*/b': a * may only stand last; a segment in between is a parameter, such as '/a/:segment2/b'"],
-  ['/a/**', "'/a/**': a * may only stand last; a segment in between is a parameter, such as '/a/**'"],
+  ['/a/*/b', `'/a/*/b'${STAR}'/a/:segment2/b'`],
+  ['/a/**', `'/a/**'${STAR}'/a/*'`],
+  ['/**', `'/**'${STAR}'/*'`],
+  ['/x*y', `'/x*y'${STAR}'/x*'`],
+  ['/x*y/b*c*', `'/x*y/b*c*'${STAR}'/:segment1/b*'`],
   ['/a b', "'/a b' must stand as requests send it: '/a%20b'"],
   ['/ü*', "'/ü*' must stand as requests send it: '/%C3%BC*'"],
   ['/a%zz', "'/a%zz': two hexadecimal digits must follow the percent sign in '%zz'"],
@@ -67,5 +72,19 @@ test('the form that a refusal names is taken', () => {
       if (fix !== undefined) assert.equal(uriProblem(fix), undefined, `${uri} → ${fix}`);
     }),
     { seed: 71, numRuns: 2000 },
+  );
+});
+
+test('a pattern with stars is as its refusal writes it, but for its form', () => {
+  const piece = fc.constantFrom('/', 'a', '*', '**', ':b', '%2f');
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+      const uri = `/${pieces.join('')}`;
+      const fix = /parameter: write '(.*)'$/.exec(uriProblem(uri) ?? '')?.[1];
+      if (fix === undefined) return;
+      assert.notEqual(fix, uri);
+      assert.doesNotMatch(uriProblem(fix) ?? '', /may only stand last/, `${uri} → ${fix}`);
+    }),
+    { seed: 75, numRuns: 1000 },
   );
 });

@@ -5,6 +5,7 @@ import { decodeResource } from '../../../src/config/decode/decode.ts';
 import type { Kind, Resources, WantedNames } from '../../../src/config/resource.ts';
 import { wantedNames } from '../../../src/config/tree.ts';
 import type { ControlCredentials } from '../../../src/control/channel-security.ts';
+import type { OnUpdate } from '../../../src/control/configuration-in-force.ts';
 import type { ResourceStatusView } from '../../../src/control/control-status.ts';
 import { contentVersion } from '../../../src/control/resource-store.ts';
 import type { DeliveredResource } from '../../../src/control/subscription.ts';
@@ -25,11 +26,19 @@ interface Update {
   readonly kinds: string[];
 }
 
+/** What else was told with an update: the owner's host, and whether the Consumers are known. */
+interface Told {
+  readonly owner: string | undefined;
+  readonly consumersAreKnown: boolean;
+}
+
 export interface Harness {
   readonly client: XdsClient;
   readonly clock: FakeClock;
   readonly ads: FakeAds;
   readonly updates: Update[];
+  /** Of the same updates. */
+  readonly told: Told[];
   /** Lets what waits for the end of the turn happen. */
   settle(): void;
   state(kind: Kind, name: string): string | undefined;
@@ -41,7 +50,11 @@ export function start(more: Partial<XdsClientOptions> = {}): Harness {
   const clock = new FakeClock();
   const ads = new FakeAds();
   const updates: Update[] = [];
+  const told: Told[] = [];
   const wanted = more.wanted ?? ((resources: Resources): WantedNames => wantedNames('me', resources));
+  const record: OnUpdate = (resources, { source, kinds }) => {
+    updates.push({ seen: describeTree(resources, wanted(resources)), source, kinds: [...kinds].sort() });
+  };
   const client = createXdsClient({
     servers: [ONE],
     flavour: 'delta',
@@ -52,10 +65,12 @@ export function start(more: Partial<XdsClientOptions> = {}): Harness {
     decode: decodeResource,
     wanted,
     openStream: ads.open,
-    onUpdate: (resources, source, kinds) => {
-      updates.push({ seen: describeTree(resources, wanted(resources)), source, kinds: [...kinds].sort() });
-    },
     ...more,
+    onUpdate: (resources, update) => {
+      told.push({ owner: update.owner?.host, consumersAreKnown: update.consumersAreKnown });
+      if (more.onUpdate === undefined) record(resources, update);
+      else more.onUpdate(resources, update);
+    },
   });
   client.start();
   return {
@@ -63,6 +78,7 @@ export function start(more: Partial<XdsClientOptions> = {}): Harness {
     clock,
     ads,
     updates,
+    told,
     settle: () => clock.advance(1),
     state: (kind, name) => [...client.entries()].find((entry) => entry.kind === kind && entry.name === name)?.state,
     view: (kind, name) => [...client.resourceViews()].find((view) => view.kind === kind && view.name === name),

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { Kind, Resource } from '../../../src/config/resource.ts';
 import { ResourceView } from '../../../src/control/resource-view.ts';
 import { namesSameChildren, rootOf, warm } from '../../../src/control/warming.ts';
+import type { WarmingInput } from '../../../src/control/warming-input.ts';
 import { resource } from '../../support/resources.ts';
 
 const sidecar = (name: string, ...listeners: string[]): Resource => resource('Sidecar', name, { name, listeners });
@@ -26,6 +27,7 @@ function run(
   latest: readonly Resource[],
   inForce: readonly Resource[],
   pending: readonly string[] = [],
+  more: Partial<WarmingInput> = {},
 ): { names: string[]; view: ResourceView; latest: boolean } {
   const isPending = (kind: Kind, name: string): boolean => pending.includes(`${kind} ${name}`);
   const warmed = warm({
@@ -33,7 +35,10 @@ function run(
     inForce: view(...inForce),
     roots: ['me', 'default'],
     isPending,
+    isRefused: () => false,
+    isAwaited: () => false,
     hasGateway: (resources) => rootOf(resources, ['default'])?.message.gateway === true,
+    ...more,
   });
   return { ...warmed, names: [...warmed.view.everything()].map(({ kind, name }) => `${kind} ${name}`) };
 }
@@ -45,6 +50,18 @@ const ROOT_AB = sidecar('default', 'l/1', 'l/2');
 const ROOT_B = sidecar('default', 'l/2');
 
 describe('warm', () => {
+  it('keeps a gateway that needs no root while one is on its way, or waits for its Listeners', () => {
+    const routes = [resource('Route', '1', { name: '1', uris: ['/'] })];
+    const on = { hasGateway: () => true };
+    const pending = run(routes, routes, ['Sidecar me', 'Sidecar default'], on);
+    assert.deepEqual([pending.names, pending.latest], [['Route 1'], true]);
+    const waits = run([ROOT_A, ...routes], routes, ['Listener l/1'], on);
+    assert.deepEqual([waits.names, waits.latest], [['Route 1'], false]);
+    // None of a kind has come yet, and there is no root: still nothing of it goes.
+    const early = run(routes, routes, ['Sidecar me', 'Sidecar default', 'Consumer *'], on);
+    assert.deepEqual([early.names, early.latest], [['Route 1'], false]);
+  });
+
   it('hands on nothing without a root, and a complete tree whole', () => {
     assert.deepEqual(run(A, []).names, []);
     const { names, latest } = run([ROOT_A, ...A], []);

@@ -51,7 +51,7 @@ function describeGateway(resources: Resources): string[] {
   for (const kind of GATEWAY_KINDS) {
     for (const { name, message } of resources.all(kind)) lines.push(`${kind} ${name}:${message.desc ?? '-'}`);
   }
-  const wanted = wantedNames('me', resources);
+  const wanted = wantedNames('me', resources, true);
   for (const name of wanted.Upstream) lines.push(`${name}:${resources.get('Upstream', name)?.message.desc ?? '-'}`);
   for (const name of wanted.Endpoints) lines.push(`${name}:${resources.get('Endpoints', name) ? 'here' : '-'}`);
   for (const name of wanted.Listener) if (resources.get('Listener', name)) lines.push(name);
@@ -87,6 +87,21 @@ function serve(h: Harness, stream: FakeStream, routes: DeliveredResource[], upst
   h.settle();
   if (upstreams.length > 0) stream.respond('Upstream', upstreams);
   h.settle();
+}
+
+/** Leaves a Route with its Upstream and a Consumer without a key, of {@link ONE}, in a state directory. */
+async function saveGateway(options: Partial<XdsClientOptions>, sidecars = [SIDECAR]): Promise<void> {
+  const h = startGateway(options);
+  const stream = h.ads.last().connect();
+  const removed = sidecars.length === 0 ? ['me', 'default'] : ['me'];
+  stream.respond('Sidecar', sidecars, { removed });
+  h.settle();
+  const consumers = [consumer('jack', 'k'), delivered('Consumer', 'keyless', '1', {})];
+  answerAll(stream, { Route: [route('1', '1', { upstreamId: 'u/1' })], Consumer: consumers });
+  h.settle();
+  stream.respond('Upstream', [inline('u/1', '1')]);
+  h.settle();
+  await h.client.stop();
 }
 
 function reconnect(h: Harness, count: number): FakeStream {
@@ -477,10 +492,12 @@ describe('XdsClient with a gateway', () => {
     assert.deepEqual(h.seen, [['Consumer keyless:none', 'Route 1:1', 'u/1:1']]);
     const again = h.ads.last().connect();
     assert.deepEqual(claims(again, 'Route'), { 1: '1' });
-    assert.deepEqual(claims(again, 'Consumer'), { keyless: '1' });
+    // Its silence would have to mean that the keyless one is all there is.
+    assert.deepEqual(claims(again, 'Consumer'), {});
     again.respond('Service', []);
     again.respond('PluginConfig', []);
-    again.respond('Consumer', [consumer('jack', 'very-secret')]);
+    const keyless = delivered('Consumer', 'keyless', '1', { desc: 'none' });
+    again.respond('Consumer', [consumer('jack', 'very-secret'), keyless]);
     again.respond('Route', [], { removed: ['1'] });
     h.settle();
     assert.deepEqual(h.seen.at(-1), ['Consumer jack:-', 'Consumer keyless:none']);
@@ -492,6 +509,159 @@ describe('XdsClient with a gateway', () => {
     assert.deepEqual([claims(other.ads.last(), 'Consumer'), claims(other.ads.last(), 'Route')], [{}, {}]);
     assert.deepEqual(other.seen.at(-1), ['Route 7:7']);
     await other.client.stop();
+  });
+
+  it('serves what was saved without a Sidecar until something newer is whole, and keeps it on disk', async () => {
+    const stateDir = join(root, 'rootless');
+    const options = { stateDir, wanted: (resources: Resources) => wantedNames('me', resources, true) };
+    await saveGateway(options, []);
+    const saved = readFileSync(join(stateDir, STATE_FILE), 'utf8');
+    assert.ok(!saved.includes('Sidecar') && saved.includes('Route'));
+
+    const away = startGateway(options);
+    away.ads.last().end('UNAVAILABLE: refused');
+    away.clock.advance(60_000);
+    assert.deepEqual(new Set(away.seen.map(String)), new Set(['Consumer keyless:-,Route 1:1,u/1:1']));
+    await away.client.stop();
+    assert.equal(readFileSync(join(stateDir, STATE_FILE), 'utf8'), saved);
+
+    const h = startGateway(options);
+    const stream = h.ads.last().connect();
+    h.settle();
+    stream.respond('Sidecar', [delivered('Sidecar', 'default', '1', { listeners: ['l/1'] })]);
+    h.clock.advance(1_000);
+    assert.deepEqual(h.seen.at(-1), ['Consumer keyless:-', 'Route 1:1', 'u/1:1']);
+    for (const kind of ['Service', 'PluginConfig', 'Consumer'] as const) stream.respond(kind, []);
+    stream.respond('Route', [], { removed: ['1'] });
+    h.settle();
+    assert.deepEqual(h.seen.at(-1), []);
+    await h.client.stop();
+  });
+
+  it('is not passed over for its silence about a Sidecar after it gave what serves', async () => {
+    const stateDir = join(root, 'silent');
+    const wanted = (resources: Resources) => wantedNames('me', resources, true);
+    await saveGateway({ stateDir, wanted }, []);
+    const h = startGateway({ stateDir, wanted, servers: [ONE, TWO] });
+    h.ads.last().connect();
+    h.clock.advance(60_000);
+    assert.equal(h.ads.last().closed, false);
+    assert.deepEqual(h.seen.at(-1), ['Consumer keyless:-', 'Route 1:1', 'u/1:1']);
+    await h.client.stop();
+  });
+
+  it('serves without a Sidecar while a server is silent about `default`, once the rest is here', () => {
+    const h = startGateway({ wanted: (resources) => wantedNames('me', resources, true) });
+    const stream = h.ads.last().connect();
+    stream.respond('Sidecar', [], { removed: ['me'] });
+    h.settle();
+    answerAll(stream, { Route: [route('1', '1')] });
+    h.clock.advance(1_900);
+    assert.deepEqual(h.seen, []);
+    h.clock.advance(200);
+    assert.deepEqual(h.seen, [['Route 1:1']]);
+    h.clock.advance(60_000);
+    assert.equal(h.seen.length, 1);
+  });
+
+  it('tells after a restart when the Consumers are known: once they are answered, if only that there are none', async () => {
+    const stateDir = join(root, 'known');
+    await saveGateway({ stateDir });
+    const h = startGateway({ stateDir });
+    const stream = h.ads.last();
+    assert.deepEqual(h.told, [{ owner: undefined, consumersAreKnown: false }]);
+    stream.end();
+    h.clock.advance(60_000);
+    assert.equal(h.told.length, 1);
+    const again = h.ads.last(h.ads.streams.length).connect();
+    h.settle();
+    assert.deepEqual(h.told.at(-1), { owner: '10.0.0.1', consumersAreKnown: false });
+    again.respond('Service', []);
+    again.respond('PluginConfig', []);
+    h.settle();
+    assert.deepEqual(h.told.at(-1), { owner: '10.0.0.1', consumersAreKnown: false });
+    again.respond('Consumer', []);
+    h.settle();
+    assert.equal(h.told.length, 3);
+    assert.deepEqual(h.told.at(-1), { owner: '10.0.0.1', consumersAreKnown: true });
+    // They stay so on the streams to come.
+    again.end();
+    h.clock.advance(500);
+    h.ads.last(h.ads.streams.length).connect();
+    h.clock.advance(20_000);
+    assert.equal(h.told.length, 3);
+    await h.client.stop();
+  });
+
+  it('has Consumers in the update that tells that they are known', async () => {
+    const stateDir = join(root, 'known-at-once');
+    await saveGateway({ stateDir });
+    const h = startGateway({ stateDir });
+    const stream = h.ads.last().connect();
+    answerAll(stream, { Consumer: [consumer('jack', 'k')] });
+    h.settle();
+    const known = h.told.findIndex(({ consumersAreKnown }) => consumersAreKnown);
+    assert.ok(h.seen[known]?.includes('Consumer jack:-'));
+    assert.ok(h.seen.slice(0, known).every((lines) => !lines.includes('Consumer jack:-')));
+    await h.client.stop();
+  });
+
+  it('counts Consumers that will not come as known: not asked for over plaintext, parked, or met with silence', async () => {
+    const stateDir = join(root, 'never');
+    await saveGateway({ stateDir });
+    const known = ({ told }: Harness): boolean | undefined => told.at(-1)?.consumersAreKnown;
+
+    const plaintext = startGateway({ stateDir, credentials: undefined });
+    assert.deepEqual(plaintext.told, [
+      { owner: undefined, consumersAreKnown: false },
+      { owner: undefined, consumersAreKnown: true },
+    ]);
+    await plaintext.client.stop();
+
+    const parked = startGateway({ stateDir });
+    for (let i = 1; i <= 3; i++) {
+      const stream = parked.ads.last(i).connect();
+      stream.respond('Sidecar', [], { removed: ['me'] });
+      stream.respond('Service', []);
+      stream.respond('PluginConfig', []);
+      parked.settle();
+      assert.equal(known(parked), false, `stream ${i}`);
+      stream.end('UNKNOWN: no cache for this type');
+      parked.clock.advance(1_000);
+    }
+    parked.ads.last(4);
+    assert.equal(known(parked), true);
+    await parked.client.stop();
+
+    const silent = startGateway({ stateDir });
+    silent.ads.last().connect();
+    silent.clock.advance(14_000);
+    assert.equal(known(silent), false);
+    silent.clock.advance(3_000);
+    assert.equal(known(silent), true);
+    await silent.client.stop();
+  });
+
+  it('knows the Consumers of another server once that is the owner', async () => {
+    const stateDir = join(root, 'other-known');
+    await saveGateway({ stateDir });
+    const h = startGateway({ stateDir, servers: [TWO] });
+    const two = h.ads.last().connect();
+    two.respond('Sidecar', [SIDECAR], { removed: ['me'] });
+    two.respond('Upstream', [inline('u/1', '1')]);
+    h.settle();
+    two.respond('Consumer', [delivered('Consumer', 'keyless', '7', {})]);
+    h.settle();
+    assert.deepEqual(h.told, [{ owner: undefined, consumersAreKnown: false }]);
+    for (const kind of ['Service', 'PluginConfig'] as const) two.respond(kind, []);
+    two.respond('Route', [route('1', '1', { upstreamId: 'u/1' })]);
+    h.settle();
+    assert.equal(h.told.length, 2);
+    assert.deepEqual(h.told.at(-1), { owner: '10.0.0.2', consumersAreKnown: true });
+    assert.deepEqual(h.seen[1], h.seen[0]);
+    await h.client.stop();
+    const { body } = JSON.parse(readFileSync(join(stateDir, STATE_FILE), 'utf8')) as { body: { server: string } };
+    assert.equal(body.server, '10.0.0.2:15010');
   });
 
   it('drops the saved gateway where it is off now', async () => {

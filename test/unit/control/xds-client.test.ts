@@ -292,9 +292,12 @@ describe('XdsClient', () => {
     two.respond('Upstream', [upstream('x/a', '9')]);
     h.settle();
     assert.equal(h.updates.length, 1);
+    // That is whom we talk to, not whose resources are in force.
     assert.equal(h.client.status().address, '10.0.0.2:15010');
+    assert.deepEqual(h.told, [{ owner: '10.0.0.1', consumersAreKnown: true }]);
     two.respond('Listener', [listener('l/1', '9', 'x/a')]);
     h.settle();
+    assert.equal(h.told.at(-1)?.owner, '10.0.0.2');
     assert.deepEqual(h.updates.at(-1)?.seen, ['l/1', 'x/a:9', 'x/a/80:10.9.0.1']);
     assert.equal(h.updates.length, 2);
   });
@@ -313,6 +316,7 @@ describe('XdsClient', () => {
     h.settle();
     h.ads.last(3).end();
     assert.equal(h.updates.length, 1);
+    assert.deepEqual([h.state('Upstream', 'x/a'), h.state('Endpoints', 'x/a/80')], ['ACKED', 'ACKED']);
     h.clock.advance(510);
     assert.equal(h.ads.last(4).address, '10.0.0.1:15010');
     h.ads.last(4).end();
@@ -322,8 +326,14 @@ describe('XdsClient', () => {
     two.respond('Listener', [listener('l/1', '9', 'x/a')]);
     two.respond('Upstream', [], { removed: ['x/a'] });
     h.settle();
+    assert.equal(h.updates.length, 1);
     h.clock.advance(15_000);
-    assert.equal(h.updates.length, 1); // the same content
+    // The same content, but not of the same server: the owner alone is news.
+    assert.deepEqual(h.updates.slice(1), [{ seen: h.updates[0]?.seen, source: 'control', kinds: [] }]);
+    assert.deepEqual(
+      h.told.map(({ owner }) => owner),
+      ['10.0.0.1', '10.0.0.2'],
+    );
     assert.deepEqual([h.state('Upstream', 'x/a'), h.state('Endpoints', 'x/a/80')], ['REMOVED', 'REMOVED']);
     assert.equal(h.state('Sidecar', 'default'), 'ACKED');
   });
@@ -433,12 +443,18 @@ describe('XdsClient', () => {
         kinds: ['Endpoints', 'Listener', 'Sidecar', 'Upstream'],
       },
     ]);
+    assert.equal(h.told[0]?.owner, undefined);
     const stream = h.ads.last();
     const claimed = stream.requests.flatMap((request) =>
       request.flavour === 'delta' ? [...request.initialVersions.keys()] : [],
     );
     assert.deepEqual(claimed.sort(), ['default', 'l/1', 'x/a', 'x/a/80']);
-    stream.connect().respond('Endpoints', [endpoints('x/a/80', '2', '10.1.0.2')]);
+    stream.connect();
+    h.settle();
+    // It may have nothing new to say: what is in force is its own.
+    assert.deepEqual(h.updates.slice(1), [{ seen: h.updates[0]?.seen, source: 'control', kinds: [] }]);
+    assert.equal(h.told[1]?.owner, '10.0.0.1');
+    stream.respond('Endpoints', [endpoints('x/a/80', '2', '10.1.0.2')]);
     h.settle();
     assert.deepEqual(h.updates.at(-1)?.seen.at(-1), 'x/a/80:10.1.0.2');
     assert.equal(h.updates.at(-1)?.source, 'control');
@@ -459,6 +475,10 @@ describe('XdsClient', () => {
     assert.deepEqual(claimed, []);
     serveTree(h, stream, '7', '10.7.0.1');
     assert.equal(h.updates.length, 2);
+    assert.deepEqual(
+      h.told.map(({ owner }) => owner),
+      [undefined, '10.0.0.2'],
+    );
     assert.deepEqual(h.updates[1]?.seen, ['l/1', 'x/a:7', 'x/a/80:10.7.0.1']);
     await h.client.stop();
   });

@@ -327,16 +327,124 @@ test('a refusal stays with the resources that it names until they are sent anew 
   assert.deepEqual([harness.status()[0]?.sent, harness.status()[0]?.acknowledged], [6, 3]);
 });
 
-test('a refusal that names nothing may mean any of what was sent, until something is taken', () => {
-  const harness = new Harness({ 'Route a': '1', 'Route b': '1' });
+test('a refusal that names nothing may mean any of what was sent, until each was sent anew', () => {
+  const harness = new Harness({ 'Route a': '1', 'Route b': '1', 'Route c': '1' });
+  const refused = () => harness.status()[0]?.refused;
   harness.subscribe('Route', '*');
   harness.answer('Route', 'out of memory');
   harness.take();
-  assert.deepEqual(harness.status()[0]?.refused, [{ name: '', reason: 'out of memory', sinceWallMs: 1_000 }]);
+  const any = { name: '', reason: 'out of memory', sinceWallMs: 1_000 };
+  assert.deepEqual(refused(), [any]);
   for (const name of ['a', 'b']) assert.deepEqual(harness.stream.standing('Route', name), { refused: 'out of memory' });
-  harness.change({ 'Route a': '2', 'Route b': '1' });
+  harness.change({ 'Route a': '2', 'Route b': '1', 'Route c': '1', 'Route d': '1' });
   harness.answer('Route');
-  assert.deepEqual(harness.status()[0]?.refused, []);
+  harness.take();
+  assert.equal(harness.stream.standing('Route', 'a'), 'acknowledged');
+  assert.deepEqual(refused(), [any]);
+  harness.change({ 'Route a': '2', 'Route b': '2', 'Route d': '1' });
+  settle(harness, 'Route');
+  assert.deepEqual(refused(), []);
+});
+
+test('a refusal of a response with one resource is about that one, until it is sent anew', () => {
+  const harness = new Harness({ 'Route r1': '1' });
+  const refused = () => harness.status()[0]?.refused;
+  harness.subscribe('Route', '*');
+  settle(harness, 'Route');
+  harness.change({ 'Route r1': '1', 'Route r2': '1' });
+  harness.answer('Route', 'this Route is bad');
+  assert.deepEqual(harness.take(), ['Route +r2@1']);
+  const r2 = [{ name: 'r2', reason: 'this Route is bad', sinceWallMs: 1_000 }];
+  assert.deepEqual(refused(), r2);
+  harness.change({ 'Route r1': '2', 'Route r2': '1' });
+  assert.deepEqual(settle(harness, 'Route'), ['Route +r1@2']);
+  assert.deepEqual(refused(), r2);
+  assert.deepEqual(harness.stream.standing('Route', 'r2'), { refused: 'this Route is bad' });
+  harness.change({ 'Route r1': '2', 'Route r2': '2' });
+  settle(harness, 'Route');
+  assert.deepEqual(refused(), []);
+});
+
+test('a removal that is refused stays so until the name is sent anew; an empty response, until the next answer', () => {
+  const harness = new Harness({ 'Route a': '1' });
+  const names = () => harness.status()[0]?.refused.map(({ name }) => name);
+  harness.subscribe('Route', '*');
+  settle(harness, 'Route');
+  harness.change({});
+  harness.answer('Route', 'no');
+  harness.take();
+  assert.deepEqual(names(), ['a']);
+  harness.change({ 'Route a': '1' });
+  settle(harness, 'Route');
+  assert.deepEqual(names(), []);
+  const empty = new Harness({});
+  empty.subscribe('Route', '*');
+  empty.answer('Route', 'no');
+  assert.deepEqual(empty.status()[0]?.refused, [{ name: '', reason: 'no', sinceWallMs: 1_000 }]);
+  empty.take();
+  empty.change({ 'Route a': '1' });
+  settle(empty, 'Route');
+  assert.deepEqual(empty.status()[0]?.refused, []);
+});
+
+test('a gateway that does not ask for Consumers lacks those that are there', () => {
+  const harness = new Harness({ 'Consumer jack': '1' });
+  const standing = (name: string) => harness.stream.standing('Consumer', name);
+  harness.subscribe('Upstream', 'u');
+  assert.equal(standing('jack'), 'unconcerned');
+  harness.subscribe('Route', '*');
+  // What it asks for comes request by request.
+  assert.equal(standing('jack'), 'waiting');
+  settle(harness, 'Upstream', 'Route');
+  const reason = 'it does not ask for Consumers: over plaintext they are exchanged on loopback only';
+  assert.deepEqual(standing('jack'), { refused: reason });
+  assert.equal(standing('gone'), 'unconcerned');
+  const shown = () => harness.status().find(({ typeUrl: url }) => url === typeUrl('Consumer'));
+  assert.deepEqual(shown()?.refused, [{ name: '', reason, sinceWallMs: 1_000 }]);
+  assert.deepEqual([shown()?.subscribed, shown()?.wildcard], [0, false]);
+  harness.subscribe('Consumer', '*');
+  assert.deepEqual(shown()?.refused, []);
+  settle(harness, 'Consumer');
+  assert.equal(standing('jack'), 'acknowledged');
+  const other = new Harness({});
+  other.subscribe('Route', '*');
+  settle(other, 'Route');
+  assert.deepEqual(
+    other.status().map(({ typeUrl: url }) => url),
+    [typeUrl('Route')],
+  );
+});
+
+test('what may not be sent over a stream is refused there, not applied', () => {
+  const full = viewOf(resources({ 'Consumer jack': '1', 'Consumer keyless': '1', 'Secret s': '1' }, 1));
+  const hidden = viewOf(resources({ 'Consumer keyless': '1' }, 1));
+  const sent: DeltaDiscoveryResponse[] = [];
+  const stream = new DeltaStream({
+    viewOf: () => hidden,
+    fullViewOf: () => full,
+    send: (response) => sent.push(response),
+    onNack: () => undefined,
+    wallMs: () => 1_000,
+  });
+  const request = (kind: Kind, over: Partial<Omit<DeltaDiscoveryRequest, '$type'>>): void => {
+    const node = Node.fromPartial({ id: 'n1' });
+    stream.onRequest(DeltaDiscoveryRequest.fromPartial({ node, typeUrl: typeUrl(kind), ...over }));
+  };
+  request('Route', { resourceNamesSubscribe: ['*'] });
+  request('Consumer', { resourceNamesSubscribe: ['*'] });
+  request('Secret', { resourceNamesSubscribe: ['s', 'none'] });
+  for (const { typeUrl: url, nonce } of sent) {
+    const node = Node.fromPartial({ id: 'n1' });
+    stream.onRequest(DeltaDiscoveryRequest.fromPartial({ node, typeUrl: url, responseNonce: nonce }));
+  }
+  const reason = (kind: Kind): string =>
+    `a ${kind} that holds a secret is not sent to it: over plaintext it is sent on loopback only`;
+  assert.deepEqual(stream.standing('Consumer', 'jack'), { refused: reason('Consumer') });
+  assert.equal(stream.standing('Consumer', 'keyless'), 'acknowledged');
+  assert.deepEqual(stream.standing('Secret', 's'), { refused: reason('Secret') });
+  assert.equal(stream.standing('Secret', 'none'), 'acknowledged');
+  const refused = stream.status().flatMap((type) => type.refused.map((one) => one.reason));
+  assert.deepEqual(refused.sort(), [reason('Consumer'), reason('Secret')]);
 });
 
 test('how a stream stands to a resource', () => {

@@ -54,3 +54,49 @@ test('one file, and a path that is not there', (context) => {
   assert.match(findings[0]?.message ?? '', /no Service of this name/);
   assert.throws(() => lint(join(path, 'none')), /it does not exist/);
 });
+
+test('a Route or Service that names the Upstream of a Kubernetes Service needs a service_port', (context) => {
+  const nameOnly = (name: string, externalName: string, ports: string): string =>
+    `{apiVersion: v1, kind: Service, metadata: {name: ${name}}, spec: {type: ExternalName, externalName: ${externalName}, ports: [${ports}]}}\n`;
+  const policy = (name: string, spec: string): string =>
+    `{apiVersion: apisix.apache.org/v2, kind: ApisixUpstream, metadata: {name: ${name}}, spec: ${spec}}\n`;
+  const native = (kind: string, name: string, spec: string): string =>
+    `{apiVersion: outrigger.config/v1, kind: ${kind}, metadata: {name: ${name}}, spec: ${spec}}\n`;
+  const path = directory(context, {
+    'a.yaml': [
+      SERVICE,
+      SLICE,
+      nameOnly('one', 'example.com', '{port: 80}'),
+      nameOnly('two', 'example.com', '{name: a, port: 80}, {name: b, port: 81}'),
+      nameOnly('ip', '10.0.0.1', '{port: 80}'),
+      policy('out', '{externalNodes: [{type: Domain, name: example.com}]}'),
+      policy('asked', '{discovery: {type: dns, serviceName: "example.com:80"}}'),
+      native('Upstream', 'own', '{nodes: [{host: 10.0.0.1, port: 80}]}').replace(
+        '{name: own}',
+        '{namespace: "", name: own}',
+      ),
+    ].join('---\n'),
+    'b.yaml': [
+      ...['foo', 'one', 'two', 'ip', 'out', 'asked'].map((name) =>
+        native('Route', `r-${name}`, `{uris: [/${name}], upstream_id: default/${name}}`),
+      ),
+      native('Route', 'r-own', '{uris: [/own], upstream_id: own}'),
+      native('Route', 'good', '{uris: [/good], upstream_id: default/foo, service_port: 80}'),
+      native('Service', 's', '{upstream_id: default/foo}'),
+    ].join('---\n'),
+  });
+  const findings = lint(path).findings.filter(({ message }) => message.includes('service_port'));
+  assert.deepEqual(
+    findings.map(({ severity, object, path: field, fix }) => [severity, object, field, fix]),
+    [
+      ['warning', 'Route r-foo', 'spec.upstream_id', 'write service_port: 80'],
+      ['warning', 'Route r-two', 'spec.upstream_id', 'write service_port: 80 or 81'],
+      ['warning', 'Route r-ip', 'spec.upstream_id', 'write service_port: 80'],
+      ['warning', 'Service s', 'spec.upstream_id', 'write service_port: 80'],
+    ],
+  );
+  assert.match(
+    findings[0]?.message ?? '',
+    /^the Upstream 'default\/foo' has no nodes of its own, and service_port is missing/,
+  );
+});

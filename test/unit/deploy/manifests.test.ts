@@ -288,7 +288,11 @@ describe('Dockerfile', () => {
   });
 
   it('starts the program', () => {
-    assert.deepEqual(JSON.parse(inRun('ENTRYPOINT')[0] ?? ''), ['node', '/app/dist/src/main.js']);
+    assert.deepEqual(JSON.parse(inRun('ENTRYPOINT')[0] ?? ''), [
+      'node',
+      '--max-semi-space-size=16',
+      '/app/dist/src/main.js',
+    ]);
   });
 
   it('has a health check that follows /ready', async () => {

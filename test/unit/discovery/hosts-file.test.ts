@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { canonicalIp } from '../../../src/config/ip-address.ts';
+import { canonicalIp } from '../../../src/base/ip-address.ts';
 import { parseHosts, staticAddresses } from '../../../src/discovery/hosts-file.ts';
 
 const parse = (text: string) => parseHosts(text, canonicalIp);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { canonicalIp } from '../../../src/config/ip-address.ts';
+import { canonicalIp } from '../../../src/base/ip-address.ts';
 import { allowedNameProblem, hasAllowedName, readSubjectAltNames } from '../../../src/identity/names.ts';
 import type { AllowedName, SubjectAltNames } from '../../../src/model/tls.ts';
 import { selfSigned } from '../../support/certificates.ts';

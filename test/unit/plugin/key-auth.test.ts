@@ -191,4 +191,22 @@ describe('key-auth', () => {
     const { answer } = outcome({}, { fields: ['apikey', 'my-secret'] });
     assert.ok(!JSON.stringify(answer).includes('my-secret'));
   });
+
+  test('before the consumers are known no key is called wrong', () => {
+    const scene = new PluginScene([JACK]);
+    scene.consumersAreKnown = false;
+    const status = (policy: Parameters<typeof keyAuth>[0], ...fields: string[]) => {
+      const { status, answer } = scene.run([keyAuth(policy)], pluginRequest({ fields }));
+      return `${status} ${answer?.kind ?? ''}`;
+    };
+    assert.equal(status({}, 'apikey', 'rose-key'), '503 not_configured');
+    assert.equal(status({ anonymousConsumer: 'jack' }, 'apikey', 'rose-key'), '503 not_configured');
+    assert.equal(status({ anonymousConsumer: 'guest' }), '503 not_configured');
+    assert.equal(status({}), '401 unauthenticated');
+    assert.equal(status({}, 'apikey', 'jack-key', 'apikey', 'jack-key'), '401 unauthenticated');
+    assert.equal(status({}, 'apikey', 'jack-key'), '200 ');
+    assert.equal(status({ anonymousConsumer: 'jack' }), '200 ');
+    const { answer } = scene.run([keyAuth()], pluginRequest({ path: '/?apikey=rose-key' }));
+    assert.deepEqual(answer, { kind: 'not_configured', status: 0, fields: [], body: undefined, detail: '' });
+  });
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { LimitRule, PluginSpec } from '../../../src/model/gateway.ts';
+import { runPlugins } from '../../../src/plugin/plugins.ts';
 import { consumer, keyAuth, limitCount, limitRule, pluginRequest, PluginScene, requests } from './scene.ts';
 
 const PASS2 = [200, 200, 503, 503];
@@ -182,12 +183,61 @@ describe('limit-count', () => {
     assert.equal(scene.run([rules(limits, true)]).status, 200);
   });
 
-  test('a rule that can’t be counted fails before anything is counted', () => {
+  test('a rule that can’t be counted fails before anything is counted, and tells nothing of it', () => {
     const scene = new PluginScene();
     const plugins = [rules([ruleOf(1, 60, '$remote_addr'), ruleOf('$http_quota', 60, '${remote_addr}.')])];
-    assert.equal(scene.run(plugins).status, 500);
+    const { status, answer } = scene.run(plugins, pluginRequest({ fields: ['quota', 'much'] }));
+    assert.equal(status, 500);
+    assert.deepEqual([answer?.body, answer?.detail], ['{"error_msg":"failed to limit count"}', '']);
     assert.equal(scene.counters.size, 0);
     assert.equal(scene.run(plugins, pluginRequest({ fields: ['quota', '5'] })).status, 200);
+  });
+
+  test('where degradation is allowed, a rule that can’t be counted doesn’t take the others along', () => {
+    for (const limits of [
+      [ruleOf('$http_quota', 60, '${remote_addr}.'), ruleOf(1, 60, '$remote_addr')],
+      [ruleOf(1, 60, '$remote_addr'), ruleOf(9, '$http_quota', '${remote_addr}.')],
+    ]) {
+      const scene = new PluginScene();
+      const call = () => scene.run([rules(limits, true)], pluginRequest({ fields: ['quota', 'none'] })).status;
+      assert.deepEqual([call(), call()], [200, 503]);
+      assert.equal(scene.counters.size, 1);
+    }
+  });
+
+  test('the window that one caller of a shared key asks for is not that of the others', () => {
+    for (const windowType of ['fixed', 'sliding'] as const) {
+      const scene = new PluginScene();
+      const rule = limitRule(2, '${http_w ?? 60}', { keyType: 'constant', key: 'all' });
+      const plugins = [limitCount([rule], { windowType })];
+      const call = (...fields: string[]) => scene.run(plugins, pluginRequest({ fields }));
+      for (let i = 0; i < 5; i++) call('w', '9007199254740991');
+      const { status, fields } = call();
+      assert.deepEqual([status, fields.get('x-ratelimit-remaining')], [200, '1'], windowType);
+      assert.deepEqual([call().status, call().status], [200, 503]);
+      scene.clock.advance(120_000);
+      assert.deepEqual([call().status, call('w', '9007199254740991').status], [200, 503]);
+    }
+  });
+
+  test('no limits: a consumer for whom the plugin is switched off is not limited', () => {
+    const rose = consumer('rose', 'r', { plugins: [limitCount([], {}, 'consumers/rose')] });
+    const scene = new PluginScene([rose, consumer('jack', 'j')]);
+    const plugins = [keyAuth(), limitCount([limitRule(1, 60, { keyType: 'constant', key: 'all' })])];
+    const [ofRose, ofJack] = [{ fields: ['apikey', 'r'] }, { fields: ['apikey', 'j'] }];
+    assert.deepEqual(scene.statuses(plugins, requests(3, ofRose)), [200, 200, 200]);
+    assert.equal(scene.run(plugins, pluginRequest(ofRose)).fields.size, 0);
+    assert.deepEqual(scene.statuses(plugins, requests(2, ofJack)), [200, 503]);
+  });
+
+  test('a limit that is nowhere in force refuses instead of counting at will', () => {
+    const scene = new PluginScene();
+    const plugins = [limitCount([limitRule(1, 60)])];
+    scene.run(plugins);
+    scene.apply({});
+    const { consumers, counters, quotaFields, clock } = scene;
+    const context = { consumers, consumersAreKnown: true, counters, quotaFields, clock };
+    assert.equal(runPlugins({ plugins }, pluginRequest(), context)?.kind, 'limit_failure');
   });
 
   test('count and time_window as templates', () => {
@@ -332,7 +382,7 @@ describe('limit-count', () => {
   });
 });
 
-function ruleOf(count: number | string, windowS: number, key: string, headerPrefix?: string): LimitRule {
+function ruleOf(count: number | string, windowS: number | string, key: string, headerPrefix?: string): LimitRule {
   return limitRule(count, windowS, { keyType: 'var_combination', key, headerPrefix });
 }
 

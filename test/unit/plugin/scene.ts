@@ -1,6 +1,7 @@
 // A gateway's plugins with time in the test's hand: requests come in at will, and what the caller and the endpoint would see comes out.
 import { SecretText } from '../../../src/base/secret-text.ts';
 import type { RequestHead } from '../../../src/codec/exchange.ts';
+import { ERROR_TABLE } from '../../../src/model/error-table.ts';
 import {
   DEFAULT_QUOTA_FIELDS,
   type ConsumerSpec,
@@ -141,22 +142,46 @@ export class PluginScene {
   readonly clock = new FakeClock();
   readonly counters: LimitCounters;
   readonly consumers: ConsumerTable;
+  consumersAreKnown = true;
   quotaFields: QuotaFieldNames = DEFAULT_QUOTA_FIELDS;
+  /** The configuration in force; {@link run} adds what it is given. */
+  private routes: ReadonlyMap<string, { readonly plugins: readonly PluginSpec[] }> = new Map();
+  private byName: ReadonlyMap<string, ConsumerSpec>;
 
   constructor(consumers: readonly ConsumerSpec[] = [], maxCounters?: number) {
-    this.consumers = createConsumerTable(byName(...consumers));
+    this.byName = byName(...consumers);
+    this.consumers = createConsumerTable(this.byName);
     this.counters = createLimitCounters(maxCounters);
+    this.counters.update(this.routes, this.byName);
+  }
+
+  /** Puts a whole configuration in force: lists of plugins of routes by id, and consumers. */
+  apply(routes: Readonly<Record<string, readonly PluginSpec[]>>, consumers: readonly ConsumerSpec[] = []): void {
+    this.routes = new Map(Object.entries(routes).map(([id, plugins]) => [id, { plugins }]));
+    this.byName = byName(...consumers);
+    this.consumers.update(this.byName);
+    this.counters.update(this.routes, this.byName);
+  }
+
+  /** A route for each place of a limit. */
+  private addRoute(plugins: readonly PluginSpec[]): void {
+    const id = plugins.find(({ name }) => name === 'limit-count')?.owner ?? '';
+    if (this.routes.get(id)?.plugins === plugins) return;
+    this.routes = new Map(this.routes).set(id, { plugins });
+    this.counters.update(this.routes, this.byName);
   }
 
   /** Runs `plugins`, a route's, for a request. */
   run(plugins: readonly PluginSpec[], request = pluginRequest()): Outcome {
-    const { consumers, counters, quotaFields, clock } = this;
-    const context: PluginContext = { consumers, counters, quotaFields, clock };
+    this.addRoute(plugins);
+    const { consumers, consumersAreKnown, counters, quotaFields, clock } = this;
+    const context: PluginContext = { consumers, consumersAreKnown, counters, quotaFields, clock };
     const answer = runPlugins({ plugins }, request, context);
     const fields = new Map<string, string>();
     const all = [...request.answerFields, ...(answer?.fields ?? [])];
     for (let i = 0; i < all.length; i += 2) fields.set(all[i]!.toLowerCase(), all[i + 1]!);
-    const status = answer === undefined ? 200 : answer.kind === 'limit_failure' ? 500 : answer.status;
+    const status =
+      answer === undefined ? 200 : answer.status === 0 ? ERROR_TABLE[answer.kind].httpStatus : answer.status;
     return { status, answer, request, fields };
   }
 

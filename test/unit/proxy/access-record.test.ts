@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { RouteSpec } from '../../../src/model/gateway.ts';
 import { accessRecord } from '../../../src/proxy/access-record.ts';
 import type { AttemptRecord, RequestRecord } from '../../../src/proxy/record.ts';
 import type { Cluster } from '../../../src/upstream/cluster.ts';
@@ -35,17 +36,48 @@ function record(overrides: Partial<RequestRecord> = {}, fields: string[] = []): 
     bytesSent: 2,
     remoteAddress: '192.0.2.1',
     requestId: 'id',
-    routeId: undefined,
+    route: undefined,
     consumer: undefined,
     attempts: [attempt('10.0.0.1:80')],
     ...overrides,
   };
 }
 
+const KEYED: RouteSpec = {
+  id: '7',
+  displayName: '',
+  uris: ['/x'],
+  hosts: [],
+  methods: [],
+  remoteAddrs: [],
+  vars: undefined,
+  priority: 0,
+  serviceId: '',
+  plugins: [
+    {
+      owner: 'routes/7',
+      name: 'key-auth',
+      policy: {
+        header: 'apikey',
+        query: 'apikey',
+        hidesCredentials: false,
+        realm: 'key',
+        anonymousConsumer: undefined,
+      },
+    },
+  ],
+  target: 'routes/7/0',
+  fault: undefined,
+  timeouts: undefined,
+  passesUpgrades: false,
+};
+
 describe('accessRecord', () => {
-  it('names the route and the consumer of a request to the gateway', () => {
-    const { route, consumer } = accessRecord(record({ routeId: '7', consumer: 'jack' }));
-    assert.deepEqual([route, consumer], ['7', 'jack']);
+  it('names the route and the consumer of a request to the gateway, and shows no key', () => {
+    const made = record({ route: KEYED, consumer: 'jack' });
+    made.head.path = '/x?apikey=secret&y=1';
+    const { route, consumer, path } = accessRecord(made);
+    assert.deepEqual([route, consumer, path], ['7', 'jack', '/x?apikey=[redacted]&y=1']);
   });
 
   it('an answered request', () => {

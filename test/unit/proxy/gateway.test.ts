@@ -88,7 +88,7 @@ describe('a passage through the gateway', () => {
 
   test('ends with 503 before there is a configuration', () => {
     const [, passage] = enter(gatewayOf({ isConfigured: false }));
-    assert.equal(passage.answer?.kind, 'no_endpoints');
+    assert.equal(passage.answer?.kind, 'not_configured');
   });
 
   test('runs plugins before an upstream is missed, but not for a service that is missing', () => {

@@ -23,7 +23,7 @@ test('several are told apart by host', () => {
     assert.equal(table.pick(authority), 0, authority);
   }
   assert.equal(table.pick('api.shop'), 1);
-  for (const authority of ['[::1]', '[::1]:8080', '::1', '10.0.0.7', '10.0.0.7:80']) {
+  for (const authority of ['[::1]', '[::1]:8080', '::1', '[0:0::1]', '0:0::0:1', '10.0.0.7', '10.0.0.7:80']) {
     assert.equal(table.pick(authority), 2, authority);
   }
   for (const authority of [

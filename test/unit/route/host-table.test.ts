@@ -37,6 +37,7 @@ test('what patterns match', () => {
     ['*', '', false],
     ['10.0.0.1', '10.0.0.1:80', true],
     ['[::1]', '[::1]:80', true],
+    ['[::1]', '[0:0::1]:80', true],
     ['::1', '[::1]', true],
   ];
   for (const [pattern, authority, matches] of rows) {

@@ -26,6 +26,7 @@ test('host and port of the authority pick the service port, 80 where there is no
     ['cart:07000', 'shop/cart/7000'],
     ['web:', 'blog/web/80'],
     ['[fd00::1]:9000', 'six/port/9000'],
+    ['[FD00:0::1]:9000', 'six/port/9000'],
   ] as const) {
     assert.equal(table.pick(authority), port, authority);
   }

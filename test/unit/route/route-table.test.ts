@@ -205,7 +205,7 @@ function uriRank(pattern: string, path: string): number[] | undefined {
 
 function naiveMatch(routes: ReadonlyMap<string, RouteSpec>, request: HashedRequest): RouteSpec | undefined {
   const host = request.head.authority.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '');
-  const path = request.head.path.replace(/\?.*$/, '');
+  const path = request.head.path.replace(/\?.*$/, '').replace(/\/\/+/g, '/');
   const found: { spec: RouteSpec; rank: number[] }[] = [];
   for (const spec of routes.values()) {
     if (spec.methods.length > 0 && !spec.methods.includes(request.head.method)) continue;

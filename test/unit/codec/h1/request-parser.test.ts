@@ -287,6 +287,15 @@ describe('what is served', () => {
     assert.deepEqual(one('GET / HTTP/1.1\r\nHost: a\r\nTE: gzip\r\n\r\n').fields, []);
   });
 
+  test('who called, as proxies before this one told, is not nominated away', () => {
+    for (const name of ['X-Forwarded-For', 'Forwarded', 'Via', 'X-Real-IP', 'X-Forwarded-Client-Cert']) {
+      const { fields } = one(
+        `GET / HTTP/1.1\r\nHost: a\r\nConnection: close, ${name}, X\r\n${name}: b\r\nX: y\r\n\r\n`,
+      );
+      assert.deepEqual(fields, [name, 'b']);
+    }
+  });
+
   test('conn-strip-cl: framing and Host are not nominated away', () => {
     const events = parseRequests(post('Connection: Content-Length, host\r\nContent-Length: 5', 'hello'));
     assert.deepEqual(heads(events)[0]?.fields, ['Content-Length', '5']);

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { decodeResource } from '../../../../src/config/decode/decode.ts';
 import { describeProblems, type GatewayKind, type Messages } from '../../../../src/config/resource.ts';
+import { isVariable } from '../../../../src/model/variable-names.ts';
+import { parseTemplate } from '../../../../src/model/key-template.ts';
 import { type DeepPartial, encode } from '../../../support/resources.ts';
 
 function problems<K extends GatewayKind>(kind: K, partial: DeepPartial<Messages[K]>, name = '1'): string {
@@ -88,7 +91,7 @@ test('Route: what is refused', () => {
       "remote_addrs[1]: 'web.example' is a DNS name: give an IP address or CIDR block",
   );
   assert.equal(route({ remoteAddrs: ['10.0.0.1/8', '10.9.9.9/8'] }), "remote_addrs[1]: '10.9.9.9/8' is there twice");
-  assert.equal(route({ vars: '[["a","=","b"]]' }).split(' is none')[0], "vars[0][1]: '='");
+  assert.equal(route({ vars: '[["arg_a","=","b"]]' }).split(' is none')[0], "vars[0][1]: '='");
   assert.equal(route({ status: 2 }), 'status: must be between 0 and 1, not 2');
   assert.equal(route({ desc: LONG, displayName: LONG }).split('256').length, 3);
   assert.equal(route({ serviceId: '', pluginConfigId: 'a/b' }).split(';').length, 2);
@@ -172,7 +175,7 @@ test('key-auth', () => {
 });
 
 test('limit-count: templates, keys and words', () => {
-  for (const count of ['1', '9007199254740991', '$http_quota', '${http_quota ?? 10}', '${a}0', '$a$b']) {
+  for (const count of ['1', '9007199254740991', '$http_quota', '${http_quota ?? 10}', '${arg_a}0', '$arg_a$cookie_b']) {
     assert.equal(limit({ count }), '');
   }
   assert.equal(limit({ count: '9007199254740992' }), `count: must be ${QUANTITY}, not '9007199254740992'`);
@@ -186,7 +189,7 @@ test('limit-count: templates, keys and words', () => {
     "time_window: '${http_a ?? x}': what stands behind ?? must be a whole number",
   );
   assert.equal(limit({ key: 'http_x', keyType: 'var' }), '');
-  assert.equal(limit({ key: '$a $b', keyType: 'var_combination' }), '');
+  assert.equal(limit({ key: '$arg_a $http_b', keyType: 'var_combination' }), '');
   assert.equal(limit({ key: 'any text', keyType: 'constant' }), '');
   assert.equal(
     limit({ key: '$http_x' }),
@@ -225,6 +228,139 @@ test('limit-count: rules', () => {
       `rules[0].time_window: required: ${QUANTITY}; ` +
       "rules[0].header_prefix: 'a b' is no name of a field: letters, digits, - and _ are",
   );
+});
+
+test('limit-count: what could never work', () => {
+  const combination = (key: string) => limit({ key, keyType: 'var_combination' });
+  for (const key of ['remote_addr', 'arg_a', 'http_x-y', 'consumer_name']) assert.equal(limit({ key }), '', key);
+  assert.equal(limit({ key: 'remote_add' }), "key: there is no variable 'remote_add': did you mean 'remote_addr'?");
+  assert.equal(limit({ key: 'http_' }), "key: 'http_': a name must stand behind http_");
+  assert.equal(limit({ key: 'arg_' }), "key: 'arg_': a name must stand behind arg_");
+  assert.equal(limit({ key: 'post_arg_a' }), "key: the variable 'post_arg_a' is not supported yet");
+  for (const key of ['${http_a}', '$http_a', '${ http_a ?? x }', 'a-$http_a']) {
+    assert.equal(
+      limit({ key }),
+      `key: '${key}': a variable stands without its dollar sign ('http_a'), a template with key_type: var_combination`,
+    );
+  }
+  assert.equal(limit({ key: '$' }), 'key: must be the name of a variable, such as arg_name');
+  assert.equal(combination('remote_addr'), "key: 'remote_addr' has no variable in it: did you mean '$remote_addr'?");
+  assert.equal(combination('all of us'), "key: 'all of us' has no variable in it, such as $remote_addr");
+  assert.equal(
+    combination('$remote_addr $remote_prot'),
+    "key: there is no variable 'remote_prot': did you mean 'remote_port'?",
+  );
+  assert.equal(
+    limit({ count: '$remote_prot', timeWindow: '$remote_addr' }),
+    "count: there is no variable 'remote_prot': did you mean 'remote_port'?; " +
+      "time_window: '$remote_addr' never gives a whole number",
+  );
+  for (const [count, byDefault] of [
+    ['${http_a ?? 0}', '0'],
+    ['0${http_a ?? 0}', '00'],
+    ['${http_a ?? 9007199254740992}', '9007199254740992'],
+    ['${http_a ?? 123456789}${http_b ?? 123456789}', '123456789123456789'],
+  ]) {
+    assert.equal(
+      limit({ count }),
+      `count: '${count}' comes to '${byDefault}' by default: must be from 1 to 9007199254740991`,
+    );
+  }
+  for (const count of ['1${http_a ?? 0}', '${http_a ?? 0}5', '$http_a${http_b ?? 0}'])
+    assert.equal(limit({ count }), '');
+});
+
+test('templates of settings have the variables that requests are read for', () => {
+  const piece = fc.constantFrom('$', '${', '{', '}', '\\', 'uri', 'arg_a', 'nope', ' ', '??', '0', '.');
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 8 }), (pieces) => {
+      const key = pieces.join('');
+      const variables = parseTemplate(key).filter((part) => part.kind === 'variable');
+      const isSound = variables.every(({ name }) => isVariable(name) && !/\s/.test(name));
+      assert.equal(
+        key !== '' && limit({ key, keyType: 'var_combination' }) === '',
+        variables.length > 0 && isSound,
+        key,
+      );
+    }),
+    { seed: 74, numRuns: 2000 },
+  );
+});
+
+test('limit-count: rules whose keys or fields could never work', () => {
+  const rule = { key: '$remote_addr', count: '2', timeWindow: '2' };
+  const of = (...rules: NonNullable<LimitCount['rules']>): string =>
+    route({ plugins: { limitCount: { rules } } }).replaceAll('plugins.limit_count.', '');
+  assert.equal(
+    of({ ...rule, key: 'remote_addr' }),
+    "rules[0].key: 'remote_addr' has no variable in it: did you mean '$remote_addr'?",
+  );
+  assert.equal(of({ ...rule, key: '${http_}' }), "rules[0].key: 'http_': a name must stand behind http_");
+  const second = { ...rule, key: '$uri' };
+  assert.equal(
+    of({ ...rule, headerPrefix: 'Burst' }, { ...second, headerPrefix: 'burst' }),
+    "rules[1].header_prefix: 'burst' is the prefix of rules[0] already",
+  );
+  assert.equal(
+    of({ ...rule, headerPrefix: '2' }, second),
+    "rules[1].header_prefix: '2' is the prefix of rules[0] already",
+  );
+  assert.equal(of({ ...rule, headerPrefix: '2' }, { ...second, headerPrefix: '1' }), '');
+  assert.match(of({ ...rule, headerPrefix: 'x'.repeat(65) }), /^rules\[0\]\.header_prefix: .*at most 64 characters$/);
+});
+
+test('plugin_metadata/limit-count: names that would break answers, and equal ones', () => {
+  const of = (limitCount: object): string =>
+    problems('PluginConfig', { metadata: { limitCount } }, 'plugin_metadata/limit-count').replaceAll(
+      'metadata.limit_count.',
+      '',
+    );
+  for (const name of [
+    ...[
+      'Content-Length',
+      'transfer-encoding',
+      'Connection',
+      'te',
+      'Upgrade',
+      'keep-alive',
+      'Proxy-Connection',
+      'trailer',
+    ],
+    ...['content-type', 'grpc-status', 'Set-Cookie', 'Date', 'WWW-Authenticate', 'location', 'X-Outrigger-Reason'],
+    ...['x-request-id', 'proxy-authenticate', 'Sec-WebSocket-Accept', 'Content-Encoding', 'Grpc-Message'],
+  ]) {
+    for (const field of ['limitHeader', 'remainingHeader', 'resetHeader']) {
+      assert.match(
+        of({ [field]: name }),
+        /^(limit|remaining|reset)_header: .* means something else in an answer/,
+        name,
+      );
+    }
+  }
+  for (const name of ['X-Quota', 'RateLimit-Limit', 'x.limit']) assert.equal(of({ limitHeader: name }), '');
+  assert.match(of({ limitHeader: 'x'.repeat(257) }), /at most 256 characters$/);
+  assert.equal(
+    of({ limitHeader: 'X-A', resetHeader: 'x-a' }),
+    "reset_header: 'x-a' is the name of limit_header already",
+  );
+  assert.equal(
+    of({ limitHeader: 'x-ratelimit-reset' }),
+    "limit_header: 'X-RateLimit-Reset' is the name of reset_header already",
+  );
+});
+
+test('key-auth: fields that no key can come in', () => {
+  for (const header of [
+    ...['Host', 'connection', 'te', 'Upgrade', 'keep-alive', 'proxy-connection', 'Transfer-Encoding'],
+    ...['content-length', 'http2-settings', 'expect'],
+  ]) {
+    assert.equal(
+      route({ plugins: { keyAuth: { header } } }),
+      `plugins.key_auth.header: '${header}' can't carry a key: it speaks of the connection or the message`,
+    );
+  }
+  for (const header of ['authorization', 'cookie', 'x-host'])
+    assert.equal(route({ plugins: { keyAuth: { header } } }), '');
 });
 
 test('APISIX row 113: count 0, -100 or missing, time_window 0', () => {

@@ -6,6 +6,8 @@ import { test, type TestContext } from 'node:test';
 import { AdminApi } from '../../../../src/controlplane/admin-api/admin-api.ts';
 import type { ConcernedResource } from '../../../../src/controlplane/admin-api/apply-wait.ts';
 import { readApisixObject } from '../../../../src/controlplane/apisix/read-apisix-object.ts';
+import { FileClaims } from '../../../../src/controlplane/apisix/file-claims.ts';
+import type { NativeObject } from '../../../../src/controlplane/source.ts';
 import { openDurableFile } from '../../../../src/controlplane/store/durable-file.ts';
 import { FileStore } from '../../../../src/controlplane/store/file-store.ts';
 import { EntryReader } from '../../../../src/controlplane/store/read-entries.ts';
@@ -24,10 +26,16 @@ interface Scene {
   readonly waited: [readonly ConcernedResource[], number][];
   /** Makes the disk refuse writes. */
   fail(isFailing: boolean): void;
-  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Reply>;
+  /** `path`: below `/apisix/admin`, or the decoded segments of the whole. */
+  call(
+    method: string,
+    path: string | readonly string[],
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Reply>;
 }
 
-async function start(context: TestContext): Promise<Scene> {
+async function start(context: TestContext, fileClaims?: FileClaims): Promise<Scene> {
   const directory = mkdtempSync(join(tmpdir(), 'outrigger-admin-'));
   let isFailing = false;
   const store = new FileStore({
@@ -44,6 +52,7 @@ async function start(context: TestContext): Promise<Scene> {
     store,
     reader,
     clock,
+    fileClaims,
     awaitApplied: (resources, timeoutMs) => {
       waited.push([resources, timeoutMs]);
       return Promise.resolve({ acknowledged: ['a'], refused: [{ nodeId: 'b', reason: 'no' }], pending: ['c'] });
@@ -61,11 +70,11 @@ async function start(context: TestContext): Promise<Scene> {
     waited,
     fail: (wanted) => (isFailing = wanted),
     async call(method, path, body, headers = {}) {
-      const [pathname = '', query] = path.split('?');
+      const [pathname = '', query] = typeof path === 'string' ? path.split('?') : [];
       const text = typeof body === 'string' ? body : JSON.stringify(body ?? '');
       const answer = await api.answer({
         method,
-        segments: `/apisix/admin${pathname}`.split('/').slice(1),
+        segments: typeof path === 'string' ? `/apisix/admin${pathname}`.split('/').slice(1) : path,
         query: new URLSearchParams(query),
         headers,
         body: Buffer.from(body === undefined ? '' : text),
@@ -259,10 +268,13 @@ test('what is named is not deleted, but by force', async (context) => {
     /^can not delete this service directly, route \[1\] is still using it now/,
   );
   await expectRefusal(
-    call('DELETE', '/upstreams/1?force=anyvalue'),
+    call('DELETE', '/upstreams/1?force=false'),
     400,
     /^can not delete this upstream, route \[2\], service \[1\] are still using it now/,
   );
+  for (const force of ['1', 'yes', 'True', '']) {
+    await expectRefusal(call('DELETE', `/upstreams/1?force=${force}`), 400, /^force must be true or false, not "/);
+  }
   assert.equal((await call('DELETE', '/upstreams/1?force=true')).status, 200);
   await call('PUT', '/upstreams/1', UPSTREAM);
   await call('PUT', '/routes/2', { uri: '/b', upstream: UPSTREAM });
@@ -457,7 +469,9 @@ test('lists have filters and pages', async (context) => {
     ['route-20', 'route-21', 'route-22', 'route-23', 'route-24'],
   ]);
   assert.deepEqual(await list('?page=4&page_size=10'), [25, []]);
-  assert.equal((await list('?page=1'))[1].length, 10);
+  // As in APISIX pages are made only where both are given.
+  assert.equal((await list('?page=1'))[1].length, 25);
+  assert.equal((await list('?page_size=10'))[1].length, 25);
   assert.deepEqual((await list('?name=route-2'))[0], 6);
   assert.deepEqual((await list('?label=even'))[0], 13);
   assert.deepEqual((await list('?label=even:yes&uri=/svc/2'))[1].sort(), [
@@ -468,7 +482,16 @@ test('lists have filters and pages', async (context) => {
   ]);
   assert.deepEqual((await list('?label=even:no'))[0], 0);
   assert.deepEqual((await list('?filter=upstream_id%3D1'))[0], 3);
-  for (const query of ['?page_size=9', '?page_size=501', '?page=0&page_size=10', '?page=x', '?filter=uri%3D1']) {
+  for (const query of [
+    '?page_size=9',
+    '?page_size=501',
+    '?page=0&page_size=10',
+    '?page=x',
+    '?page=1e0&page_size=10',
+    '?page=1&page_size=0x10',
+    '?page=+1&page_size=10',
+    '?filter=uri%3D1',
+  ]) {
     assert.equal((await call('GET', `/routes${query}`)).status, 400, query);
   }
 });
@@ -504,6 +527,8 @@ test('wait=applied tells what the sidecars made of it', async (context) => {
     'wait=applied&timeout=0',
     'wait=applied&timeout=61',
     'wait=applied&timeout=x',
+    'wait=applied&timeout=1e1',
+    'wait=applied&timeout=0x1',
     'ttl=1',
   ]) {
     assert.equal((await call('PUT', `/routes/1?${query}`, { uri: '/a', upstream: UPSTREAM })).status, 400, query);
@@ -548,4 +573,214 @@ test('private keys are never shown', async (context) => {
   );
   for (const text of [...texts, JSON.stringify(made.body)]) assert.ok(!text.includes('PRIVATE KEY'), text);
   assert.equal(store.get('/apisix/ssls/1')?.value['key'], key);
+});
+
+test('of writes of one key that come together each is told when the object came to be', async (context) => {
+  const { call } = await start(context);
+  const replies = await Promise.all(
+    Array.from({ length: 200 }, (_, i) =>
+      i % 4 === 3 ? call('DELETE', '/upstreams/1') : call('PUT', '/upstreams/1', { ...UPSTREAM, retries: i }),
+    ),
+  );
+  for (const [i, { status, body }] of replies.entries()) {
+    if (i % 4 === 3) {
+      assert.equal(status, 200);
+      continue;
+    }
+    assert.equal(status, i % 4 === 0 ? 201 : 200);
+    assert.deepEqual([body['createdIndex'], body['modifiedIndex']], [i + 1 - (i % 4), i + 1]);
+  }
+});
+
+test('a client certificate must be one, and stays one while it is used', async (context) => {
+  const { call } = await start(context);
+  const { certificatePem: cert, keyPem: key } = await selfSigned({ dns: ['a.b'] });
+  const tls = { client_cert_id: 1 };
+  const upstream = (): Promise<Reply> => call('PUT', '/upstreams/1', { ...UPSTREAM, scheme: 'https', tls });
+  await expectRefusal(
+    upstream(),
+    400,
+    /^tls\.client_cert_id .*failed to fetch ssl info by ssl id \[1\], response code: 404/,
+  );
+  await call('PUT', '/ssls/1', { cert, key, snis: ['a.b'] });
+  await expectRefusal(
+    upstream(),
+    400,
+    /^tls\.client_cert_id .*ssl id \[1\], wrong type: it must be client, not "server"/,
+  );
+  await call('PUT', '/ssls/1', { cert, key, type: 'client', status: 0 });
+  await expectRefusal(upstream(), 400, /^tls\.client_cert_id .*ssl id \[1\], it is switched off: its status must be 1/);
+  assert.equal((await call('PUT', '/ssls/1', { cert, key, type: 'client' })).status, 200);
+  assert.equal((await upstream()).status, 201);
+  const server = { cert, key, snis: ['a.b'] };
+  await expectRefusal(call('PUT', '/ssls/1', server), 400, /^type .*must be client: upstream \[1\] is still using it/);
+  await expectRefusal(
+    call('PATCH', '/ssls/1', { status: 0 }),
+    400,
+    /^status \(line 1, column 2\): must be 1: upstream \[1\] is still using it as client certificate/,
+  );
+  await expectRefusal(call('PATCH', '/ssls/1/status', '0'), 400, /^status \(line 1, column 1\): must be 1/);
+  assert.equal((await call('PATCH', '/ssls/1', { desc: 'x' })).status, 200);
+  await call('DELETE', '/upstreams/1');
+  assert.equal((await call('PUT', '/ssls/1', server)).status, 200);
+});
+
+test('a PATCH of a sub-path tells places in its body, and meets its names without blanks', async (context) => {
+  const { call } = await start(context);
+  await call('PUT', '/routes/1', { uri: '/a', labels: { a: '1' }, upstream: UPSTREAM });
+  await expectRefusal(
+    call('PATCH', '/routes/1/upstream/nodes', '{\n "127.0.0.1:80": 1,\n "127.0.0.1:81": -1}'),
+    400,
+    /^upstream\.nodes\["127\.0\.0\.1:81"\] \(line 3, column 2\): /,
+  );
+  await expectRefusal(
+    call('PATCH', '/routes/1/methods', '["GET",\n"get"]'),
+    400,
+    /^methods\[1\] \(line 2, column 1\): /,
+  );
+  await expectRefusal(call('PATCH', '/routes/1/upstream/type', ' "rr"'), 400, /^upstream\.type \(line 1, column 2\): /);
+  const blank = await call('PATCH', '/routes/1/ desc', '"hi"');
+  assert.equal((blank.body['value'] as Record<string, unknown>)['desc'], 'hi');
+  assert.deepEqual(blank.body['warnings'], ['the name " desc" in the path has blanks around it: they are taken off']);
+  // The keys of labels are the user's own.
+  const labels = await call('PATCH', '/routes/1/labels/ a', '"2"');
+  assert.deepEqual((labels.body['value'] as Record<string, unknown>)['labels'], { a: '1', ' a': '2' });
+  await expectRefusal(call('PATCH', '/routes/1/ /x', '1'), 400, /^invalid sub-path: .*a name in it is empty/);
+});
+
+test('a PATCH does not repeat warnings about what is not in its body', async (context) => {
+  const { call } = await start(context);
+  await call('PUT', '/upstreams/1', UPSTREAM);
+  const made = await call('PUT', '/routes/1', { uri: '/a', upstream: UPSTREAM, upstream_id: 1 });
+  assert.equal((made.body['warnings'] as string[]).length, 1);
+  assert.equal((await call('PATCH', '/routes/1', { desc: 'x' })).body['warnings'], undefined);
+  assert.equal((await call('PATCH', '/routes/1/desc', '"y"')).body['warnings'], undefined);
+  const again = await call('PATCH', '/routes/1', { upstream: { ...UPSTREAM, retries: 1 } });
+  assert.match(String(again.body['warnings']), /^upstream \(line 1, column 2\): has no effect/);
+  // What the body brings about is told, though it stands elsewhere.
+  await call('PUT', '/routes/2', { uri: '/a', upstream: UPSTREAM });
+  const brought = await call('PATCH', '/routes/2', { upstream_id: 1 });
+  assert.match(String(brought.body['warnings']), /^upstream: has no effect/);
+});
+
+test('ids are told by their names and bounds', async (context) => {
+  const { call, store } = await start(context);
+  await expectRefusal(
+    call('PUT', '/consumers', { username: 'a b' }),
+    400,
+    /^username \(line 1, column 2\): 'a b' must be/,
+  );
+  await expectRefusal(
+    call('PUT', '/consumers', { username: 7 }),
+    400,
+    /^username \(line 1, column 2\): must be a string/,
+  );
+  await expectRefusal(call('PUT', '/consumers/a b', { username: 'a b' }), 400, /^username: 'a b' must be/);
+  for (const id of ['0', '-1', '0.5']) {
+    const expected = new RegExp(`^id \\(line 1, column 2\\): must be 1 or more, or a text, not ${id}$`);
+    await expectRefusal(call('PUT', '/upstreams', `{"id":${id},"nodes":{}}`), 400, expected);
+    await expectRefusal(call('PUT', '/upstreams/1', `{"id":${id},"nodes":{}}`), 400, expected);
+  }
+  await expectRefusal(
+    call('PUT', '/upstreams', '{"id":9007199254740993,"nodes":{}}'),
+    400,
+    /^id \(line 1, column 2\): must be at most 9007199254740991, or a text$/,
+  );
+  await call('PUT', '/consumers', { username: 'jack' });
+  await call('PUT', '/consumers/jack/credentials/one', { plugins: { 'key-auth': { key: 'k' } } });
+  for (const method of ['GET', 'HEAD', 'DELETE', 'PATCH', 'PUT']) {
+    // As decoded from jack%2Fcredentials%2Fone.
+    const segments = ['apisix', 'admin', 'consumers', 'jack/credentials/one'];
+    await expectRefusal(call(method, segments, {}), 400, /^username: 'jack\/credentials\/one' must be/);
+  }
+  assert.ok(store.get('/apisix/consumers/jack/credentials/one') !== undefined);
+  await expectRefusal(call('GET', '/routes//1'), 400, /^the id is empty$/);
+  await expectRefusal(
+    call('PUT', '/upstreams', { ...UPSTREAM, id: '' }),
+    400,
+    /^id \(line 1, column 30\)|^id .*: must not be empty/,
+  );
+});
+
+test('what another version has stored can be deleted', async (context) => {
+  const { call, store } = await start(context);
+  const keys = ['/apisix/stream_routes/1', '/apisix/secrets/vault/1', '/apisix/routes/a b'];
+  for (const key of keys) await store.write([{ op: 'put', key, value: {} }]);
+  await expectRefusal(call('GET', '/stream_routes/1'), 404, /Unsupported resource type: stream_routes/);
+  await expectRefusal(call('DELETE', '/stream_routes/1?modifiedIndex=9'), 412, /nothing was written/);
+  for (const key of keys) {
+    const path = key.slice('/apisix'.length);
+    assert.deepEqual((await call('DELETE', path)).body, { key, deleted: '1' });
+    assert.equal(store.get(key), undefined);
+    assert.ok([400, 404].includes((await call('DELETE', path)).status));
+  }
+});
+
+test('bounds are told as they are, and counts are true', async (context) => {
+  const { call } = await start(context);
+  await expectRefusal(
+    call('PUT', '/routes/1', { uri: '/a', labels: { a: '' }, upstream: { ...UPSTREAM, labels: { b: '' } } }),
+    400,
+    /^labels\.a \(.*\): must have 1 to 256 characters; upstream\.labels\.b \(.*\): must have 1 to 256 characters$/,
+  );
+  for (const count of [-1, 255, 300, 1.5]) {
+    const checks = { active: {}, passive: { unhealthy: { http_failures: count } } };
+    await expectRefusal(
+      call('PUT', '/upstreams/1', { ...UPSTREAM, checks }),
+      400,
+      /^checks\.passive\.unhealthy\.http_failures \(.*\): must be a whole number between 0 and 254, not [-\d.]+$/,
+    );
+  }
+  await expectRefusal(
+    call('PUT', '/upstreams/1', '{"nodes":{"a:80":1e400}}'),
+    400,
+    /line 1, column 18: this number is too large/,
+  );
+  await expectRefusal(
+    call('PUT', '/upstreams/1', { discovery_type: 'dns', service_name: '' }),
+    400,
+    /^service_name \(.*\): must not be empty$/,
+  );
+  const unknown = Object.fromEntries(Array.from({ length: 250 }, (_, i) => [`k${i}`, 1]));
+  await expectRefusal(call('PUT', '/upstreams/1', { ...UPSTREAM, ...unknown }), 400, /; and 150 further problems$/);
+  const blanks = Object.fromEntries(Array.from({ length: 350 }, (_, i) => [`10.0.0.${i % 250}:${8000 + i} `, 1]));
+  const { status, body } = await call('PUT', '/upstreams/1', { nodes: blanks });
+  assert.equal(status, 201, JSON.stringify(body));
+  assert.equal((body['warnings'] as string[]).at(-1), 'and 250 further warnings');
+});
+
+test('a write that contradicts what a file has is refused, but where it stands in its place', async (context) => {
+  const limited = (count: number): object => ({ 'limit-count': { count, time_window: 60, group: 'g' } });
+  const consumer = { username: 'jack', plugins: { 'key-auth': { key: 'k' } } };
+  const route = { uri: '/a', plugins: limited(1) };
+  const ofFiles = [
+    ['consumers', 'jack', consumer],
+    ['routes', '7', route],
+  ] as const;
+  const natives = ofFiles.flatMap(([type, id, value]): NativeObject[] => {
+    const read = readApisixObject({ type, id }, value);
+    assert.ok(read.ok);
+    return read.object.resources.map(({ kind, name, bytes }) => {
+      return { kind: 'native', resourceKind: kind, name, bytes, origin: { file: 'a.yaml', line: 3, column: 1 } };
+    });
+  });
+  const { call } = await start(context, new FileClaims(() => natives));
+  const jill = { ...consumer, username: 'jill' };
+  await expectRefusal(
+    call('PUT', '/consumers', jill),
+    400,
+    /^plugins\.key-auth\.key \(.*\): duplicate key found with consumer: jack, which stands in a\.yaml:3$/,
+  );
+  await expectRefusal(
+    call('PUT', '/services/1', { plugins: limited(2) }),
+    400,
+    /group conf mismatched: Route 7 in a\.yaml:3 has other limits in the group "g"$/,
+  );
+  assert.equal((await call('PUT', '/services/1', { plugins: limited(1) })).status, 201);
+  await call('DELETE', '/services/1');
+  // It takes the place of the file's, whose limit and key are no more.
+  assert.equal((await call('PUT', '/routes/7', { uri: '/a', plugins: limited(2) })).status, 201);
+  assert.equal((await call('PUT', '/services/1', { plugins: limited(2) })).status, 201);
+  assert.equal((await call('PUT', '/consumers', { username: 'jack' })).status, 201);
+  assert.equal((await call('PUT', '/consumers', jill)).status, 201);
 });

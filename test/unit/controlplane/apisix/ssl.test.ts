@@ -79,11 +79,20 @@ test('what is refused, and where', () => {
       ['client.skip_mtls_uri_regex: not supported: callers show a certificate for every path or for none'],
     ],
     [{ ...client, sni: 'a b' }, ["sni: 'a b' is no host name"]],
-    [{ ...client, cert: 'no' }, ['cert: must be PEM text of 128 to 65536 bytes, not 1']],
+    [{ ...client, cert: 'no' }, ['cert: must be PEM text, which begins with -----BEGIN']],
+    [
+      { type: 'client', cert: 'x', key: 'y' },
+      ['cert', 'key'].map((name) => `${name}: must be PEM text, which begins with -----BEGIN`),
+    ],
+    [{ ...client, type: 'constructor' }, ["type: 'constructor' is none of server, client"]],
+    [{ ...client, labels: { a: '' } }, ['labels.a: must have 1 to 256 characters']],
+    [{ ...client, labels: { a: 'x'.repeat(257) } }, ['labels.a: must have 1 to 256 characters']],
     [{ ...client, cret: 'x' }, ["cret: unknown key: did you mean 'cert'?"]],
   ] as const) {
     assert.deepEqual(read(value).problems, problems);
   }
   const [mismatch] = read({ type: 'client', cert: web.certificatePem, key: other.keyPem }).problems;
-  assert.match(mismatch ?? '', /key/);
+  assert.match(mismatch ?? '', /^key: the private key does not fit/);
+  const [bad] = read({ type: 'client', cert: web.keyPem, key: web.keyPem }).problems;
+  assert.match(bad ?? '', /^cert: the certificate is a private key/);
 });

@@ -320,3 +320,40 @@ test('Services have one version: another one is an error, that of another group 
   assert.deepEqual(of('v11').refused, ['Service default/a']);
   assert.deepEqual(of('serving.knative.dev/v1'), { objects: 0, refused: [], hasNameless: false, isBroken: false });
 });
+
+const fileFindings = (text: string, file: string): string[] => readObjects(text, file).findings.map(formatFinding);
+
+test('a JSON file that is no JSON is told of in the words of JSON', () => {
+  const lines = ['{', '  "routes": [', '    {"id": 1, "uri": "/a"', '     "upstream_id": 1}', '  ]', '}', ''];
+  assert.match(
+    fileFindings(lines.join('\n'), 'apisix.json').join('\n'),
+    /^apisix\.json:3:26: error: is no valid JSON: a comma is missing, after .*"uri": .*, before "upstream_id": 1 \} \] \}$/,
+  );
+  assert.match(
+    fileFindings('{"routes": [{"id": 1}', 'a.json').join('\n'),
+    /^a\.json:1:22: error: is no valid JSON: a closing \] is missing, after .*, at the end of the file$/,
+  );
+  assert.equal(readObjects('{"routes": [{"id": 1}', 'a.json').isBroken, true);
+  // What YAML takes is taken: that is what it was.
+  assert.deepEqual(fileFindings('{routes: []}', 'a.json'), []);
+  assert.doesNotMatch(fileFindings('{routes: [', 'a.yaml').join('\n'), /JSON/);
+});
+
+test('of a JSON file that may hold secrets nothing is quoted', () => {
+  const text = '{"consumers": [{"username": "jack", "plugins": {"key-auth": {"key": hunter2}}} {}]}';
+  const told = fileFindings(text, 'a.json').join('\n');
+  assert.match(told, /is no valid JSON: this is no JSON value: a text stands in double quotes$/);
+  assert.doesNotMatch(told, /hunter2/);
+});
+
+test('an object without a kind: what may be written, native kinds and standalone lists too', () => {
+  const [finding = ''] = fileFindings('{}', 'a.json');
+  assert.match(
+    finding,
+    /error: kind is missing, and none of the lists of an APISIX standalone file is there; write a kind/,
+  );
+  assert.match(
+    finding,
+    /read are ApisixUpstream, Service, .*Sidecar, Listener, .*outrigger\.config\/v1.*routes, services/,
+  );
+});

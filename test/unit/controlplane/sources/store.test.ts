@@ -62,6 +62,7 @@ test('stored objects are resources, whether they were there at start or come lat
   });
   assert.deepEqual(names(), ['Route 1', 'Upstream routes/1']);
   assert.deepEqual(native('Route 1')?.origin, { file: '/apisix/routes/1', line: 1, column: 1 });
+  assert.equal(native('Upstream routes/1')?.madeOf, 'Admin API');
   await put('/apisix/upstreams/u', UPSTREAM);
   await put('/apisix/routes/1', { uri: '/a', upstream_id: 'u' });
   assert.deepEqual(names(), ['Route 1', 'Upstream u']);

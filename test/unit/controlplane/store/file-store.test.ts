@@ -16,7 +16,7 @@ import { test, type TestContext } from 'node:test';
 import { openDurableFile, type OpenDurableFile } from '../../../../src/controlplane/store/durable-file.ts';
 import { FileStore, type FileStoreOptions } from '../../../../src/controlplane/store/file-store.ts';
 import { encodeLine } from '../../../../src/controlplane/store/log-line.ts';
-import type { Change, JsonObject } from '../../../../src/controlplane/store/store.ts';
+import type { Change, JsonObject, WriteResult } from '../../../../src/controlplane/store/store.ts';
 
 function makeDirectory(context: TestContext): string {
   const directory = mkdtempSync(join(tmpdir(), 'outrigger-store-'));
@@ -39,6 +39,12 @@ async function open(
 const put = (key: string, value: JsonObject = {}): Change => ({ op: 'put', key, value });
 const remove = (key: string): Change => ({ op: 'delete', key });
 
+const written = (revision: number, createdIndexes: readonly number[]): WriteResult => ({
+  ok: true,
+  revision,
+  createdIndexes,
+});
+
 function contents(store: FileStore): unknown[] {
   return Array.from(store.entries(), ({ key, value, createdIndex, modifiedIndex }) => [
     key,
@@ -56,9 +62,9 @@ function logOf(directory: string): string {
 test('what was written is there after a start anew, with its revisions, in the order of keys', async (context) => {
   const directory = makeDirectory(context);
   const store = await open(context, directory);
-  assert.deepEqual(await store.write([put('/b', { n: 1 })]), { ok: true, revision: 1 });
-  assert.deepEqual(await store.write([put('/a', { s: 'ä\n\u2028' }), put('/c')]), { ok: true, revision: 2 });
-  assert.deepEqual(await store.write([put('/b', { n: 2 }), remove('/c')]), { ok: true, revision: 3 });
+  assert.deepEqual(await store.write([put('/b', { n: 1 })]), written(1, [1]));
+  assert.deepEqual(await store.write([put('/a', { s: 'ä\n\u2028' }), put('/c')]), written(2, [2, 2]));
+  assert.deepEqual(await store.write([put('/b', { n: 2 }), remove('/c')]), written(3, [1, 0]));
   const expected = [
     ['/a', { s: 'ä\n\u2028' }, 2, 2],
     ['/b', { n: 2 }, 1, 3],
@@ -76,12 +82,12 @@ test('revisions never go back, also where the last write deleted, and over compa
   for (let round = 0; round < 4; round++) {
     const store = await open(context, directory, { minLogBytes: 100 });
     assert.equal(store.revision, 2 * round);
-    assert.deepEqual(await store.write([put('/a', { round })]), { ok: true, revision: 2 * round + 1 });
-    assert.deepEqual(await store.write([remove('/a')]), { ok: true, revision: 2 * round + 2 });
+    assert.deepEqual(await store.write([put('/a', { round })]), written(2 * round + 1, [2 * round + 1]));
+    assert.deepEqual(await store.write([remove('/a')]), written(2 * round + 2, [0]));
     await store.stop();
   }
   const store = await open(context, directory);
-  assert.deepEqual(await store.write([put('/a')]), { ok: true, revision: 9 });
+  assert.deepEqual(await store.write([put('/a')]), written(9, [9]));
   assert.equal(store.get('/a')?.createdIndex, 9);
 });
 
@@ -95,13 +101,13 @@ test('a conditional write is made only over the version that it names', async (c
     store.write([put('/b'), { ...remove('/a'), ifModifiedIndex: 1 }]),
   ]);
   assert.deepEqual(results, [
-    { ok: true, revision: 1 },
+    written(1, [1]),
     { ok: false, key: '/a', modifiedIndex: 1 },
-    { ok: true, revision: 2 },
+    written(2, [1]),
     { ok: false, key: '/a', modifiedIndex: 2 },
   ]);
   assert.deepEqual(contents(store), [['/a', { by: 3 }, 1, 2]]);
-  assert.deepEqual(await store.write([{ ...remove('/a'), ifModifiedIndex: 2 }]), { ok: true, revision: 3 });
+  assert.deepEqual(await store.write([{ ...remove('/a'), ifModifiedIndex: 2 }]), written(3, [0]));
   assert.deepEqual(await store.write([{ ...put('/a'), ifModifiedIndex: 2 }]), {
     ok: false,
     key: '/a',
@@ -177,12 +183,12 @@ test('nothing of a write is seen before it is on the disk, nor if it fails; late
   failing = undefined;
   assert.deepEqual(told, ['/a']);
   assert.ok(notices.length >= 2);
-  assert.deepEqual(await store.write([put('/d')]), { ok: true, revision: 2 });
+  assert.deepEqual(await store.write([put('/d')]), written(2, [2]));
   const before = contents(store);
   await store.stop();
   const again = await open(context, directory);
   assert.deepEqual(contents(again), before);
-  assert.deepEqual(await again.write([put('/e')]), { ok: true, revision: 3 });
+  assert.deepEqual(await again.write([put('/e')]), written(3, [3]));
 });
 
 test('a torn tail is cut, wherever it was torn', async (context) => {
@@ -233,12 +239,86 @@ test('the header of a new segment may be torn', async (context) => {
   await store.stop();
   for (const torn of ['', '{"sum":"0123']) {
     writeFileSync(join(directory, 'log-00000000000000000002.jsonl'), torn);
-    const again = await open(context, directory);
+    // As versions left it that named no current one.
+    rmSync(join(directory, 'current.jsonl'));
+    const notices: string[] = [];
+    const again = await open(context, directory, { onNotice: (_level, message) => notices.push(message) });
     assert.equal(again.revision, 1);
+    assert.match(notices.join('\n'), /log-0*2\.jsonl: has no whole first line, and is begun anew/);
     await again.stop();
   }
   const again = await open(context, directory);
-  assert.deepEqual(await again.write([put('/b')]), { ok: true, revision: 2 });
+  assert.deepEqual(await again.write([put('/b')]), written(2, [2]));
+});
+
+test('a log file that is missing altogether, or empty, is an error', async (context) => {
+  const directory = makeDirectory(context);
+  const store = await open(context, directory, { minLogBytes: 200 });
+  for (let i = 0; i < 6; i++) await store.write([put(`/${i}`)]);
+  await store.stop();
+  const path = logOf(directory);
+  const whole = readFileSync(path);
+  const refused = async (expected: RegExp): Promise<void> =>
+    assert.rejects(
+      new FileStore({ directory }).start(() => undefined),
+      expected,
+    );
+  for (const cut of ['', '{"sum":"0123']) {
+    writeFileSync(path, cut);
+    await refused(/log-\d+\.jsonl:1: the log file was cut off, with all writes from \d+ on; restore .*: rm .*current/);
+    assert.equal(readFileSync(path, 'utf8'), cut);
+  }
+  rmSync(path);
+  await refused(/log-\d+\.jsonl:1: the log file is missing, with all writes from \d+ on; restore .*: rm .*current/);
+  // Both fixes that it names work.
+  writeFileSync(path, whole);
+  const again = new FileStore({ directory });
+  await again.start(() => undefined);
+  assert.equal(again.revision, 6);
+  await again.stop();
+  rmSync(path);
+  rmSync(join(directory, 'current.jsonl'));
+  const later = await open(context, directory);
+  assert.ok(later.revision < 6 && later.revision > 0, String(later.revision));
+  await later.write([put('/later')]);
+});
+
+test('the name of the current log file is not lost over failures, and one of an older version is made', async (context) => {
+  const directory = makeDirectory(context);
+  let isFailing = false;
+  const openFile: OpenDurableFile = async (path, isNew) => {
+    if (isFailing && path.includes('current')) throw new Error('ENOSPC');
+    return openDurableFile(path, isNew);
+  };
+  const store = await open(context, directory, { minLogBytes: 1, openFile });
+  isFailing = true;
+  // Only what comes after it needs another log file.
+  await store.write([put('/a')]);
+  await assert.rejects(store.write([put('/b')]), /ENOSPC/);
+  isFailing = false;
+  assert.deepEqual(await store.write([put('/c')]), written(2, [2]));
+  await store.stop();
+  rmSync(join(directory, 'current.jsonl'));
+  const again = await open(context, directory);
+  assert.equal(again.revision, 2);
+  assert.ok(existsSync(join(directory, 'current.jsonl')));
+  await again.stop();
+  writeFileSync(join(directory, 'current.jsonl'), 'x');
+  await assert.rejects(
+    new FileStore({ directory }).start(() => undefined),
+    /current\.jsonl:1: the line is damaged; restore/,
+  );
+});
+
+test('many writes of one key are told when the key came to be', async (context) => {
+  const store = await open(context, makeDirectory(context));
+  const results = await Promise.all(
+    Array.from({ length: 200 }, (_, i) => store.write([i % 3 === 2 ? remove('/a') : put('/a', { i })])),
+  );
+  for (const [i, result] of results.entries()) {
+    const created = i % 3 === 2 ? 0 : i + 1 - (i % 3);
+    assert.deepEqual(result, written(i + 1, [created]));
+  }
 });
 
 test('damage is an error with file, line and fix, and nothing is changed', async (context) => {
@@ -307,7 +387,7 @@ test('the log is compacted while writes go on, and old files go', async (context
   const before = contents(store);
   await store.stop();
   const names = readdirSync(directory).sort();
-  assert.equal(names.length, 2, names.join(' '));
+  assert.equal(names.length, 3, names.join(' '));
   assert.ok(statSync(logOf(directory)).size < 10_000);
   const again = await open(context, directory);
   assert.deepEqual(contents(again), before);
@@ -328,7 +408,7 @@ test('a compaction that fails harms nothing', async (context) => {
   for (let i = 20; i < 40; i++) await store.write([put(`/${i}`)]);
   await store.stop();
   assert.ok(existsSync(join(directory, 'snapshot.jsonl')));
-  assert.ok(readdirSync(directory).length <= 3, readdirSync(directory).join(' '));
+  assert.ok(readdirSync(directory).length <= 4, readdirSync(directory).join(' '));
   assert.equal(contents(await open(context, directory)).length, 40);
 });
 
@@ -346,7 +426,11 @@ test('a directory that cannot be had is told', async (context) => {
   writeFileSync(directory, '');
   await assert.rejects(
     new FileStore({ directory }).start(() => undefined),
-    /can't use the store .*EEXIST|ENOTDIR/,
+    /can't use the store .*: .*store is a file; name a directory/,
+  );
+  await assert.rejects(
+    new FileStore({ directory: join(directory, 'x', 'y') }).start(() => undefined),
+    /store is a file; name a directory/,
   );
   await assert.rejects(new FileStore({ directory }).write([put('/a')]), /the store is stopped/);
 });

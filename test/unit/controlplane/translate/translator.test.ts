@@ -381,3 +381,124 @@ test('TLS annotations beside a scheme without TLS are a warning at their place',
   assert.match(alone, /tls-verify"\]: has no effect: the scheme of port 80 is http/);
   assert.match(translate(annotated('')).findings.map(formatFinding).join('\n'), /has no effect: the scheme is http/);
 });
+
+const findingsOf = ({ findings }: Translation): string[] => findings.map(formatFinding);
+const written = (text: string): ConfigObject[] => {
+  return readObjects(text, '/apisix/routes/1').objects.map((one) =>
+    one.kind === 'native' ? { ...one, madeOf: 'Admin API' } : one,
+  );
+};
+
+test('an object of the Admin API stands above that of a file, and the finding says so at the file', () => {
+  const own = 'routes: [{id: 1, uri: /a, upstream_id: 1}]\n#END\n';
+  const translator = new Translator();
+  const objects = [...readObjects(own, 'a.yaml').objects, ...written(own.replace('/a', '/b'))];
+  assert.deepEqual(findingsOf(translator.translate(objects)), [
+    'a.yaml:1:10: warning: Route 1: has no effect: the object of the Admin API (/apisix/routes/1) stands above that of a file; remove one of the two',
+  ]);
+});
+
+const named = (kind: string, namespace: string, name: string, rest: string): string =>
+  `{kind: ${kind}, metadata: {namespace: ${namespace}, name: "${name}"}, ${rest}}`;
+const inline = 'routes: [{id: 1, uri: /a, upstream: {nodes: {"10.9.9.9:80": 1}}}]\n#END\n';
+
+test('a Service of the name that an inline upstream takes is refused with its slices, others of its namespace are not', () => {
+  const kubernetes = ['1', '2'].map((name) =>
+    named('Service', 'routes', name, 'apiVersion: v1, spec: {ports: [{port: 80}]}'),
+  );
+  const policy = named('ApisixUpstream', 'routes', '1', 'apiVersion: apisix.apache.org/v2, spec: {retries: 1}');
+  const pods = `{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {namespace: routes, name: s, labels: {kubernetes.io/service-name: "1"}}, ports: [{port: 80}], endpoints: [{addresses: [10.0.0.1]}]}`;
+  const native = named(
+    'Upstream',
+    'routes',
+    '1',
+    'apiVersion: outrigger.config/v1, spec: {nodes: [{host: 10.1.1.1, port: 1}]}',
+  );
+  const alone = [...kubernetes, policy, pods].map((text, i) => readObjects(text, `${i}.yaml`).objects);
+  assert.deepEqual(
+    new Translator().translate(alone.flat()).services.map(({ name }) => name),
+    ['routes/1', 'routes/2'],
+  );
+  for (const standalone of [readObjects(inline, '9.yaml').objects, readObjects(inline, '0.yaml').objects]) {
+    const translator = new Translator();
+    // Also where it comes later, and whatever the order of the files.
+    translator.translate(alone.flat());
+    const last = readObjects(native, 'z.yaml').objects;
+    const translation = translator.translate([...standalone, ...alone.flat(), ...last]);
+    assert.deepEqual(
+      translation.services.map(({ name }) => name),
+      ['routes/2'],
+    );
+    assert.deepEqual((upstreamOf(translation, 'routes/1') as { nodes: unknown }).nodes, [
+      { host: '10.9.9.9', port: 80, weight: 1 },
+    ]);
+    const told = findingsOf(translation).filter((text) => text.includes(' error: '));
+    assert.deepEqual(
+      told.map((text) => text.replace(/: is refused.*/, '')),
+      [
+        '0.yaml:1:1: error: Service routes/1',
+        '2.yaml:1:1: error: ApisixUpstream routes/1',
+        'z.yaml:1:1: error: Upstream routes/1',
+      ],
+    );
+    assert.match(
+      told[0] ?? '',
+      /is refused: the inline upstream of routes\/1 \(\d\.yaml:1, standalone file\) makes the Upstream routes\/1, and keeps that name; rename one of the two, or move/,
+    );
+    assert.doesNotMatch(findingsOf(translation).join('\n'), /no Service routes\/1/);
+    // Free again.
+    assert.equal(translator.translate(alone.flat()).services.length, 2);
+  }
+});
+
+test('the name is kept in small steps too, by the Admin API, and for certificates', () => {
+  const translator = new Translator();
+  const taker = written(inline);
+  const rival = readObjects(
+    named('Service', 'routes', '1', 'apiVersion: v1, spec: {ports: [{port: 80}]}'),
+    'a.yaml',
+  ).objects;
+  const errors = (translation: Translation): string[] =>
+    findingsOf(translation).filter((one) => one.includes(' error: '));
+  for (const steps of [
+    [rival, [...rival, ...taker]],
+    [taker, [...rival, ...taker]],
+  ]) {
+    for (const [i, step] of steps.entries()) {
+      const translation = translator.translate(step);
+      assert.equal(errors(translation).length, i);
+      assert.equal(translation.services.length, i === 0 && step === rival ? 1 : 0);
+    }
+  }
+  assert.match(
+    errors(translator.translate([...rival, ...taker]))[0] ?? '',
+    /routes\/1 \(\/apisix\/routes\/1, Admin API\)/,
+  );
+  const secret = (bytes: number, madeOf?: 'standalone file'): ConfigObject => ({
+    kind: 'native',
+    resourceKind: 'Secret',
+    name: 'ssls/1',
+    bytes: new Uint8Array(bytes),
+    origin: { file: madeOf ?? 'k.yaml', line: 1, column: 1 },
+    ...(madeOf && { madeOf }),
+  });
+  const both = translator.translate([secret(0, 'standalone file'), secret(0)]);
+  assert.deepEqual(
+    both.others.map(({ origin }) => origin.file),
+    ['standalone file'],
+  );
+  assert.match(errors(both)[0] ?? '', /^k\.yaml:1:1: error: Secret ssls\/1: is refused: the certificate of ssls\/1 /);
+});
+
+test('a refused Service does not come back for an error in its file', () => {
+  const translator = new Translator();
+  const rival = readObjects(
+    named('Service', 'routes', '1', 'apiVersion: v1, spec: {ports: [{port: 80}]}'),
+    'a.yaml',
+  ).objects;
+  const origin = { file: 'a.yaml', line: 1, column: 1 };
+  translator.translate(rival);
+  const refused = translator.translate(written(inline), [{ object: 'Service routes/1', origin }]);
+  assert.deepEqual(refused.services, []);
+  assert.deepEqual(translator.translate(written(inline), [], rival).services, []);
+});

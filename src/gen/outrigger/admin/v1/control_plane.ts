@@ -141,18 +141,24 @@ export interface SubscribedType {
   sent: bigint;
   /** Those of them that it acknowledged. */
   acknowledged: bigint;
-  /** What it refused, and hasn't been sent anew since, ordered by name. At most 100. */
+  /** What it refused, and hasn't been sent anew since, ordered by name, and what may not be sent to it. At most 100. */
   refused: RefusedResource[];
   /** Refused ones beyond those of `refused`. */
   refusedLeftOut: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
-/** A resource that a sidecar refused. It keeps what it had. */
+/**
+ * A resource that a sidecar refused, or may not be sent: Consumers and Secrets over a plaintext stream that doesn't come over
+ * loopback. It keeps what it had.
+ */
 export interface RefusedResource {
-  /** Resource name; empty where the refusal doesn't tell which of those that were sent together it means. */
+  /**
+   * Resource name; empty where the refusal doesn't tell which of those that were sent together it means, or where it means
+   * all of the type.
+   */
   name: string;
-  /** The sidecar's words, cut at 4,000 bytes. */
+  /** The sidecar's words, cut at 4,000 bytes, or why it may not be sent. */
   reason: string;
   /** Since when it is refused, in whatever version. */
   since?: Date | undefined;

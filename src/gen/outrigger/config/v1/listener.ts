@@ -13,7 +13,7 @@ import { ListenerTls } from "./tls.ts";
  * number are several targets of one Listener and are told apart by the request's authority.
  */
 export interface Listener {
-  /** Resource name, by convention `outbound/<port>`. */
+  /** Resource name, by convention `outbound/<port>`. `gateway` and `outbound` are refused: listeners of the sidecar's own have these. */
   name: string;
   /** IP address to bind, without brackets. Default: the sidecar's `--bind` (127.0.0.1). */
   address?:

@@ -29,7 +29,8 @@ export interface Sidecar {
     | undefined;
   /**
    * Where the Admin API of the control plane is, `HOST:PORT`; without a host (`:9180`) it is the host of the control plane
-   * that this came from. The gateway carries `/apisix/admin/*` of loopback callers there. Default: it has no such route.
+   * that this came from. The gateway carries `/apisix/admin/*` of loopback callers there, but not to a
+   * loopback address where the control plane isn't on the same machine. Default: it has no such route.
    */
   adminApi?: string | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;

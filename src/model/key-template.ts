@@ -6,8 +6,7 @@ export type TemplatePart =
   | { readonly kind: 'variable'; readonly name: string; readonly fallback: string | undefined };
 
 /** A dollar sign behind a backslash is no variable's. Blanks around a name in braces and around `??` don't count. */
-const VARIABLE = /(?<!\\)\$(?:\{\s*([^}]+?)\s*\}|([\w.]+))/g;
-const DEFAULT = /\s*\?\?\s*/;
+const VARIABLE = /(?<!\\)\$(?:\{([^{}]*)\}|([\w.]+))/g;
 
 /**
  * Takes a template apart. `\$` stays as it is, backslash included (so does APISIX, and keys must be the same), and so does a
@@ -17,11 +16,17 @@ export function parseTemplate(template: string): TemplatePart[] {
   const parts: TemplatePart[] = [];
   let at = 0;
   for (const match of template.matchAll(VARIABLE)) {
+    if (match[1]?.trim() === '') continue; // braces without a name are text
     if (match.index > at) parts.push({ kind: 'text', text: template.slice(at, match.index) });
-    const [name = '', fallback] = match[1] === undefined ? [match[2]] : match[1].split(DEFAULT);
-    parts.push({ kind: 'variable', name, fallback });
+    parts.push({ kind: 'variable', ...named(match[1] ?? match[2] ?? '') });
     at = match.index + match[0].length;
   }
   if (at < template.length) parts.push({ kind: 'text', text: template.slice(at) });
   return parts;
+}
+
+/** `name ?? default`. Blanks at either end and around the first `??` don't count, nor does what follows a second one. */
+function named(text: string): { readonly name: string; readonly fallback: string | undefined } {
+  const [name = '', fallback] = text.trim().split('??');
+  return { name: name.trim(), fallback: fallback?.trim() };
 }

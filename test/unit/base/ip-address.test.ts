@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { canonicalBlock, canonicalIp, isLoopbackIp } from '../../../src/config/ip-address.ts';
+import { canonicalBlock, canonicalIp, isLoopbackIp } from '../../../src/base/ip-address.ts';
 
 test('spellings', () => {
   // RFC 5952 section 4.

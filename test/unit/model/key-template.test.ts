@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseTemplate } from '../../../src/policy/key-template.ts';
+import { parseTemplate } from '../../../src/model/key-template.ts';
 
 /** `<name>` and `<name|default>` for variables. */
 function show(template: string): string {
@@ -37,4 +37,15 @@ test('templates are taken apart', () => {
     ['${uri', '${uri'],
   ];
   for (const [template, parts] of rows) assert.equal(show(template), parts, template);
+});
+
+test('any template is taken apart in time that grows with its length', () => {
+  const long = 100_000;
+  const before = process.cpuUsage();
+  for (const template of [' ', 'a ', '${', '{', '??', '$', '\\$'].map((piece) => `\${ ${piece.repeat(long)}`)) {
+    parseTemplate(template);
+    parseTemplate(`${template}}`);
+  }
+  const { user } = process.cpuUsage(before);
+  assert.ok(user < 2_000_000, `${user} us`);
 });
