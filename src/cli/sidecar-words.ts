@@ -1,6 +1,6 @@
 // The sidecars of a control plane for people: a line each, and below it what it refused.
 import { type ConnectedSidecar, type SubscribedType, SyncState } from '../gen/outrigger/admin/v1/control_plane.ts';
-import type { StatusWords } from './status.ts';
+import type { StatusWords } from './status-words.ts';
 import { shownReason, shownText } from './shown-text.ts';
 import { shortTime, textTable } from './text-table.ts';
 

@@ -1,6 +1,6 @@
 // The state of a sidecar for people: its control stream, its resources by state, and what isn't well.
 import { type GetSnapshotResponse, ResourceState, type ResourceStatus } from '../gen/outrigger/admin/v1/admin.ts';
-import type { StatusWords } from './status.ts';
+import type { StatusWords } from './status-words.ts';
 import { shownReason, shownText } from './shown-text.ts';
 import { shortTime } from './text-table.ts';
 

@@ -13,18 +13,13 @@ import { shownJson, shownText } from './shown-text.ts';
 import { snapshotWords } from './snapshot-words.ts';
 import { sidecarWords } from './sidecar-words.ts';
 import { UsageError } from './usage.ts';
+import type { StatusWords } from './status-words.ts';
 
 const DEFAULT_ADMIN_PORT = 15_000;
 /** Longest wait for each answer. */
 const DEADLINE_MS = 5_000;
 /** Items of an answer; what they hold ends a page earlier. */
 const PAGE_SIZE = 10_000;
-
-/** What a status comes to. */
-export interface StatusWords {
-  readonly text: string;
-  readonly isWell: boolean;
-}
 
 /** Status 0 where all is well, 1 where it isn't, 2 where that can't be told. */
 export async function statusCommand(context: CommandContext): Promise<number> {

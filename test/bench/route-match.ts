@@ -6,6 +6,7 @@ import { seededRng, type Rng } from '../../src/base/rng.ts';
 import type { RouteSpec } from '../../src/model/gateway.ts';
 import type { HashedRequest } from '../../src/policy/request-variables.ts';
 import { RouteTable } from '../../src/route/route-table.ts';
+import { routeSpec } from '../support/route-spec.ts';
 
 const ROUNDS = 9;
 const BATCHES = 10;
@@ -86,23 +87,7 @@ export function measureRoutes(): string {
 }
 
 function routeOf(each: Case, index: number): RouteSpec {
-  return {
-    id: String(index),
-    displayName: '',
-    uris: [],
-    hosts: [],
-    methods: [],
-    remoteAddrs: [],
-    vars: undefined,
-    priority: 0,
-    serviceId: '',
-    plugins: [],
-    target: undefined,
-    fault: undefined,
-    timeouts: undefined,
-    passesUpgrades: false,
-    ...each.route(index),
-  };
+  return routeSpec(String(index), each.route(index));
 }
 
 function requests(next: NextTarget): HashedRequest[] {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { consumer, keyAuth, limitCount, limitRule, pluginRequest, PluginScene, requests } from './scene.ts';
+import { keyAuth } from '../../support/route-spec.ts';
+import { consumer, limitCount, limitRule, pluginRequest, PluginScene, requests } from './scene.ts';
 
 const JACK = consumer('jack', 'jack-key', { credentials: { 'cred-1': 'second-key' }, customId: 'id-7' });
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cleanTrailers, maskKey } from '../../../src/plugin/key-traces.ts';
-import { keyAuth, limitCount, limitRule } from './scene.ts';
+import { keyAuth } from '../../support/route-spec.ts';
+import { limitCount, limitRule } from './scene.ts';
 
 const LIMIT = limitCount([limitRule(1, 60)]);
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { LimitRule, PluginSpec } from '../../../src/model/gateway.ts';
 import { runPlugins } from '../../../src/plugin/plugins.ts';
-import { consumer, keyAuth, limitCount, limitRule, pluginRequest, PluginScene, requests } from './scene.ts';
+import { keyAuth } from '../../support/route-spec.ts';
+import { consumer, limitCount, limitRule, pluginRequest, PluginScene, requests } from './scene.ts';
 
 const PASS2 = [200, 200, 503, 503];
 

@@ -5,7 +5,6 @@ import { ERROR_TABLE } from '../../../src/model/error-table.ts';
 import {
   DEFAULT_QUOTA_FIELDS,
   type ConsumerSpec,
-  type KeyAuthPolicy,
   type LimitCountPolicy,
   type LimitRule,
   type PluginSpec,
@@ -16,22 +15,6 @@ import { createLimitCounters, type LimitCounters } from '../../../src/plugin/lim
 import type { PluginAnswer, PluginContext, PluginRequest } from '../../../src/plugin/plugin.ts';
 import { runPlugins } from '../../../src/plugin/plugins.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
-
-/** `key-auth` as APISIX has it by default, but for `changes`. */
-export function keyAuth(changes: Partial<KeyAuthPolicy> = {}, owner = 'routes/1'): PluginSpec {
-  return {
-    owner,
-    name: 'key-auth',
-    policy: {
-      header: 'apikey',
-      query: 'apikey',
-      hidesCredentials: false,
-      realm: 'key',
-      anonymousConsumer: undefined,
-      ...changes,
-    },
-  };
-}
 
 /** A limit by `remote_addr`, but for `changes`. */
 export function limitRule(

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { RouteSpec } from '../../../src/model/gateway.ts';
 import { accessRecord } from '../../../src/proxy/access-record.ts';
 import type { AttemptRecord, RequestRecord } from '../../../src/proxy/record.ts';
 import type { Cluster } from '../../../src/upstream/cluster.ts';
 import type { LiveEndpoint } from '../../../src/upstream/endpoint.ts';
+import { keyAuth, routeSpec } from '../../support/route-spec.ts';
 
 const cluster = { port: { upstream: 'shop/cart', servicePort: 7000 } } as Cluster;
 
@@ -43,34 +43,7 @@ function record(overrides: Partial<RequestRecord> = {}, fields: string[] = []): 
   };
 }
 
-const KEYED: RouteSpec = {
-  id: '7',
-  displayName: '',
-  uris: ['/x'],
-  hosts: [],
-  methods: [],
-  remoteAddrs: [],
-  vars: undefined,
-  priority: 0,
-  serviceId: '',
-  plugins: [
-    {
-      owner: 'routes/7',
-      name: 'key-auth',
-      policy: {
-        header: 'apikey',
-        query: 'apikey',
-        hidesCredentials: false,
-        realm: 'key',
-        anonymousConsumer: undefined,
-      },
-    },
-  ],
-  target: 'routes/7/0',
-  fault: undefined,
-  timeouts: undefined,
-  passesUpgrades: false,
-};
+const KEYED = routeSpec('7', { plugins: [keyAuth()] });
 
 describe('accessRecord', () => {
   it('names the route and the consumer of a request to the gateway, and shows no key', () => {

@@ -5,48 +5,18 @@ import { DEFAULT_TIMEOUT } from '../../../src/model/defaults.ts';
 import type { RouteSpec } from '../../../src/model/gateway.ts';
 import { GatewayPassage, type LiveGateway } from '../../../src/proxy/gateway.ts';
 import type { Cluster } from '../../../src/upstream/cluster.ts';
+import { hashedRequest } from '../../support/hashed-request.ts';
+import { keyAuth, routeSpec } from '../../support/route-spec.ts';
 
 // Only its identity counts here.
 const cluster = {} as Cluster;
 const adminApi = {} as Cluster;
 
 function headOf(overrides: Partial<RequestHead> = {}): RequestHead {
-  return {
-    method: 'GET',
-    scheme: 'http',
-    authority: 'example.org',
-    path: '/',
-    protocol: '',
-    version: 11,
-    fields: [],
-    neverIndexed: undefined,
-    contentLength: -1,
-    ...overrides,
-  };
+  return hashedRequest({ path: '/', ...overrides }).head;
 }
 
-const route: RouteSpec = {
-  id: '1',
-  displayName: '',
-  uris: ['/*'],
-  hosts: [],
-  methods: [],
-  remoteAddrs: [],
-  vars: undefined,
-  priority: 0,
-  serviceId: '',
-  plugins: [],
-  target: 'routes/1/0',
-  fault: undefined,
-  timeouts: undefined,
-  passesUpgrades: false,
-};
-
-const keyAuth: RouteSpec['plugins'][number] = {
-  owner: 'routes/1',
-  name: 'key-auth',
-  policy: { header: 'apikey', query: 'apikey', hidesCredentials: false, realm: 'key', anonymousConsumer: undefined },
-};
+const route = routeSpec('1', { target: 'routes/1/0' });
 
 function gatewayOf(overrides: Partial<LiveGateway> = {}): LiveGateway {
   return {
@@ -94,7 +64,7 @@ describe('a passage through the gateway', () => {
   test('runs plugins before an upstream is missed, but not for a service that is missing', () => {
     const ran: string[] = [];
     for (const kind of ['unknown_service', 'unknown_plugin_config', 'unknown_upstream', 'no_upstream'] as const) {
-      const faulty: RouteSpec = { ...route, plugins: [keyAuth], target: undefined, fault: { kind, detail: 'x' } };
+      const faulty: RouteSpec = { ...route, plugins: [keyAuth()], target: undefined, fault: { kind, detail: 'x' } };
       const runPlugins = (): undefined => void ran.push(kind);
       const [found, passage] = enter(gatewayOf({ match: () => faulty, runPlugins }));
       assert.equal(found, undefined);
@@ -106,7 +76,7 @@ describe('a passage through the gateway', () => {
   test('ends where a plugin answers', () => {
     const answer = { kind: 'unauthenticated', status: 0, fields: [], body: '{}', detail: '' } as const;
     const [found, passage] = enter(
-      gatewayOf({ match: () => ({ ...route, plugins: [keyAuth] }), runPlugins: () => answer }),
+      gatewayOf({ match: () => ({ ...route, plugins: [keyAuth()] }), runPlugins: () => answer }),
     );
     assert.equal(found, undefined);
     assert.equal(passage.answer, answer);

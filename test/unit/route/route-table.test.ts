@@ -4,27 +4,8 @@ import * as fc from 'fast-check';
 import type { RouteSpec } from '../../../src/model/gateway.ts';
 import type { HashedRequest } from '../../../src/policy/request-variables.ts';
 import { compareIds, MAX_REFUSED, RouteTable } from '../../../src/route/route-table.ts';
+import { routeSpec } from '../../support/route-spec.ts';
 import { hashedRequest } from '../../support/hashed-request.ts';
-
-function route(id: string, others: Partial<RouteSpec> = {}): RouteSpec {
-  return {
-    id,
-    displayName: '',
-    uris: ['/*'],
-    hosts: [],
-    methods: [],
-    remoteAddrs: [],
-    vars: undefined,
-    priority: 0,
-    serviceId: '',
-    plugins: [],
-    target: undefined,
-    fault: undefined,
-    timeouts: undefined,
-    passesUpgrades: false,
-    ...others,
-  };
-}
 
 function byId(...routes: RouteSpec[]): Map<string, RouteSpec> {
   return new Map(routes.map((each) => [each.id, each]));
@@ -47,33 +28,33 @@ test('an empty table matches nothing', () => {
 });
 
 test('APISIX row 111: a path that no route has is not found', () => {
-  const table = tableOf(route('1', { uris: ['/hello'] }));
+  const table = tableOf(routeSpec('1', { uris: ['/hello'] }));
   assert.equal(table.match(get('a.com', '/hello2')), undefined);
   assert.equal(table.match(get('a.com', '/hello?a=1'))?.id, '1');
 });
 
 test('host, then uri, then priority, then id', () => {
   const table = tableOf(
-    route('10', { uris: ['/a'] }),
-    route('9', { uris: ['/a'] }),
-    route('x', { uris: ['/a'], priority: 1 }),
-    route('p', { uris: ['/*'], priority: 9 }),
-    route('h', { uris: ['/*'], hosts: ['a.com'], priority: -5 }),
-    route('w', { uris: ['/a'], hosts: ['*.com'] }),
+    routeSpec('10', { uris: ['/a'] }),
+    routeSpec('9', { uris: ['/a'] }),
+    routeSpec('x', { uris: ['/a'], priority: 1 }),
+    routeSpec('p', { uris: ['/*'], priority: 9 }),
+    routeSpec('h', { uris: ['/*'], hosts: ['a.com'], priority: -5 }),
+    routeSpec('w', { uris: ['/a'], hosts: ['*.com'] }),
   );
   assert.equal(table.match(get('a.com', '/a'))?.id, 'h');
   assert.equal(table.match(get('b.com', '/a'))?.id, 'w');
   assert.equal(table.match(get('b.com', '/b'))?.id, 'p');
   assert.equal(table.match(get('b.net', '/a'))?.id, 'x');
-  assert.equal(tableOf(route('10'), route('9'), route('a')).match(get('', '/'))?.id, '9');
+  assert.equal(tableOf(routeSpec('10'), routeSpec('9'), routeSpec('a')).match(get('', '/'))?.id, '9');
 });
 
 test('conditions that are not met give way to what is less specific', () => {
   const table = tableOf(
-    route('vars', { hosts: ['a.com'], uris: ['/a'], vars: isJack }),
-    route('methods', { hosts: ['a.com'], uris: ['/a'], methods: ['PUT', 'POST'] }),
-    route('address', { hosts: ['*.com'], uris: ['/a'], remoteAddrs: ['10.1.0.0/16', '2001:db8::/32'] }),
-    route('any', { uris: ['/*'] }),
+    routeSpec('vars', { hosts: ['a.com'], uris: ['/a'], vars: isJack }),
+    routeSpec('methods', { hosts: ['a.com'], uris: ['/a'], methods: ['PUT', 'POST'] }),
+    routeSpec('address', { hosts: ['*.com'], uris: ['/a'], remoteAddrs: ['10.1.0.0/16', '2001:db8::/32'] }),
+    routeSpec('any', { uris: ['/*'] }),
   );
   assert.equal(table.match(get('a.com', '/a?name=jack'))?.id, 'vars');
   assert.equal(table.match(get('a.com', '/a?name=jack', 'PUT'))?.id, 'methods');
@@ -110,10 +91,10 @@ test('the order of ids', () => {
 });
 
 test('what an explanation says', () => {
-  const jack = route('jack', { hosts: ['a.com'], uris: ['/x', '/users/:id'], vars: isJack });
-  const put = route('put', { hosts: ['*.com'], uris: ['/users/:name'], methods: ['PUT'] });
-  const near = route('near', { uris: ['/users*'], remoteAddrs: ['10.0.0.0/30'] });
-  const any = route('any', { uris: ['/*'] });
+  const jack = routeSpec('jack', { hosts: ['a.com'], uris: ['/x', '/users/:id'], vars: isJack });
+  const put = routeSpec('put', { hosts: ['*.com'], uris: ['/users/:name'], methods: ['PUT'] });
+  const near = routeSpec('near', { uris: ['/users*'], remoteAddrs: ['10.0.0.0/30'] });
+  const any = routeSpec('any', { uris: ['/*'] });
   const table = tableOf(any, near, put, jack);
   assert.deepEqual(table.explain(get('a.com:80', '/users/7')), {
     match: { route: any, uri: '/*', host: undefined },
@@ -129,16 +110,18 @@ test('what an explanation says', () => {
     host: '*.com',
   });
   assert.deepEqual(tableOf(jack).explain(get('a.com', '/y')), { match: undefined, refused: [] });
-  const many = tableOf(...Array.from({ length: MAX_REFUSED + 5 }, (_, i) => route(String(i), { methods: ['PUT'] })));
+  const many = tableOf(
+    ...Array.from({ length: MAX_REFUSED + 5 }, (_, i) => routeSpec(String(i), { methods: ['PUT'] })),
+  );
   assert.equal(many.explain(get('a.com', '/')).refused.length, MAX_REFUSED);
 });
 
 test('only what changed is taken out and put in', () => {
-  const old = route('1', { uris: ['/a', '/a', '/b', '/:x'], hosts: ['a.com', 'a.com', '*.net'] });
-  const other = route('2', { uris: ['/b', '/:y'] });
+  const old = routeSpec('1', { uris: ['/a', '/a', '/b', '/:x'], hosts: ['a.com', 'a.com', '*.net'] });
+  const other = routeSpec('2', { uris: ['/b', '/:y'] });
   const table = tableOf(old, other);
   assert.equal(table.match(get('a.com', '/b')), old);
-  const changed = route('1', { uris: ['/c'], hosts: ['a.com'] });
+  const changed = routeSpec('1', { uris: ['/c'], hosts: ['a.com'] });
   table.apply(byId(changed, other));
   assert.equal(table.match(get('a.com', '/c')), changed);
   assert.equal(table.match(get('a.com', '/b')), other);
@@ -156,7 +139,7 @@ test('one change among 10,000 routes touches that one', () => {
   let compiled = 0;
   const routes = new Map<string, RouteSpec>();
   for (let i = 0; i < 10_000; i++) {
-    const spec = route(String(i), { uris: [`/r/${i}`], hosts: i % 2 === 0 ? [] : [`h${i}.com`] });
+    const spec = routeSpec(String(i), { uris: [`/r/${i}`], hosts: i % 2 === 0 ? [] : [`h${i}.com`] });
     routes.set(
       spec.id,
       Object.defineProperty({ ...spec }, 'methods', {
@@ -170,7 +153,7 @@ test('one change among 10,000 routes touches that one', () => {
   const table = new RouteTable();
   table.apply(routes);
   assert.equal(compiled, 10_000);
-  const changed = new Map(routes).set('77', route('77', { uris: ['/other'] }));
+  const changed = new Map(routes).set('77', routeSpec('77', { uris: ['/other'] }));
   changed.delete('78');
   table.apply(changed);
   assert.equal(compiled, 10_000);
@@ -263,7 +246,7 @@ test('any routes and requests: as a matcher that goes through all of them', () =
           routes = new Map(routes);
           for (const [id, others] of changes) {
             if (others === undefined) routes.delete(String(id));
-            else routes.set(String(id), route(String(id), others));
+            else routes.set(String(id), routeSpec(String(id), others));
           }
           table.apply(routes);
           for (const each of requests) {
