@@ -294,8 +294,9 @@ describe('a Route that names what is not here', () => {
     const h = onService();
     h.send({ Route: [route('r', '2', { upstreamId: 'u1', pluginConfigId: 'p1', status: 0 })] });
     assert.equal(h.inForce(), 'r:2 s1:1 u1');
-    h.send({ Route: [route('r', '3', { upstreamId: 'u1', pluginConfigId: 'p2' })] });
-    assert.equal(h.inForce(), 'r:3 s1:1 u1');
+    h.send({ Route: [route('r', '3', { upstreamId: 'u1', status: 0 })] });
+    h.send({ Route: [route('r', '4', { upstreamId: 'u1', pluginConfigId: 'p2' })] });
+    assert.equal(h.inForce(), 'r:4 s1:1 u1');
   });
 
   it('serves on in its old version until the Service and the PluginConfig come', () => {
