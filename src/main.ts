@@ -70,11 +70,18 @@ process.on('uncaughtException', (error) => {
 });
 
 // A reader that went away (`outrigger lint DIR | head`) is no fault of ours, and nobody is left to be told.
-process.stdout.on('error', () => undefined);
+let isOutputLost = false;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE' || isOutputLost) return;
+  isOutputLost = true;
+  process.stderr.write(`outrigger: stdout: ${error.message}\n`);
+});
 
 /** Ends the process once all that was said is out: a pipe takes it piece by piece. */
 function end(status: number): void {
-  process.stdout.write('', () => process.stderr.write('', () => process.exit(status)));
+  const exit = (): void => process.exit(isOutputLost ? 1 : status);
+  // The event of a failed write comes after its callback.
+  process.stdout.write('', () => setImmediate(() => process.stderr.write('', exit)));
 }
 
 main(process.argv.slice(2)).then(end, (error: unknown) => {

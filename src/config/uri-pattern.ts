@@ -49,12 +49,14 @@ function formProblem(uri: string): string | undefined {
     if (path.includes('%00')) return `${quote(uri)} has an encoded NUL, and requests with one are refused`;
     path = path.replace(/%[0-9A-Fa-f]{2}/g, (triplet) => {
       const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
-      return UNRESERVED.test(character) ? character : triplet.toUpperCase();
+      // An encoded slash is one to whoever looks a route up.
+      return character === '/' || UNRESERVED.test(character) ? character : triplet.toUpperCase();
     });
   }
   const resolved = path.includes('/.') ? withoutDots(path, isPrefix) : path;
   if (resolved === undefined) return `${quote(uri)} climbs above its root`;
-  const normal = isPrefix ? `${resolved}*` : resolved;
+  const merged = resolved.replace(/\/{2,}/g, '/');
+  const normal = isPrefix ? `${merged}*` : merged;
   return normal === uri ? undefined : `${quote(uri)} is compared with paths in normal form: write ${quote(normal)}`;
 }
 

@@ -4,6 +4,7 @@
 import type { Fields, RequestHead } from '../codec/exchange.ts';
 import { findField } from '../codec/fields.ts';
 import { variablePrefix, type VariableName, type VariablePrefix } from '../model/variable-names.ts';
+import { lookupPath } from './lookup-path.ts';
 
 /** What a hash key can be made of. Read before the head is changed for an endpoint, and before forwarding fields are added. */
 export interface HashedRequest {
@@ -28,8 +29,8 @@ export type ReadVariable = (request: HashedRequest) => string | undefined;
 const NAMELESS_SERVER = '_';
 
 const READERS: Readonly<Record<VariableName, ReadVariable>> = {
-  uri: ({ head }) => pathOf(head.path),
-  document_uri: ({ head }) => pathOf(head.path),
+  uri: ({ head }) => lookupPath(head.path) ?? pathOf(head.path),
+  document_uri: ({ head }) => lookupPath(head.path) ?? pathOf(head.path),
   request_uri: ({ head }) => withoutEmptyQuery(head.path),
   query_string: ({ head }) => queryOf(head.path),
   args: ({ head }) => queryOf(head.path),

@@ -7,6 +7,7 @@ import type { ConsumerSpec, RouteSpec } from '../model/gateway.ts';
 import type { TimeoutPolicy } from '../model/policy.ts';
 import type { PortKey } from '../model/snapshot.ts';
 import type { PluginAnswer, PluginRequest } from '../plugin/plugin.ts';
+import { lookupPath } from '../policy/lookup-path.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import { isLoopback } from './forwarding.ts';
 
@@ -85,6 +86,9 @@ export class GatewayPassage implements PluginRequest {
     const { head } = this;
     if (gateway.adminApi !== undefined && ADMIN_PATH.test(head.path) && this.comesFromHere()) return gateway.adminApi;
     if (!gateway.isConfigured) return this.refuse('not_configured', '');
+    if (lookupPath(head.path) === undefined) {
+      return this.refuse('bad_request', 'the path has a dot segment beside an encoded slash');
+    }
     const route = (this.route = gateway.match(this));
     if (route === undefined) {
       this.answer = NO_ROUTE;

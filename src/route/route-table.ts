@@ -8,7 +8,7 @@ import type { RouteSpec } from '../model/gateway.ts';
 import type { HashedRequest } from '../policy/request-variables.ts';
 import { RouteConditions, type Refusal } from './conditions.ts';
 import { HostTable } from './host-table.ts';
-import { lookupPath } from './lookup-path.ts';
+import { lookupPath } from '../policy/lookup-path.ts';
 import { RadixTree, SearchScratch } from './radix-tree.ts';
 
 /** Where in the table a route was come upon. */
@@ -92,9 +92,11 @@ export class RouteTable {
 
   #find(request: HashedRequest, refused: Search['refused']): Entry | undefined {
     const { path, authority } = request.head;
+    const found = lookupPath(path);
+    if (found === undefined) return undefined;
     const search = this.#search;
     search.request = request;
-    search.path = lookupPath(path);
+    search.path = found;
     search.refused = refused;
     const entry = this.#byHost.search(authority, searchUris, search);
     search.request = search.refused = undefined;

@@ -154,7 +154,11 @@ class JsonScanner {
       const earlier = offsets.get(key);
       if (earlier === undefined) offsets.set(key, at);
       else if (this.repeats.length < MAX_REPEATS) this.repeats.push({ key, offset: at, earlier });
-      if (this.next() !== ':') this.failBehind('a colon is missing');
+      if (this.next() !== ':') {
+        // It may be a text that stands where a name belongs.
+        this.areNames[(this.tokens - 1) % KEPT_TOKENS] = false;
+        this.failBehind('a colon is missing');
+      }
       this.take(1);
       children.push({ key, offset: at, node: this.value(depth) });
       if (this.isLast('}')) return { offset, children, isList: false };

@@ -1,5 +1,7 @@
 // Configuration from a store: what the Admin API was given. What an object makes is kept until it changes, so one change
 // among thousands costs a pass over references.
+import { decodeResource } from '../../config/decode/decode.ts';
+import { Route } from '../../gen/outrigger/config/v1/gateway.ts';
 import { joinConsumer } from '../apisix/join-consumer.ts';
 import { keyOf, objectIdOf } from '../apisix/object-type.ts';
 import { objectIdProblem } from '../apisix/read-apisix-object.ts';
@@ -7,7 +9,7 @@ import type { MadeResource, ReadObject } from '../apisix/read-object.ts';
 import type { Finding, Origin } from '../finding.ts';
 import type { ConfigObject, NativeObject, RefusedObject, Source } from '../source.ts';
 import type { EntryReader } from '../store/read-entries.ts';
-import type { Store } from '../store/store.ts';
+import type { JsonObject, Store } from '../store/store.ts';
 
 /** Where the objects come from. */
 export interface StoreSourceOptions {
@@ -106,7 +108,8 @@ export class StoreSource implements Source {
     if (!result.ok) {
       const canBeWritten = objectIdProblem(id) === undefined;
       const fix = canBeWritten ? 'write it anew over the Admin API, or delete it there' : removalOf(key);
-      return refused(key, result.problems, fix);
+      const made = refused(key, result.problems, fix);
+      return id.type === 'routes' ? { ...made, natives: guardOf(id.id, entry.value, originOf(key)) } : made;
     }
     const resources =
       id.type === 'consumers' ? [joinConsumer(result.object, this.credentialsOf(key))] : result.object.resources;
@@ -120,6 +123,31 @@ export class StoreSource implements Source {
       return result?.ok === true ? [result.object] : [];
     });
   }
+}
+
+/** Name of a PluginConfig that nobody has. */
+const UNREADABLE = '..unreadable-route..';
+
+/**
+ * What stands for a Route that can't be read, so that what it guarded doesn't fall to another: one for the same uris, hosts
+ * and priority, as far as they can be read, which is answered 503 `unknown_plugin_config`.
+ */
+function guardOf(id: string, value: JsonObject, origin: Origin): NativeObject[] {
+  const listOf = (one: string, several: string): string[] =>
+    [value[one], value[several]].flat().filter((text): text is string => typeof text === 'string');
+  const priority = typeof value['priority'] === 'number' ? value['priority'] : undefined;
+  const message = Route.fromPartial({
+    name: id,
+    desc: 'stands for a route that cannot be read',
+    uris: listOf('uri', 'uris'),
+    hosts: listOf('host', 'hosts'),
+    ...(priority === undefined ? {} : { priority }),
+    pluginConfigId: UNREADABLE,
+  });
+  if (value['status'] === 0) return [];
+  const bytes = Route.encode(message).finish();
+  if (!decodeResource('Route', id, bytes).ok) return [];
+  return [{ kind: 'native', resourceKind: 'Route', name: id, bytes, origin, madeOf: 'Admin API' }];
 }
 
 function nativeOf({ kind, name, bytes }: MadeResource, origin: Origin): NativeObject {

@@ -121,7 +121,7 @@ test("the Upstream document's objects are written as they are printed", async (c
   assert.equal(refused.status, 400);
   assert.match(
     String(refused.body['error_msg']),
-    /line 15, column 10: a comma is missing, after .*"39\.97\.63\.215:80": 1 \}, before "type": "…"/,
+    /line 15, column 10: a comma is missing, after .*"39\.97\.63\.215:80": … \}, before "…": "…"/,
   );
   const jack = await call(
     'PUT',

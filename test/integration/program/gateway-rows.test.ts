@@ -390,8 +390,11 @@ describe('the gateway', () => {
   test('no second spelling of a path gets past a route that guards it', async () => {
     await put('/routes/guard', { uri: '/guard/*', plugins: { 'key-auth': {} }, upstream: to(a) });
     await put('/routes/open', { uri: '/*', upstream: to(b) });
-    for (const path of ['/guard/x', '//guard/x', '/%2Fguard/x', '/guard%2fx', '/y/..%2Fguard/x', '/y/../guard/x']) {
+    for (const path of ['/guard/x', '//guard/x', '/%2Fguard/x', '/guard%2fx', '/y/../guard/x']) {
       assert.equal((await scene.call(path)).status, 401, path);
+    }
+    for (const path of ['/guard/..%2Fx', '/y/..%2Fguard/x', '/guard%2F..%2Fx']) {
+      assert.equal((await scene.call(path)).status, 400, path);
     }
     assert.equal((await scene.call('/y//z%2Fw')).status, 200);
     assert.equal(b.requests.at(-1)?.url, '/y//z%2Fw', 'forwarded as it came');

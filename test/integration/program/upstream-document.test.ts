@@ -222,16 +222,17 @@ describe('the Upstream document, typed verbatim', { skip: hasCurl() ? false : 'c
   });
 
   test('an inline upstream with limit-count: two in 60 s, then 503', async () => {
-    const before = first.requests.length;
     assert.equal((await type(INLINE_WITH_LIMIT)).status, 200, 'it replaces route 1');
     await until(async () => (await scene.call('/index.html', { method: 'HEAD' })).headers['x-ratelimit-limit'] === '2');
+    // That was the first of the two. Calls before it may have taken the route as it was.
+    const before = first.requests.length;
     const next = await type(index);
     assert.deepEqual([next.status, next.headers.get('x-ratelimit-remaining')], [200, '0']);
     const beyond = await type(index);
     assert.deepEqual([beyond.status, beyond.headers.get('x-ratelimit-remaining')], [503, '0']);
     assert.equal(beyond.headers.get('x-outrigger-reason'), 'rate_limited');
     assert.equal(beyond.headers.get('x-ratelimit-limit'), '2');
-    assert.equal(first.requests.length, before + 2, 'what is refused reaches nobody');
+    assert.equal(first.requests.length, before + 1, 'what is refused reaches nobody');
   });
 
   test('the health check lacks a comma: the answer points at the place', async () => {

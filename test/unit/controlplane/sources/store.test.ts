@@ -10,6 +10,7 @@ import { FileStore } from '../../../../src/controlplane/store/file-store.ts';
 import { EntryReader } from '../../../../src/controlplane/store/read-entries.ts';
 import type { JsonObject } from '../../../../src/controlplane/store/store.ts';
 import { Consumer } from '../../../../src/gen/outrigger/config/v1/gateway.ts';
+import { Route } from '../../../../src/gen/outrigger/config/v1/gateway.ts';
 
 interface Scene {
   readonly source: StoreSource;
@@ -102,6 +103,23 @@ test('a consumer and its credentials are one resource', async (context) => {
   assert.deepEqual(names(), []);
 });
 
+test('a route that cannot be read guards on: its requests are answered 503 and fall to no other', async (context) => {
+  const { source } = await start(context, {
+    '/apisix/routes/guard': {
+      ...{ uri: '/guard/*', hosts: ['a.org'], priority: 7, labels: { team: '' } },
+      ...{ plugins: { 'key-auth': {} }, upstream: UPSTREAM },
+    },
+    '/apisix/routes/off': { uri: '/off', status: 0, from_the_future: true, upstream: UPSTREAM },
+    '/apisix/routes/lost': { uri: 5, upstream: UPSTREAM },
+  });
+  const routes = source.objects().flatMap((object) => (object.kind === 'native' ? [Route.decode(object.bytes)] : []));
+  assert.deepEqual(
+    routes.map(({ name, uris, hosts, priority }) => ({ name, uris, hosts, priority })),
+    [{ name: 'guard', uris: ['/guard/*'], hosts: ['a.org'], priority: 7 }],
+  );
+  assert.match(routes[0]?.pluginConfigId ?? '', /unreadable/);
+});
+
 test('what this version cannot read is told and disturbs nothing else', async (context) => {
   const { source, names, put } = await start(context, {
     '/apisix/routes/1': { uri: '/a', from_the_future: true, upstream: UPSTREAM },
@@ -110,7 +128,7 @@ test('what this version cannot read is told and disturbs nothing else', async (c
     '/apisix/consumers/jack': { username: 'jack' },
     '/apisix/consumers/jack/credentials/one': { plugins: {} },
   });
-  assert.deepEqual(names(), ['Consumer jack', 'Upstream 1']);
+  assert.deepEqual(names(), ['Consumer jack', 'Route 1', 'Upstream 1']);
   const findings = source.findings();
   assert.deepEqual([...new Set(findings.map(({ file }) => file))].sort(), [
     '/apisix/consumers/jack/credentials/one',
