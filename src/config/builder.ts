@@ -14,6 +14,7 @@ import type { Resource, Resources } from './resource.ts';
 import { listenerTlsSpec, secretSpec } from './tls-specs.ts';
 import { listenerSecrets } from './secret-references.ts';
 import { hasGateway, rootSidecar } from './tree.ts';
+import { sameEntries } from './same-entries.ts';
 
 /** What is known of the gateway beside the resources. */
 export interface GatewayContext {
@@ -130,10 +131,4 @@ function listenerSpec(listener: Resource<'Listener'>, previous: ListenerSpec | u
   const spec = isDeepStrictEqual(made, previous) && previous !== undefined ? previous : made;
   listenerOrigins.set(spec, listener);
   return spec;
-}
-
-function sameEntries<K, V>(a: ReadonlyMap<K, V>, b: ReadonlyMap<K, V>): boolean {
-  if (a.size !== b.size) return false;
-  for (const [key, value] of a) if (b.get(key) !== value) return false;
-  return true;
 }

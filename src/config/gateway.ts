@@ -26,6 +26,7 @@ import { canonicalRouteHost } from './route-host.ts';
 import { toMs } from './seconds.ts';
 import { type UpstreamChoice, upstreamChoice } from './upstream-choice.ts';
 import { parseVars } from './vars.ts';
+import { sameEntries } from './same-entries.ts';
 
 /** What a RouteSpec was made from. Of its Upstream only whether it is there. */
 interface Origin {
@@ -100,15 +101,9 @@ function routeSpecs(resources: Resources, previous: Routes | undefined, ports: P
     return previous;
   const routes = new Map<string, RouteSpec>();
   for (const { id, spec } of pass) if (spec !== undefined) routes.set(id, spec);
-  const result = previous !== undefined && isSameMap(routes, previous) ? previous : routes;
+  const result = previous !== undefined && sameEntries(routes, previous) ? previous : routes;
   passes.set(result, pass);
   return result;
-}
-
-function isSameMap(a: Routes, b: Routes): boolean {
-  if (a.size !== b.size) return false;
-  for (const [id, spec] of a) if (b.get(id) !== spec) return false;
-  return true;
 }
 
 function makeRoute(origin: Origin, previous: RouteSpec | undefined): Made {

@@ -5,6 +5,7 @@ import { LastPass } from './last-pass.ts';
 import type { Resource, Resources } from './resource.ts';
 import { upstreamSecrets } from './secret-references.ts';
 import { upstreamPort } from './upstream-port.ts';
+import { sameEntries } from './same-entries.ts';
 
 /** A port, and the resources that it was made from. */
 interface Entry {
@@ -67,14 +68,8 @@ export class PortCollector {
     }
     const ports = new Map<PortKey, UpstreamPort>();
     for (const { id, port } of entries) ports.set(id, port);
-    const result = isSame(ports, previous) ? previous : ports;
+    const result = sameEntries(ports, previous) ? previous : ports;
     passes.set(result, entries);
     return result;
   }
-}
-
-function isSame(a: Ports, b: Ports): boolean {
-  if (a.size !== b.size) return false;
-  for (const [key, value] of a) if (b.get(key) !== value) return false;
-  return true;
 }

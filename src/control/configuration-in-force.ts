@@ -16,12 +16,10 @@ import type { SavedState, StateStore } from './state-store.ts';
 import type { Decode, Flavour } from './subscription.ts';
 import { unionOf } from './wanted-union.ts';
 import { NOTHING_HELD, rootOf, warm } from './warming.ts';
+import { DEFAULT_SIDECAR } from '../config/tree.ts';
 
 /** What nobody names any more is kept that long at most, so that the walks that find it are few, ms. */
 const LEFT_OVER_MS = 2_000;
-
-/** Name of the Sidecar for nodes without one of their own. */
-const DEFAULT_SIDECAR = 'default';
 
 /** Where what is handed on comes from. */
 export type UpdateSource = 'control' | 'state_dir';

@@ -3,9 +3,7 @@ import { Listener } from '../gen/outrigger/config/v1/listener.ts';
 import { Sidecar } from '../gen/outrigger/config/v1/sidecar.ts';
 import type { Origin } from './finding.ts';
 import { versioned, type VersionedResource } from './versioned-resource.ts';
-
-/** Name of the Sidecar of nodes that have none of their own. */
-export const DEFAULT_SIDECAR = 'default';
+import { DEFAULT_SIDECAR } from '../config/tree.ts';
 
 const NOWHERE: Origin = { file: '', line: 1, column: 1 };
 

@@ -1,7 +1,8 @@
 // All resources of one moment. A snapshot is made from the one before and shares with it what didn't change; it knows
 // what changed since, so that whoever was in sync with that one needs to look at nothing else.
 import type { Kind } from '../config/resource.ts';
-import { DEFAULT_SIDECAR, deriveListener, deriveSidecar, listenerName } from './derived-roots.ts';
+import { DEFAULT_SIDECAR } from '../config/tree.ts';
+import { deriveListener, deriveSidecar, listenerName } from './derived-roots.ts';
 import { difference } from './difference.ts';
 import { NamedUpstreams } from './named-upstreams.ts';
 import type { NodeIdentity } from './node-identity.ts';

@@ -3,7 +3,8 @@
 // Upstreams and Endpoints those of the same services, and those that a native Listener or the gateway names; of Secrets
 // those that any of these name. Native resources, and so all of the gateway's, are seen by all.
 import type { Kind } from '../config/resource.ts';
-import { DEFAULT_SIDECAR, deriveListener, deriveSidecar, listenerName } from './derived-roots.ts';
+import { DEFAULT_SIDECAR } from '../config/tree.ts';
+import { deriveListener, deriveSidecar, listenerName } from './derived-roots.ts';
 import type { Snapshot } from './snapshot.ts';
 import { decodeMessage, type VersionedResource } from './versioned-resource.ts';
 

@@ -1,7 +1,7 @@
 // `?wait=applied`: the answer waits for the sidecars.
 import type { Applied } from '../applied.ts';
 import type { Kind } from '../../config/resource.ts';
-import { objectIdOf } from '../apisix/object-type.ts';
+import { consumerOf, objectIdOf } from '../apisix/object-type.ts';
 import type { ReadObject } from '../apisix/read-object.ts';
 
 const DEFAULT_TIMEOUT_SECONDS = 10;
@@ -54,7 +54,7 @@ export function concerned(before: ReadObject | undefined, after: ReadObject | un
 /** The Consumer that a credential is part of. */
 export function concernedConsumer(key: string): ConcernedResource[] {
   const id = objectIdOf(key);
-  return id?.type === 'credentials' ? [{ kind: 'Consumer', name: id.id.split('/')[0] ?? '' }] : [];
+  return id?.type === 'credentials' ? [{ kind: 'Consumer', name: consumerOf(id) }] : [];
 }
 
 /** As an answer shows it. */

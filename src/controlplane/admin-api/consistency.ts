@@ -2,7 +2,7 @@
 // are equal. APISIX's words come first, as scripts look for them.
 import { crossFacts } from '../apisix/cross-checks.ts';
 import { claimsOf } from '../apisix/file-set-findings.ts';
-import { keyOf, type ObjectId, objectIdOf, type ObjectType } from '../apisix/object-type.ts';
+import { consumerOf, keyOf, type ObjectId, objectIdOf, type ObjectType } from '../apisix/object-type.ts';
 import type { ObjectRemark, ReadObject } from '../apisix/read-object.ts';
 import type { FileClaims } from '../apisix/file-claims.ts';
 import { objectName } from '../object-name.ts';
@@ -117,5 +117,6 @@ function nameOf(key: string): string {
 }
 
 function holderName(key: string): string {
-  return objectIdOf(key)?.id.split('/')[0] ?? key;
+  const id = objectIdOf(key);
+  return id === undefined ? key : consumerOf(id);
 }

@@ -4,7 +4,7 @@
 //   begin(changes) ─► here at once ─► store.write ─► settle: what the store has now stands here
 //
 // A write that fails is undone by that; so is a change that somebody else makes to the store taken in.
-import { keyOf, type ObjectId, objectIdOf } from '../apisix/object-type.ts';
+import { consumerOf, keyOf, type ObjectId, objectIdOf } from '../apisix/object-type.ts';
 import { type CrossFacts, crossFacts } from '../apisix/cross-checks.ts';
 import type { ReadObject } from '../apisix/read-object.ts';
 import type { EntryReader } from '../store/read-entries.ts';
@@ -146,7 +146,7 @@ export class ObjectIndex {
       const members = this.groups.get(group) ?? new Map<string, string>();
       this.groups.set(group, members.set(key, limit));
     }
-    const consumer = consumerOf(objectIdOf(key));
+    const consumer = holderOf(objectIdOf(key));
     if (consumer !== undefined) addTo(this.credentials, consumer, key);
   }
 
@@ -161,14 +161,14 @@ export class ObjectIndex {
       members?.delete(key);
       if (members?.size === 0) this.groups.delete(group);
     }
-    const consumer = consumerOf(objectIdOf(key));
+    const consumer = holderOf(objectIdOf(key));
     if (consumer !== undefined) removeFrom(this.credentials, consumer, key);
   }
 }
 
 /** The consumer that a credential is of. */
-function consumerOf(id: ObjectId | undefined): string | undefined {
-  return id?.type === 'credentials' ? id.id.split('/')[0] : undefined;
+function holderOf(id: ObjectId | undefined): string | undefined {
+  return id?.type === 'credentials' ? consumerOf(id) : undefined;
 }
 
 function addTo(sets: Map<string, Set<string>>, name: string, member: string): void {

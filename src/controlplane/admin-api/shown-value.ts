@@ -1,5 +1,6 @@
 // What an answer shows of an object: private keys are written, never read back.
 import type { ObjectType } from '../apisix/object-type.ts';
+import { without } from '../apisix/reading.ts';
 import { isObject } from '../store/file-format.ts';
 import type { JsonObject } from '../store/store.ts';
 
@@ -14,8 +15,4 @@ export function shownValue(type: ObjectType, value: JsonObject): JsonObject {
 function withoutClientKey(upstream: JsonObject): JsonObject {
   const tls = upstream['tls'];
   return isObject(tls) ? { ...upstream, tls: without(tls, ['client_key']) } : upstream;
-}
-
-function without(value: JsonObject, names: readonly string[]): JsonObject {
-  return Object.fromEntries(Object.entries(value).filter(([name]) => !names.includes(name)));
 }

@@ -41,3 +41,8 @@ export function objectIdOf(key: string): ObjectId | undefined {
   const type = OBJECT_TYPES.find((known) => known === first && known !== 'credentials');
   return type && { type, id };
 }
+
+/** The consumer that an id of a consumer or of a credential names. */
+export function consumerOf({ id }: ObjectId): string {
+  return id.split('/')[0] ?? '';
+}

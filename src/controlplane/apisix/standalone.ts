@@ -21,7 +21,7 @@ import { locate } from '../read/locate.ts';
 import { didYouMean, ObjectReport, Value } from '../read/value.ts';
 import type { Finding } from '../finding.ts';
 import { joinConsumer } from './join-consumer.ts';
-import type { ObjectId, ObjectType } from './object-type.ts';
+import { consumerOf, type ObjectId, type ObjectType } from './object-type.ts';
 import { readApisixObject } from './read-apisix-object.ts';
 import type { MadeResource, ReadObject } from './read-object.ts';
 import { NOT_SUPPORTED } from './reading.ts';
@@ -183,7 +183,7 @@ class StandaloneReader {
 
   /** What an item of this id may have in force stays so. */
   private refuse(id: ObjectId, item: Value): void {
-    if (id.type === 'consumers' || id.type === 'credentials') this.refusedConsumers.add(id.id.split('/')[0] ?? '');
+    if (id.type === 'consumers' || id.type === 'credentials') this.refusedConsumers.add(consumerOf(id));
     for (const object of namesOf(id)) this.refused.push({ object, origin: item.origin });
   }
 
@@ -191,7 +191,7 @@ class StandaloneReader {
   joinConsumers(): void {
     const byConsumer = new Map<string, ReadObject[]>();
     for (const { object, value } of this.credentials.values()) {
-      const name = object.id.split('/')[0] ?? '';
+      const name = consumerOf(object);
       if (!this.consumers.has(name) && !this.refusedConsumers.has(name)) {
         value.error(`no consumer ${name} stands in this file`, 'write the consumer into the same file');
         this.findings.push(...value.report.findings.slice(-1));
@@ -257,13 +257,14 @@ function trimmedChild(item: Value, key: string): Value | undefined {
 }
 
 /** Names of the resources that an object of the id may make, as `objectName` has them. */
-function namesOf({ type, id }: ObjectId): readonly string[] {
+function namesOf(object: ObjectId): readonly string[] {
+  const { type, id } = object;
   const names: Readonly<Record<ObjectType, readonly string[]>> = {
     routes: [`Route ${id}`, `Upstream routes/${id}`],
     services: [`Service ${id}`, `Upstream services/${id}`],
     upstreams: [`Upstream ${id}`],
     consumers: [`Consumer ${id}`],
-    credentials: [`Consumer ${id.split('/')[0] ?? ''}`],
+    credentials: [`Consumer ${consumerOf(object)}`],
     plugin_configs: [`PluginConfig ${id}`],
     plugin_metadata: [`PluginConfig plugin_metadata/${id}`],
     ssls: [`Secret ssls/${id}`],

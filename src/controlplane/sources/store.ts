@@ -3,7 +3,7 @@
 import { decodeResource } from '../../config/decode/decode.ts';
 import { Route } from '../../gen/outrigger/config/v1/gateway.ts';
 import { joinConsumer } from '../apisix/join-consumer.ts';
-import { keyOf, objectIdOf } from '../apisix/object-type.ts';
+import { consumerOf, keyOf, objectIdOf } from '../apisix/object-type.ts';
 import { objectIdProblem } from '../apisix/read-apisix-object.ts';
 import type { MadeResource, ReadObject } from '../apisix/read-object.ts';
 import type { Finding, Origin } from '../finding.ts';
@@ -179,5 +179,5 @@ function originOf(key: string): Origin {
 
 function consumerKeyOf(key: string): string | undefined {
   const id = objectIdOf(key);
-  return id?.type === 'credentials' ? keyOf({ type: 'consumers', id: id.id.split('/')[0] ?? '' }) : undefined;
+  return id?.type === 'credentials' ? keyOf({ type: 'consumers', id: consumerOf(id) }) : undefined;
 }
