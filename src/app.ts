@@ -7,7 +7,7 @@ import type { ControlView, Readiness, ResourceView } from './admin/views.ts';
 import type { Clock } from './base/clock.ts';
 import { UPSTREAM_TLS_FAILURES, type ErrorKind } from './base/error.ts';
 import type { Logger } from './base/log.ts';
-import { systemRng } from './base/rng.ts';
+import { RandomHex, secretBytes, systemRng } from './base/rng.ts';
 import { TimerWheel } from './base/timer-wheel.ts';
 import { DEFAULT_LIMITS } from './codec/limits.ts';
 import { buildSnapshot } from './config/builder.ts';
@@ -32,6 +32,7 @@ import { activeNamesOf } from './discovery/port-endpoints.ts';
 import { EMPTY_SNAPSHOT, type ListenerSpec, type Snapshot } from './model/snapshot.ts';
 import { describeBindError } from './net/listen.ts';
 import { accessRecord } from './proxy/access-record.ts';
+import { createForwarding } from './proxy/forwarding.ts';
 import { createRequestHandler, type ProxyContext } from './proxy/handle.ts';
 import type { RequestRecord } from './proxy/record.ts';
 import { descriptorLimit } from './runtime/descriptor-limit.ts';
@@ -121,16 +122,17 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
 
   // --- the request path ---
   const accessLog = settings.accessLog === 'off' ? undefined : new LineWriter(fdTarget(2), clock);
+  const ids = new RandomHex(secretBytes);
   const proxyContext: ProxyContext = {
     clock,
     wheel,
     logger,
     rng,
     limits,
-    pseudonym: `outrigger-${rng.below(0x1_0000_0000).toString(16).padStart(8, '0')}`,
+    ...createForwarding(`outrigger-${ids.take(8)}`, ids),
     onFinished: (record) => {
       countRequest(counters, record);
-      if (accessLog) accessLog.write(formatAccess(settings.accessLog, accessRecord(record)) ?? '');
+      if (accessLog) accessLog.write(formatAccess(settings.accessLog, accessRecord(record, clock.wallMs())) ?? '');
     },
   };
   const clusterContext: ClusterContext = {

@@ -5,14 +5,14 @@ import { maskKey } from '../plugin/key-traces.ts';
 import type { AccessRecord } from '../telemetry/access-log.ts';
 import type { RequestRecord } from './record.ts';
 
-/** The access log's view of a finished request. */
-export function accessRecord(record: RequestRecord): AccessRecord {
+/** The access log's view of a request that has finished at `nowWallMs`. */
+export function accessRecord(record: RequestRecord, nowWallMs: number): AccessRecord {
   const { head, attempts, error, cluster, route } = record;
   const last = attempts.at(-1);
   const own = error === undefined || record.grpcStatus >= 0 ? record.grpcStatus : ERROR_TABLE[error].grpcStatus;
   const grpcStatus = record.isGrpc ? own : undefined;
   return {
-    startWallMs: record.startWallMs,
+    startWallMs: nowWallMs - record.durationMs,
     method: head.method,
     path: route === undefined ? head.path : maskKey(route, head.path),
     version: head.version,

@@ -7,6 +7,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { ErrorKind, Progress } from '../base/error.ts';
 import type { Logger } from '../base/log.ts';
+import type { Rng } from '../base/rng.ts';
 import type { TimerOwner, TimerWheel } from '../base/timer-wheel.ts';
 import {
   HIGH_WATER_BYTES,
@@ -45,6 +46,7 @@ import { setUpstreamStatus, UPSTREAM_STATUS_FIELD, upstreamStatuses } from './up
 
 /** What the proxy needs from outside; one for the process. */
 export interface ProxyContext extends ForwardingContext {
+  readonly rng: Rng;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly logger: Logger;
@@ -104,7 +106,6 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
 
   private readonly sender: ResponseSender;
   private readonly startMs: number;
-  private readonly startWallMs: number;
   private cluster: Cluster | undefined = undefined;
   /** Undefined: it didn't come to the gateway. */
   private passage: GatewayPassage | undefined = undefined;
@@ -137,7 +138,6 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
     this.sender = sender;
     this.startMs = this.lastReadMs = context.clock.nowMs;
     this.body = new RequestBody(endStream, this.startMs);
-    this.startWallMs = context.clock.wallMs();
     this.timers = new CallTimers(context.wheel, this);
     this.isGrpc = head.method === 'POST' && isGrpcContentType(findField(head.fields, 'content-type') ?? '');
     this.retries = new Retries(head.method, head.path, this.isGrpc, context.rng);
@@ -598,7 +598,6 @@ export class ProxyRequest implements RequestReceiver, TimerOwner {
       cluster.endRequest(ok);
     }
     this.context.onFinished({
-      startWallMs: this.startWallMs,
       durationMs: this.context.clock.nowMs - this.startMs,
       head: this.head,
       isGrpc: this.isGrpc,

@@ -18,7 +18,6 @@ export interface AttemptRecord {
 
 /** What is known of a request when it is over. Counters, histograms and the access log are made from it. */
 export interface RequestRecord {
-  readonly startWallMs: number;
   readonly durationMs: number;
   readonly head: RequestHead;
   readonly isGrpc: boolean;

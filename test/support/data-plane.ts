@@ -7,6 +7,7 @@ import type { ListenerTlsSpec } from '../../src/model/tls.ts';
 import { silentLogger } from '../../src/base/log.ts';
 import { systemClock, type Clock } from '../../src/base/clock.ts';
 import { seededRng } from '../../src/base/rng.ts';
+import { seededHex } from './seeded-hex.ts';
 import { TimerWheel } from '../../src/base/timer-wheel.ts';
 import { DEFAULT_LIMITS, type WireLimits } from '../../src/codec/limits.ts';
 import { ConnectionQuota } from '../../src/downstream/connection-quota.ts';
@@ -28,6 +29,7 @@ import type {
 } from '../../src/model/policy.ts';
 import { portKey, type EndpointSpec, type ListenerSpec, type Snapshot } from '../../src/model/snapshot.ts';
 import { describeBindError } from '../../src/net/listen.ts';
+import { createForwarding } from '../../src/proxy/forwarding.ts';
 import { createRequestHandler } from '../../src/proxy/handle.ts';
 import type { RequestRecord } from '../../src/proxy/record.ts';
 import { LiveConfig } from '../../src/runtime/live-config.ts';
@@ -150,7 +152,11 @@ export async function startDataPlane(
       }),
     createHandler: (route) =>
       createRequestHandler(
-        { ...shared, pseudonym: 'outrigger-test', onFinished: (record) => records.push(record) },
+        {
+          ...shared,
+          ...createForwarding('outrigger-test', seededHex(7)),
+          onFinished: (record) => records.push(record),
+        },
         route,
       ),
     credentials,

@@ -1,6 +1,6 @@
 // Bytes of one connection in, requests out: pure and incremental. Any split of the bytes gives the same events.
 // A head that is whole in one read (nearly all) is cut from one latin1 string in place; only one that spans reads is
-// copied, and never searched twice.
+// copied, and never searched twice. Guarded by `npm run bench -- micro head-parse`.
 import type { RequestHead } from '../exchange.ts';
 import type { WireLimits } from '../limits.ts';
 import { type BodyEvents, BodyReader } from './body-reader.ts';
@@ -11,8 +11,9 @@ import { CHUNKED, NO_BODY, SIZED } from './framing.ts';
 import { BAD_METHOD, readRequestHead } from './request-head.ts';
 import { FAULTY, NEED_MORE, SectionScanner } from './section-scanner.ts';
 
-/** Heads up to here are looked for in place. */
-const QUICK_BYTES = 2048;
+/** Heads up to the larger one are looked for in place; up to the smaller one first, since most are no longer. */
+const USUAL_BYTES = 2048;
+const QUICK_BYTES = 8192;
 /** Empty lines that may stand before a request line (RFC 9112 section 2.2). */
 const MAX_EMPTY_LINES = 4;
 
@@ -79,8 +80,13 @@ export class RequestParser {
     if (!scanner || scanner.isEmpty) {
       at = this.skipEmptyLines(bytes, start, end);
       if (this.fault || at >= end) return at;
-      const text = bytes.latin1Slice(at, Math.min(end, at + this.quickBytes));
-      const blank = text.indexOf('\r\n\r\n');
+      const most = Math.min(end, at + this.quickBytes);
+      let text = bytes.latin1Slice(at, Math.min(most, at + USUAL_BYTES));
+      let blank = text.indexOf('\r\n\r\n');
+      if (blank < 0 && text.length < most - at) {
+        text = bytes.latin1Slice(at, most);
+        blank = text.indexOf('\r\n\r\n', USUAL_BYTES - 3);
+      }
       if (blank >= 0) return this.takeHead(bytes, at, text, blank + 2, at + blank + 4, end);
     }
     scanner ??= this.scanner = this.newScanner();

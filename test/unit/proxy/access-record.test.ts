@@ -14,7 +14,6 @@ function attempt(id: string, overrides: Partial<AttemptRecord> = {}): AttemptRec
 
 function record(overrides: Partial<RequestRecord> = {}, fields: string[] = []): RequestRecord {
   return {
-    startWallMs: 1_700_000_000_000,
     durationMs: 12,
     head: {
       method: 'GET',
@@ -43,18 +42,21 @@ function record(overrides: Partial<RequestRecord> = {}, fields: string[] = []): 
   };
 }
 
+/** 12 ms after the request of `record` began. */
+const NOW_WALL_MS = 1_700_000_000_012;
+const logged = (ended: RequestRecord): ReturnType<typeof accessRecord> => accessRecord(ended, NOW_WALL_MS);
 const KEYED = routeSpec('7', { plugins: [keyAuth()] });
 
 describe('accessRecord', () => {
   it('names the route and the consumer of a request to the gateway, and shows no key', () => {
     const made = record({ route: KEYED, consumer: 'jack' });
     made.head.path = '/x?apikey=secret&y=1';
-    const { route, consumer, path } = accessRecord(made);
+    const { route, consumer, path } = logged(made);
     assert.deepEqual([route, consumer, path], ['7', 'jack', '/x?apikey=[redacted]&y=1']);
   });
 
   it('an answered request', () => {
-    assert.deepEqual(accessRecord(record()), {
+    assert.deepEqual(logged(record()), {
       startWallMs: 1_700_000_000_000,
       method: 'GET',
       path: '/x?y=1',
@@ -82,8 +84,7 @@ describe('accessRecord', () => {
   });
 
   it('X-Forwarded-For is told as it came, without the address that was added', () => {
-    const told = (value: string): string | undefined =>
-      accessRecord(record({}, ['X-Forwarded-For', value])).forwardedFor;
+    const told = (value: string): string | undefined => logged(record({}, ['X-Forwarded-For', value])).forwardedFor;
     assert.equal(told('192.0.2.1'), undefined);
     assert.equal(told('10.0.0.1, 192.0.2.1'), '10.0.0.1');
     assert.equal(told('192.0.2.1, 192.0.2.1'), '192.0.2.1');
@@ -91,7 +92,7 @@ describe('accessRecord', () => {
   });
 
   it('what is missing is undefined', () => {
-    const empty = accessRecord(
+    const empty = logged(
       record({ status: 0, requestId: '', cluster: undefined, attempts: [], error: 'downstream_reset' }),
     );
     for (const name of ['status', 'requestId', 'upstream', 'servicePort', 'endpoint', 'upstreamServiceMs'] as const) {
@@ -99,12 +100,12 @@ describe('accessRecord', () => {
     }
     assert.equal(empty.reason, 'downstream_reset');
     assert.equal(empty.flags, 'DC');
-    assert.equal(accessRecord(record({ attempts: [attempt('a', { headMs: -1 })] })).upstreamServiceMs, undefined);
+    assert.equal(logged(record({ attempts: [attempt('a', { headMs: -1 })] })).upstreamServiceMs, undefined);
   });
 
   it('flags say the reason, and URX where further attempts were in vain', () => {
     const refused = attempt('a', { error: 'connect_failure', status: 0, headMs: -1 });
-    const flags = (overrides: Partial<RequestRecord>): string | undefined => accessRecord(record(overrides)).flags;
+    const flags = (overrides: Partial<RequestRecord>): string | undefined => logged(record(overrides)).flags;
     assert.equal(flags({ error: 'connect_failure', attempts: [refused] }), 'UF');
     assert.equal(flags({ error: 'connect_failure', attempts: [refused, refused] }), 'UF,URX');
     assert.equal(flags({ error: 'no_endpoints', attempts: [] }), 'UH');
@@ -115,7 +116,7 @@ describe('accessRecord', () => {
   });
 
   it('attempts stand in order with what became of each', () => {
-    const { attempts, endpoint } = accessRecord(
+    const { attempts, endpoint } = logged(
       record({ attempts: [attempt('a', { error: 'read_timeout', status: 0 }), attempt('b', { status: 503 })] }),
     );
     assert.deepEqual(
@@ -129,9 +130,9 @@ describe('accessRecord', () => {
   });
 
   it('a gRPC status is the upstream’s, or that of the answer which the sidecar made', () => {
-    assert.equal(accessRecord(record({ isGrpc: true, grpcStatus: 9 })).grpcStatus, 9);
-    assert.equal(accessRecord(record({ isGrpc: true, error: 'no_endpoints' })).grpcStatus, 14);
-    assert.equal(accessRecord(record({ isGrpc: true, error: 'deadline_exceeded' })).grpcStatus, 4);
-    assert.equal(accessRecord(record({ grpcStatus: -1 })).grpcStatus, undefined);
+    assert.equal(logged(record({ isGrpc: true, grpcStatus: 9 })).grpcStatus, 9);
+    assert.equal(logged(record({ isGrpc: true, error: 'no_endpoints' })).grpcStatus, 14);
+    assert.equal(logged(record({ isGrpc: true, error: 'deadline_exceeded' })).grpcStatus, 4);
+    assert.equal(logged(record({ grpcStatus: -1 })).grpcStatus, undefined);
   });
 });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { seededRng } from '../../../src/base/rng.ts';
 import type { HttpVersion, RequestHead } from '../../../src/codec/exchange.ts';
-import { addForwardingFields, type Forwarded } from '../../../src/proxy/forwarding.ts';
+import { addForwardingFields, createForwarding, type Forwarded } from '../../../src/proxy/forwarding.ts';
+import { seededHex } from '../../support/seeded-hex.ts';
 
 const PSEUDONYM = 'outrigger-0a1b2c3d';
 
@@ -21,7 +21,7 @@ function forward(
     neverIndexed: undefined,
     contentLength: -1,
   };
-  const context = { pseudonym: PSEUDONYM, rng: seededRng(1) };
+  const context = createForwarding(PSEUDONYM, seededHex(1));
   const forwarded = addForwardingFields(head, options.from ?? '127.0.0.1', 8080, context);
   const values = (name: string): string[] =>
     head.fields.filter((_, i) => i % 2 === 1 && head.fields[i - 1]?.toLowerCase() === name);
