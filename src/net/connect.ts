@@ -50,7 +50,8 @@ export function connect(
       ? {}
       : {
           onread: {
-            buffer: READ_BUFFER,
+            // Asked at once, before there is a transport, and then after each read.
+            buffer: () => (transport ? transport.nextReadBuffer() : READ_BUFFER) as Uint8Array,
             callback: (length: number, bytes: Uint8Array) => {
               transport!.read(bytes as Buffer, length);
               return true;

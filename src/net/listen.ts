@@ -116,7 +116,8 @@ function adopt(accepted: Socket, handler: TransportHandler, context: NetContext)
     handle,
     allowHalfOpen: true,
     onread: {
-      buffer: READ_BUFFER,
+      // Asked at once, before there is a transport, and then after each read.
+      buffer: () => (transport ? transport.nextReadBuffer() : READ_BUFFER),
       callback: (length: number, bytes: Buffer) => {
         transport!.read(bytes, length);
         return true;

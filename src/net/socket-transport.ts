@@ -13,19 +13,29 @@ import {
 /** Bytes read at once; one buffer for all connections, since each read is consumed before the next. */
 export const READ_BUFFER_BYTES = 64 * 1024;
 export const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+/** The same of a connection that fills it: a long body costs 40 % less in eight times fewer system calls (bench bulk). */
+const LARGE_READ_BYTES = 512 * 1024;
+/** Connections that read so much at once: what a peer doesn't take of it waits here, 4 MiB in all. */
+const MAX_LARGE_READERS = 8;
 
 const GATHER_BYTES = 16 * 1024;
 /** A long body: a whole read and its framing, or what HTTP/2 gathers before it looks for room. */
 const LARGE_BYTES = 96 * 1024;
+/** The same of a large read. */
+const HUGE_BYTES = LARGE_READ_BYTES + 32 * 1024;
 const NO_BUFFER = Buffer.alloc(0);
 /** Gather buffers between two uses; an idle connection holds none. */
 const spare: Buffer[] = [];
 const MAX_SPARE = 256;
 const spareLarge: Buffer[] = [];
 const MAX_SPARE_LARGE = 32;
+const spareHuge: Buffer[] = [];
+const MAX_SPARE_HUGE = 2;
 /** A peer that takes nothing of its last bytes for so long is cut. */
 const STALLED_MS = 30_000;
 
+let largeReadBuffer: Buffer | undefined;
+let largeReaders = 0;
 let dirty: SocketTransport[] = [];
 let flushScheduled = false;
 
@@ -71,6 +81,8 @@ export class SocketTransport implements Transport {
   private inFlight: Buffer[] | undefined = undefined;
   private queuedBytes = 0; // of the kernel's own queue when it was last looked at
   private cancelLinger: Cancel | undefined = undefined;
+  private readsLarge = false;
+  private readBuffer: Buffer | undefined = undefined; // until Node has been told of it
 
   constructor(socket: Socket, handler: TransportHandler, context: NetContext, tls?: TlsLayer) {
     this.socket = socket;
@@ -113,6 +125,7 @@ export class SocketTransport implements Transport {
     socket.on('close', () => {
       if (this.closed) return;
       this.closed = true;
+      if (this.readsLarge) this.sizeReads(false);
       this.cancelLinger?.();
       this.dropBuffer();
       this.run(() => this.handler.onClose(error));
@@ -259,6 +272,22 @@ export class SocketTransport implements Transport {
     } catch (error) {
       this.fail(error);
     }
+    if (length >= READ_BUFFER_BYTES !== this.readsLarge) this.sizeReads(!this.readsLarge);
+  }
+
+  /** Where the next read goes, asked after each; undefined: where the last one went. */
+  nextReadBuffer(): Buffer | undefined {
+    const buffer = this.readBuffer;
+    this.readBuffer = undefined;
+    return buffer;
+  }
+
+  /** More at once while the reads are full, as far as others leave room for it. */
+  private sizeReads(large: boolean): void {
+    if (large && (largeReaders >= MAX_LARGE_READERS || this.closed)) return;
+    largeReaders += large ? 1 : -1;
+    this.readsLarge = large;
+    this.readBuffer = large ? (largeReadBuffer ??= Buffer.allocUnsafeSlow(LARGE_READ_BYTES)) : READ_BUFFER;
   }
 
   /** Calls a handler of this connection: a throw is a bug and costs this connection only. */
@@ -280,7 +309,9 @@ export class SocketTransport implements Transport {
     let larger: Buffer;
     if (need <= GATHER_BYTES) larger = spare.pop() ?? Buffer.allocUnsafeSlow(GATHER_BYTES);
     else if (need <= LARGE_BYTES) larger = spareLarge.pop() ?? Buffer.allocUnsafeSlow(LARGE_BYTES);
-    else larger = Buffer.allocUnsafeSlow(Math.max(need, Math.min(this.buffer.length * 2, 1 << 20)));
+    else if (need > 2 * LARGE_BYTES && need <= HUGE_BYTES) {
+      larger = spareHuge.pop() ?? Buffer.allocUnsafeSlow(HUGE_BYTES);
+    } else larger = Buffer.allocUnsafeSlow(Math.max(need, Math.min(this.buffer.length * 2, 1 << 20)));
     if (this.length > 0) this.buffer.copy(larger, 0, 0, this.length);
     recycle(this.buffer);
     this.buffer = larger;
@@ -296,7 +327,9 @@ export class SocketTransport implements Transport {
 function recycle(buffer: Buffer): void {
   if (buffer.length === GATHER_BYTES) {
     if (spare.length < MAX_SPARE) spare.push(buffer);
-  } else if (buffer.length === LARGE_BYTES && spareLarge.length < MAX_SPARE_LARGE) spareLarge.push(buffer);
+  } else if (buffer.length === LARGE_BYTES) {
+    if (spareLarge.length < MAX_SPARE_LARGE) spareLarge.push(buffer);
+  } else if (buffer.length === HUGE_BYTES && spareHuge.length < MAX_SPARE_HUGE) spareHuge.push(buffer);
 }
 
 /** Bytes that libuv still holds; 0 where Node doesn't say, which only makes a slow write look like a stalled one. */

@@ -130,6 +130,59 @@ describe('SocketTransport', () => {
     assert.equal(bytes.toString('latin1'), expected.join('') + 'x'.repeat(100_000));
   });
 
+  it('connections whose reads are full get larger ones, eight of them at a time, and lose no byte', async () => {
+    const [small, large] = [64 * 1024, 512 * 1024];
+    const source = Buffer.from(Uint8Array.from({ length: 4 << 20 }, (_, i) => (i * 31 + (i >> 12)) & 255));
+    /** Size of the buffer of each connection's last read; the small one where that was short, which ends the large ones. */
+    const lastRead = new Map<Transport, number>();
+    const largeOnes = (): Transport[] => [...lastRead].filter(([, size]) => size === large).map(([one]) => one);
+    class Reader extends Ear {
+      attach(transport: Transport): void {
+        let at = 0;
+        transport.handler = this;
+        this.onRead = (bytes, length) => {
+          lastRead.set(transport, length < small ? small : bytes.length);
+          for (let i = 0; i < length;) {
+            const count = Math.min(length - i, source.length - at);
+            assert.ok(bytes.subarray(i, i + count).equals(source.subarray(at, at + count)));
+            i += count;
+            at = (at + count) % source.length;
+          }
+        };
+      }
+    }
+    const context = { clock: new FakeClock(), logger: silentLogger };
+    const bound = await listen(
+      '127.0.0.1',
+      0,
+      serve(() => new Reader()),
+      context,
+    );
+    const peers = Array.from({ length: 10 }, () => connectSocket({ host: '127.0.0.1', port: bound.port }));
+    closers.push(() => {
+      for (const peer of peers) peer.destroy();
+      bound.close();
+    });
+    for (const peer of peers) {
+      peer.on('error', () => undefined);
+      const send = (): void => void peer.write(source, () => (peer.destroyed ? undefined : send()));
+      send();
+    }
+    const until = async (isSo: () => boolean): Promise<void> => {
+      while (!isSo()) {
+        assert.ok(largeOnes().length <= 8);
+        await turn();
+      }
+    };
+    await until(() => lastRead.size === 10 && largeOnes().length === 8);
+    assert.ok([...lastRead.values()].every((size) => size === small || size === large));
+    const [first] = largeOnes();
+    assert.ok(first);
+    first.destroy();
+    lastRead.delete(first);
+    await until(() => largeOnes().length === 8); // another has its place
+  });
+
   it('four slow readers get 8 MiB each unharmed, although every buffer is used again and again', async () => {
     const total = 8 << 20;
     const rng = seededRng(11);
