@@ -27,9 +27,15 @@ COPY package.json LICENSE ./
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist/src ./dist/src
 COPY proto ./proto
-ENV NODE_ENV=production
+ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/.compile-cache
+RUN install -d -o 1337 -g 1337 $NODE_COMPILE_CACHE
 # Nothing is written to the image: it runs with a read-only root. `--state-dir` names a volume.
 USER 1337:1337
+# What V8 made of each module, so that no start compiles it again: a fifth of the time to ready. Node looks for what its own
+# version and user id left there, and compiles where there is nothing: another `runAsUser` costs time only.
+RUN timeout --preserve-status 5 node dist/src/main.js run --listen 0 --to 127.0.0.1:9 --control 127.0.0.1:9 --gateway 0 --admin 0 --health 0 \
+ && timeout --preserve-status 5 node dist/src/main.js control --dir /app/proto --ads 0 \
+ && chmod -R a-w $NODE_COMPILE_CACHE
 EXPOSE 15021
 STOPSIGNAL SIGTERM
 # Of the sidecar. `outrigger control` has no health port: run it with a check of its ADS port (deploy/compose.yaml).

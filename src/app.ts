@@ -10,15 +10,12 @@ import type { Logger } from './base/log.ts';
 import { RandomHex, secretBytes, systemRng } from './base/rng.ts';
 import { TimerWheel } from './base/timer-wheel.ts';
 import { DEFAULT_LIMITS } from './codec/limits.ts';
-import { buildSnapshot } from './config/builder.ts';
-import { decodeResource } from './config/decode/decode.ts';
 import { describeProblems, type Kind, type Resource, type Resources } from './config/resource.ts';
 import { canonicalIp } from './base/ip-address.ts';
 import { staticResources } from './config/static.ts';
+import { treeSnapshot } from './config/tree-snapshot.ts';
 import { wantedNames } from './config/tree.ts';
-import { contentVersion } from './control/resource-store.ts';
-import { controlCredentials } from './control/control-credentials.ts';
-import { createXdsClient } from './control/xds-client.ts';
+import { contentVersion } from './control/content-version.ts';
 import { ConnectionQuota } from './downstream/connection-quota.ts';
 import { Listener, type ListenerContext } from './downstream/listener.ts';
 import type { Credentials } from './identity/credentials.ts';
@@ -26,7 +23,7 @@ import { watchExpiry } from './identity/expiry-watch.ts';
 import { createCredentials } from './identity/live-credentials.ts';
 import { ServerTls } from './identity/server-tls.ts';
 import { Cells } from './model/cells.ts';
-import { createNameResolver } from './discovery/resolver.ts';
+import { createLateResolver } from './discovery/late-resolver.ts';
 import { createNameTable } from './discovery/name-table.ts';
 import { activeNamesOf } from './discovery/port-endpoints.ts';
 import { EMPTY_SNAPSHOT, type ListenerSpec, type Snapshot } from './model/snapshot.ts';
@@ -42,6 +39,7 @@ import type { HostPort } from './config/host-port.ts';
 import { SettingsError, type Settings } from './config/settings.ts';
 import { VERSION } from './runtime/version.ts';
 import { explainRequest } from './sidecar-explain.ts';
+import { loadSidecarParts } from './sidecar-parts.ts';
 import { createSidecarView } from './sidecar-view.ts';
 import { formatAccess } from './telemetry/access-log.ts';
 import { CounterCell, Counters, LOCAL_REPLY_CELL, requestCell, responseCell } from './telemetry/counters.ts';
@@ -99,8 +97,10 @@ export interface Sidecar {
   stop(): Promise<void>;
 }
 
-/** Makes a sidecar; nothing happens before `start`. */
-export function createSidecar({ settings, logger, clock, onExitRequested }: SidecarOptions): Sidecar {
+/** Makes a sidecar of the parts that its settings need; nothing is bound before `start`. */
+export async function createSidecar(options: SidecarOptions): Promise<Sidecar> {
+  const { settings, logger, clock, onExitRequested } = options;
+  const { control, gateway } = await loadSidecarParts(settings);
   const rng = systemRng();
   const wheel = new TimerWheel(clock);
   const counters = new Counters();
@@ -172,7 +172,12 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     logger,
     bind: settings.bind,
     ephemeralPorts: settings.listenerPorts === 'ephemeral',
-    gateway: { clock, hostname: hostname(), carriesAdmin: settings.gatewayAdmin },
+    createGateway:
+      gateway &&
+      ((clusters) => {
+        const context = { clock, hostname: hostname(), carriesAdmin: settings.gatewayAdmin };
+        return new gateway.LiveGatewayState(context, clusters);
+      }),
     createCluster: (port) => new Cluster(port, clusterContext),
     createHandler: (route) => createRequestHandler(proxyContext, route),
     credentials,
@@ -201,7 +206,7 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
   const merge = new MergedSnapshot(fixed.snapshot);
   /** Of all sources, without the addresses of names. */
   let merged: Snapshot = EMPTY_SNAPSHOT;
-  const resolver = createNameResolver({ canonicalIp });
+  const resolver = createLateResolver({ canonicalIp });
   const names = createNameTable({
     clock,
     rng,
@@ -228,32 +233,29 @@ export function createSidecar({ settings, logger, clock, onExitRequested }: Side
     }
     view.readyChanged();
   };
-  const client =
-    settings.control.length === 0
-      ? undefined
-      : createXdsClient({
-          servers: settings.control,
-          flavour: settings.xds,
-          node: { id: settings.nodeId, podIp: settings.podIp, services: settings.services, version: VERSION },
-          stateDir: settings.stateDir,
-          credentials: settings.controlTls && controlCredentials(settings.controlTls, credentials),
-          clock,
-          rng,
-          logger,
-          decode: decodeResource,
-          wanted: (resources) => wantedNames(settings.nodeId, resources, gatewayIsOn),
-          onUpdate: (resources, { source: from, owner, consumersAreKnown }) => {
-            config.gateway.plugins.consumersAreKnown = consumersAreKnown;
-            const next = buildSnapshot(settings.nodeId, resources, dynamic, {
-              on: gatewayIsOn,
-              isPossible: settings.xds === 'delta',
-              controlHost: owner?.host,
-            });
-            if (next === dynamic) return;
-            dynamic = next;
-            void applyAll(from);
-          },
-        });
+  const client = control?.createXdsClient({
+    servers: settings.control,
+    flavour: settings.xds,
+    node: { id: settings.nodeId, podIp: settings.podIp, services: settings.services, version: VERSION },
+    stateDir: settings.stateDir,
+    credentials: settings.controlTls && control.controlCredentials(settings.controlTls, credentials),
+    clock,
+    rng,
+    logger,
+    decode: control.decodeResource,
+    wanted: (resources) => wantedNames(settings.nodeId, resources, gatewayIsOn),
+    onUpdate: (resources, { source: from, owner, consumersAreKnown }) => {
+      if (config.gateway) config.gateway.plugins.consumersAreKnown = consumersAreKnown;
+      const next = control.buildSnapshot(settings.nodeId, resources, dynamic, {
+        on: gatewayIsOn,
+        isPossible: settings.xds === 'delta',
+        controlHost: owner?.host,
+      });
+      if (next === dynamic) return;
+      dynamic = next;
+      void applyAll(from);
+    },
+  });
 
   const ready = (): Readiness => {
     if (drained) return { ready: false, reason: 'draining' };
@@ -411,7 +413,7 @@ function staticListeners(settings: Settings, nowWallMs: number): StaticConfigura
     bytes,
     unknownFields,
   }));
-  return { snapshot: buildSnapshot(STATIC_ROOT, resources, EMPTY_SNAPSHOT), views };
+  return { snapshot: treeSnapshot(STATIC_ROOT, resources, EMPTY_SNAPSHOT), views };
 }
 
 async function bindOrExplain(

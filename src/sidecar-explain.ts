@@ -54,7 +54,7 @@ export function explainRequest(
   const { gateway } = config;
   const passage =
     listener.route.gateway && new GatewayPassage(head, connection.connection, listener.route.gateway.hostname);
-  const passed = passage && gateway.foresee(passage);
+  const passed = passage && gateway?.foresee(passage);
   const route = passed?.lines ?? [];
   if (passed?.answer !== undefined) return { ...refusal(name, passed.answer.kind, passed.answer.detail), route };
   const cluster = passed === undefined ? listener.route.pick(head.authority) : passed.cluster;

@@ -107,7 +107,7 @@ function watch<T>(watchers: Set<T>, watcher: T): Cancel {
 
 function gatewayMetrics({ snapshot, gateway }: LiveConfig): GatewayMetrics | undefined {
   const spec = snapshot.gateway;
-  if (spec === undefined) return undefined;
+  if (spec === undefined || gateway === undefined) return undefined;
   const { size, evictions } = gateway.plugins.counters;
   return {
     routes: spec.routes.size,

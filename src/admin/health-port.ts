@@ -1,7 +1,7 @@
 // The health port, for supervisors that probe from outside the loopback: `/ready` and `/live`, and nothing else.
-import { createServer } from 'node:http';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
+import { nodeHttp } from '../base/node-builtins.ts';
 import { bindServer } from './bind-server.ts';
 import { probe } from './probe.ts';
 import type { SidecarView } from './views.ts';
@@ -30,7 +30,7 @@ export interface HealthPort {
 
 /** Makes a health port; nothing happens before start(). */
 export function createHealthPort({ address, port, view, logger, clock }: HealthPortOptions): HealthPort {
-  const server = createServer(
+  const server = nodeHttp().createServer(
     { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 30_000, maxHeaderSize: 8 * 1024 },
     (request, response) => {
       const isRead = request.method === 'GET' || request.method === 'HEAD';

@@ -20,6 +20,9 @@ export function createHttpPages(view: SidecarView, boundAddress: string, logger:
 
   async function metrics(): Promise<{ contentType: string; text: string }> {
     exposition ??= createExposition(view);
+    exposition.catch(() => {
+      exposition = undefined; // prom-client couldn't be imported; the next scrape tries again
+    });
     const { contentType, render } = await exposition;
     return { contentType, text: await render() };
   }

@@ -1,28 +1,15 @@
 // The admin port: gRPC and HTTP on one. The first bytes of a connection tell: those of the HTTP/2 preface go to grpc-js,
-// the rest to node:http. A connection that says nothing is closed after HEAD_TIMEOUT_MS.
-import { Server as GrpcServer, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { createServer as createHttpServer } from 'node:http';
+// the rest to node:http. A connection that says nothing is closed after HEAD_TIMEOUT_MS. What answers is imported with
+// the first connection that asks for it: together it is a third of what a start would have to read.
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import type { Cancel, Clock } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
-import { HealthService } from '../gen/grpc/health/v1/health.ts';
-import { ServerReflectionService } from '../gen/grpc/reflection/v1/reflection.ts';
-import { ServerReflectionService as ServerReflectionAlphaService } from '../gen/grpc/reflection/v1alpha/reflection.ts';
-import { AdminServiceService } from '../gen/outrigger/admin/v1/admin.ts';
+import { nodeHttp } from '../base/node-builtins.ts';
 import { bindServer } from './bind-server.ts';
-import { createAdminService } from './admin-service.ts';
-import { createHealthService } from './health-service.ts';
-import { createHttpPages, type HttpHandler } from './http-pages.ts';
-import { createReflection } from '../rpc/reflection.ts';
+import type { GrpcSide } from './grpc-side.ts';
+import type { HttpHandler } from './http-pages.ts';
 import type { SidecarView } from './views.ts';
-
-/** Full names of the gRPC services of the admin port. */
-export const ADMIN_SERVICES: readonly string[] = [
-  'grpc.health.v1.Health',
-  'grpc.reflection.v1.ServerReflection',
-  'grpc.reflection.v1alpha.ServerReflection',
-  'outrigger.admin.v1.AdminService',
-];
 
 /** Connections at a time; one more is closed at once. */
 const MAX_CONNECTIONS = 1000;
@@ -30,8 +17,6 @@ const MAX_CONNECTIONS = 1000;
 const HEAD_TIMEOUT_MS = 10_000;
 /** A reader that takes nothing of an HTTP answer for this long is cut. */
 const IDLE_TIMEOUT_MS = 60_000;
-/** Largest request message; none of ours comes near. */
-const MAX_REQUEST_BYTES = 64 * 1024;
 /** RFC 9113 section 3.4; an HTTP/1 request differs within the first four bytes. */
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
@@ -57,30 +42,46 @@ export interface AdminServer {
 /** Makes an admin port; nothing happens before start(). */
 export function createAdminServer(options: AdminServerOptions): AdminServer {
   const { address, port, view, logger, clock } = options;
-  const grpc = new GrpcServer({
-    'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
-    'grpc.max_concurrent_streams': 100,
-    'grpc.enable_channelz': 0,
-  });
-  const admin = createAdminService(view);
-  const health = createHealthService(view);
-  const reflection: UntypedServiceImplementation = { serverReflectionInfo: createReflection(ADMIN_SERVICES) };
-  grpc.addService(AdminServiceService, admin.service);
-  grpc.addService(HealthService, health.service);
-  grpc.addService(ServerReflectionService, reflection);
-  grpc.addService(ServerReflectionAlphaService, reflection);
-  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
+  let grpc: GrpcSide | undefined;
+  // Connections that come meanwhile wait for the same import; one that failed, for want of descriptors, is tried again.
+  let loadingGrpc: Promise<void> | undefined;
+  async function takeHttp2(socket: Socket): Promise<void> {
+    try {
+      await (loadingGrpc ??= import('./grpc-side.ts').then(({ createGrpcSide }) => {
+        grpc = createGrpcSide(view);
+      }));
+    } catch (error) {
+      loadingGrpc = undefined;
+      logger.log('error', { err: error }, "the admin port can't serve gRPC");
+    }
+    if (grpc === undefined || stopping !== undefined) socket.destroy();
+    else if (!socket.destroyed) grpc.take(socket);
+  }
 
-  let pages: HttpHandler | undefined;
+  let boundAddress = '';
+  let loadingPages: Promise<HttpHandler> | undefined;
+  async function takeHttp1(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const handle = await (loadingPages ??= import('./http-pages.ts').then(({ createHttpPages }) =>
+        createHttpPages(view, boundAddress, logger),
+      ));
+      handle(request, response);
+    } catch (error) {
+      loadingPages = undefined;
+      logger.log('error', { err: error }, "the admin port can't serve pages");
+      response.destroy();
+    }
+  }
+
   // Connections that haven't asked for anything yet, with what stops their timer.
   const waiting = new Map<Socket, Cancel>();
   const asked = (socket: Socket): void => {
     waiting.get(socket)?.();
     waiting.delete(socket);
   };
-  const http = createHttpServer({ maxHeaderSize: 16 * 1024 }, (request, response) => {
+  const http = nodeHttp().createServer({ maxHeaderSize: 16 * 1024 }, (request, response) => {
     asked(request.socket);
-    pages?.(request, response);
+    void takeHttp1(request, response);
   });
   // One request a connection, so that one timer bounds its head; on loopback a new connection costs little.
   http.maxRequestsPerSocket = 1;
@@ -105,31 +106,28 @@ export function createAdminServer(options: AdminServerOptions): AdminServer {
         return;
       }
       asked(socket);
-      injector.injectConnection(socket);
+      void takeHttp2(socket);
     });
   });
   server.maxConnections = MAX_CONNECTIONS;
 
   let stopping: Promise<void> | undefined;
   async function stop(graceMs: number): Promise<void> {
-    admin.streams.stop();
-    health.streams.stop();
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const socket of waiting.keys()) socket.destroy();
-    // GOAWAY; a session ends with its last call.
-    injector.destroy();
+    grpc?.goAway();
     const cancel = clock.after(graceMs, () => {
       for (const socket of sockets) socket.destroy();
     });
     await closed;
     cancel();
-    grpc.forceShutdown();
+    grpc?.destroy();
   }
 
   return {
     async start() {
       const bound = await bindServer(server, address, port, 'admin', logger);
-      pages = createHttpPages(view, bound.address, logger);
+      boundAddress = bound.address;
       return bound;
     },
     stop: (graceMs) => (stopping ??= stop(graceMs)),

@@ -18,8 +18,8 @@ export async function run(context: CommandContext): Promise<number> {
   const exit = new Promise<void>((resolve) => {
     exitRequested = resolve;
   });
-  const sidecar = createSidecar({ settings, logger, clock: systemClock(), onExitRequested: exitRequested });
   const signal = untilSignal(context, () => process.exit(1));
+  const sidecar = await createSidecar({ settings, logger, clock: systemClock(), onExitRequested: exitRequested });
   const started = sidecar.start();
   const first = await Promise.race([started, signal.then(() => undefined), exit.then(() => undefined)]);
   if (first) {

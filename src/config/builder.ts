@@ -1,20 +1,13 @@
-// Resources → Snapshot. What didn't change is the same object as before, found twice: by the identity of the resources
-// that a part was made from (nothing is computed then), and, where a resource was sent again or changed elsewhere, by
-// comparing the result with what the previous snapshot has.
-import { isDeepStrictEqual } from 'node:util';
+// Resources → Snapshot, with the gateway. A sidecar without a control plane has none, and makes its snapshot with
+// tree-snapshot.ts alone.
 import type { GatewaySpec } from '../model/gateway.ts';
-import { type ListenerSpec, portKey, type Snapshot } from '../model/snapshot.ts';
-import type { SecretSpec } from '../model/tls.ts';
+import { portKey, type Snapshot } from '../model/snapshot.ts';
 import { ADMIN_API_UPSTREAM, adminApiUpstream } from './admin-api.ts';
-import { targetAuthorities } from './authorities.ts';
 import { gatewaySpec } from './gateway.ts';
-import { canonicalIp } from '../base/ip-address.ts';
-import { PortCollector } from './port-collector.ts';
+import type { PortCollector } from './port-collector.ts';
 import type { Resource, Resources } from './resource.ts';
-import { listenerTlsSpec, secretSpec } from './tls-specs.ts';
-import { listenerSecrets } from './secret-references.ts';
-import { hasGateway, rootSidecar } from './tree.ts';
-import { sameEntries } from './same-entries.ts';
+import { hasGateway } from './tree.ts';
+import { treeSnapshot } from './tree-snapshot.ts';
 
 /** What is known of the gateway beside the resources. */
 export interface GatewayContext {
@@ -28,50 +21,17 @@ export interface GatewayContext {
 
 const NO_GATEWAY: GatewayContext = { on: false, controlHost: undefined };
 
-const listenerOrigins = new WeakMap<ListenerSpec, Resource<'Listener'>>();
-const secretOrigins = new WeakMap<SecretSpec, Resource<'Secret'>>();
-
-/**
- * The snapshot that the tree under the root of `nodeId` makes, and the gateway while it is on. Listeners that the root names
- * and that aren't there are left out; so are the port of a target whose Upstream isn't there and a Secret that isn't. Without its
- * Endpoints a port has no endpoints. If nothing differs from `previous` it is `previous` (unless that is the empty
- * snapshot, number 0).
- */
+/** The snapshot that the tree under the root of `nodeId` makes (see treeSnapshot), and the gateway while it is on. */
 export function buildSnapshot(
   nodeId: string,
   resources: Resources,
   previous: Snapshot,
   context: GatewayContext = NO_GATEWAY,
 ): Snapshot {
-  const root = rootSidecar(nodeId, resources);
-  const listeners = new Map<string, ListenerSpec>();
-  const secretNames = new Set<string>();
-  const collector = new PortCollector(resources, previous.ports, secretNames);
-  for (const name of root?.message.listeners ?? []) {
-    const listener = resources.get('Listener', name);
-    if (listener === undefined) continue;
-    listeners.set(name, listenerSpec(listener, previous.listeners.get(name)));
-    for (const secret of listenerSecrets(listener.message)) secretNames.add(secret.name);
-    for (const { upstream: upstreamName, servicePort } of listener.message.targets) {
-      const upstream = resources.get('Upstream', upstreamName);
-      if (upstream !== undefined) collector.use(portKey(upstreamName, servicePort), upstream, servicePort);
-    }
-  }
-  const isOn = context.isPossible !== false && hasGateway(root, context.on);
-  const gateway = isOn ? gatewayOf(resources, previous.gateway, root, context, collector) : undefined;
-  const ports = collector.finish();
-  const secrets = secretSpecs(secretNames, resources, previous.secrets);
-  const sameListeners = sameEntries(listeners, previous.listeners);
-  const isSame =
-    sameListeners && ports === previous.ports && secrets === previous.secrets && gateway === previous.gateway;
-  if (isSame && previous.number > 0) return previous;
-  return {
-    number: previous.number + 1,
-    listeners: sameListeners ? previous.listeners : listeners,
-    ports,
-    secrets,
-    gateway,
-  };
+  return treeSnapshot(nodeId, resources, previous, (root, collector) => {
+    const isOn = context.isPossible !== false && hasGateway(root, context.on);
+    return isOn ? gatewayOf(resources, previous.gateway, root, context, collector) : undefined;
+  });
 }
 
 function gatewayOf(
@@ -88,47 +48,4 @@ function gatewayOf(
   const key = adminApi && portKey(name, 0);
   if (adminApi !== undefined && key !== undefined) collector.use(key, adminApi, 0);
   return gatewaySpec(resources, previous, key, collector);
-}
-
-/** The Secrets of these names that are here; `previous` itself if nothing differs. */
-function secretSpecs(
-  names: ReadonlySet<string>,
-  resources: Resources,
-  previous: ReadonlyMap<string, SecretSpec>,
-): ReadonlyMap<string, SecretSpec> {
-  const secrets = new Map<string, SecretSpec>();
-  for (const name of names) {
-    const resource = resources.get('Secret', name);
-    if (resource !== undefined) secrets.set(name, sharedSecret(resource, previous.get(name)));
-  }
-  return sameEntries(secrets, previous) ? previous : secrets;
-}
-
-/** Keys are compared by their digests, which is what a SecretText shows of them. */
-function sharedSecret(resource: Resource<'Secret'>, previous: SecretSpec | undefined): SecretSpec {
-  if (previous !== undefined && secretOrigins.get(previous) === resource) return previous;
-  const made = secretSpec(resource);
-  const spec = previous !== undefined && isDeepStrictEqual(made, previous) ? previous : made;
-  secretOrigins.set(spec, resource);
-  return spec;
-}
-
-function listenerSpec(listener: Resource<'Listener'>, previous: ListenerSpec | undefined): ListenerSpec {
-  if (previous !== undefined && listenerOrigins.get(previous) === listener) return previous;
-  const { address, port, protocols, targets, tls } = listener.message;
-  const authorities = targetAuthorities(targets);
-  const made: ListenerSpec = {
-    name: listener.name,
-    address: address === undefined ? undefined : canonicalIp(address),
-    port: port ?? 0,
-    protocols: (protocols ?? 'auto') as ListenerSpec['protocols'],
-    tls: tls && listenerTlsSpec(tls),
-    targets: targets.map(({ upstream, servicePort }, i) => ({
-      port: portKey(upstream, servicePort),
-      authorities: authorities[i] ?? [],
-    })),
-  };
-  const spec = isDeepStrictEqual(made, previous) && previous !== undefined ? previous : made;
-  listenerOrigins.set(spec, listener);
-  return spec;
 }

@@ -57,12 +57,20 @@ export interface MessageSchema {
   readonly byNumber: ReadonlyMap<number, FieldSchema>;
 }
 
-let known: ReadonlyMap<string, MessageSchema> | undefined;
+/** Messages by full name, as far as they were asked for; of the others the bytes of their descriptor. */
+let known: Map<string, MessageSchema | Uint8Array> | undefined;
 
-/** The message of a full name, `outrigger.config.v1.Upstream`; undefined if no proto has it. */
+/**
+ * The message of a full name, `outrigger.config.v1.Upstream`; undefined if no proto has it. A message is read when it is
+ * first asked for: reading all of them takes 10 ms of every start.
+ */
 export function messageSchema(fullName: string): MessageSchema | undefined {
   known ??= readDescriptorSet(Buffer.from(DESCRIPTOR_SET_BASE64, 'base64'));
-  return known.get(fullName);
+  const found = known.get(fullName);
+  if (!(found instanceof Uint8Array)) return found;
+  const schema = readMessage(found, fullName);
+  known.set(fullName, schema);
+  return schema;
 }
 
 /** The message of a full name that must be there: it came from the schema itself or is written in the code. */
@@ -89,23 +97,19 @@ function read(bytes: Uint8Array, visit: Visit): void {
   }
 }
 
-function readDescriptorSet(bytes: Uint8Array): ReadonlyMap<string, MessageSchema> {
-  const messages = new Map<string, MessageSchema>();
-  const maps = new Set<string>();
+/** FileDescriptorSet: file = 1. The descriptor of each message, nested ones too, by the message's full name. */
+function readDescriptorSet(bytes: Uint8Array): Map<string, MessageSchema | Uint8Array> {
+  const messages = new Map<string, Uint8Array>();
   read(bytes, (field, reader) => {
     if (field !== 1) return false;
-    readFile(reader.bytes(), messages, maps);
+    readFile(reader.bytes(), messages);
     return true;
   });
-  for (const [name, schema] of messages) {
-    const fields = schema.fields.map((field) => (maps.has(field.typeName) ? { ...field, map: true } : field));
-    messages.set(name, { name, fields, byNumber: new Map(fields.map((field) => [field.number, field])) });
-  }
   return messages;
 }
 
 /** FileDescriptorProto: package = 2, message_type = 4. */
-function readFile(bytes: Uint8Array, messages: Map<string, MessageSchema>, maps: Set<string>): void {
+function readFile(bytes: Uint8Array, messages: Map<string, Uint8Array>): void {
   let packageName = '';
   const found: Uint8Array[] = [];
   read(bytes, (field, reader) => {
@@ -114,32 +118,56 @@ function readFile(bytes: Uint8Array, messages: Map<string, MessageSchema>, maps:
     else return false;
     return true;
   });
-  for (const message of found) readMessage(message, packageName, messages, maps);
+  for (const message of found) findMessages(message, packageName, messages);
 }
 
-/** DescriptorProto: name = 1, field = 2, nested_type = 3, options = 7 (MessageOptions: map_entry = 7). */
-function readMessage(bytes: Uint8Array, parent: string, messages: Map<string, MessageSchema>, maps: Set<string>): void {
+/** DescriptorProto: name = 1, nested_type = 3. */
+function findMessages(bytes: Uint8Array, parent: string, messages: Map<string, Uint8Array>): void {
   let name = '';
-  let isMapEntry = false;
-  const fields: FieldSchema[] = [];
   const nested: Uint8Array[] = [];
   read(bytes, (field, reader) => {
     if (field === 1) name = reader.string();
-    else if (field === 2) fields.push(readField(reader.bytes()));
     else if (field === 3) nested.push(reader.bytes());
+    else return false;
+    return true;
+  });
+  const fullName = parent === '' ? name : `${parent}.${name}`;
+  messages.set(fullName, bytes);
+  for (const message of nested) findMessages(message, fullName, messages);
+}
+
+/** DescriptorProto: field = 2, nested_type = 3. The entry message of a map is always nested in the message that has the map. */
+function readMessage(bytes: Uint8Array, name: string): MessageSchema {
+  const found: FieldSchema[] = [];
+  const maps = new Set<string>();
+  read(bytes, (field, reader) => {
+    if (field === 2) found.push(readField(reader.bytes()));
+    else if (field === 3) {
+      const entry = mapEntryName(reader.bytes());
+      if (entry !== undefined) maps.add(`${name}.${entry}`);
+    } else return false;
+    return true;
+  });
+  const fields = maps.size === 0 ? found : found.map((field) => ({ ...field, map: maps.has(field.typeName) }));
+  return { name, fields, byNumber: new Map(fields.map((field) => [field.number, field])) };
+}
+
+/** Name of a message that is an entry of a map, else undefined: name = 1, options = 7 (MessageOptions: map_entry = 7). */
+function mapEntryName(bytes: Uint8Array): string | undefined {
+  let name: string | undefined;
+  let isEntry = false;
+  read(bytes, (field, reader) => {
+    if (field === 1) name = reader.string();
     else if (field === 7) {
       read(reader.bytes(), (option, options) => {
         if (option !== 7) return false;
-        isMapEntry = options.bool();
+        isEntry = options.bool();
         return true;
       });
     } else return false;
     return true;
   });
-  const fullName = parent === '' ? name : `${parent}.${name}`;
-  messages.set(fullName, { name: fullName, fields, byNumber: new Map() });
-  if (isMapEntry) maps.add(fullName);
-  for (const message of nested) readMessage(message, fullName, messages, maps);
+  return isEntry ? name : undefined;
 }
 
 /**

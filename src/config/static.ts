@@ -6,14 +6,14 @@ import { Sidecar } from '../gen/outrigger/config/v1/sidecar.ts';
 import type { ListenerTls, UpstreamTls } from '../gen/outrigger/config/v1/tls.ts';
 import { Upstream } from '../gen/outrigger/config/v1/upstream.ts';
 import { portKey } from '../model/snapshot.ts';
-import { decodeResource } from './decode/decode.ts';
 import { checkListenerTls, checkUpstreamTls } from './decode/tls.ts';
+import { decodeTreeResource, type TreeKind } from './decode/tree-doors.ts';
 import { checkRange, checkWord, ipProblem } from './decode/values.ts';
 import { endpointHostProblem } from './dns-name.ts';
 import type { HostPort } from './host-port.ts';
 import { canonicalIp } from '../base/ip-address.ts';
 import { entry, member, ProblemList, quote } from './problem-list.ts';
-import type { Kind, Problem, Resource } from './resource.ts';
+import type { Problem, Resource } from './resource.ts';
 
 /** A listener with fixed endpoints. `localhost` is 127.0.0.1. */
 export interface StaticListenerSpec {
@@ -50,8 +50,8 @@ export function staticResources(listeners: readonly StaticListenerSpec[], nodeId
   for (const [i, listener] of listeners.entries()) checkListener(listener, problems, entry('listeners', i));
   if (problems.size > 0) return { ok: false, problems: problems.list() };
   const resources: Resource[] = [];
-  const add = (kind: Kind, name: string, bytes: Uint8Array): void => {
-    const decoded = decodeResource(kind, name, bytes);
+  const add = (kind: TreeKind, name: string, bytes: Uint8Array): void => {
+    const decoded = decodeTreeResource(kind, name, bytes);
     if (decoded.ok) resources.push(decoded.resource);
     else for (const { path, reason } of decoded.problems) problems.add(member(`${kind} ${name}`, path), reason);
   };

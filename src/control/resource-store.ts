@@ -10,9 +10,9 @@
 //   DOES_NOT_EXIST                                    not wanted: any ──► dropped
 //
 // What comes under `*` has no parent, so there the server alone says what there is: what it removes is dropped at once.
-import { createHash } from 'node:crypto';
 import type { GatewayKind, Kind, Resource, Resources, WantedNames } from '../config/resource.ts';
 import { EVERYTHING, isGatewayKind, KINDS } from '../config/resource.ts';
+import { contentVersion } from './content-version.ts';
 import type { EarlierAnswer } from './delta-subscription.ts';
 
 /** State of a resource, as the admin service shows it. */
@@ -40,11 +40,6 @@ export interface ResourceEntry {
   readonly unknownFields: number;
   /** It has a time to live. */
   readonly isTemporary: boolean;
-}
-
-/** A version for what has none: the first 16 hex digits of the SHA-256 of its bytes. */
-export function contentVersion(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex').slice(0, 16);
 }
 
 /** Kind and name of a resource. */

@@ -91,7 +91,7 @@ export async function demo(context: CommandContext): Promise<number> {
       health: loopback(health),
       drainTimeoutMs: 2_000,
     };
-    const sidecar = createSidecar({ settings, logger, clock, onExitRequested: () => undefined });
+    const sidecar = await createSidecar({ settings, logger, clock, onExitRequested: () => undefined });
     const { listeners } = await sidecar.start();
     cleanUp.unshift(() => sidecar.stop());
     // The ports were free a moment ago; who has one now would get the demo's traffic.

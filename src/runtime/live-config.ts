@@ -20,7 +20,7 @@ import { createAuthorityTable } from '../route/authority.ts';
 import { createOutboundTable } from '../route/outbound.ts';
 import type { Cluster } from '../upstream/cluster.ts';
 import type { LiveRoute } from '../proxy/handle.ts';
-import { LiveGatewayState, type GatewayContext } from './live-gateway.ts';
+import type { LiveGatewayState } from './live-gateway.ts';
 
 /** How a listener that can't be bound is tried again. */
 const BIND_RETRY: BackoffPolicy = { initialMs: 200, maxMs: 30_000, multiplier: 2, jitter: 0.2 };
@@ -40,7 +40,8 @@ export interface LiveConfigContext {
   readonly bind: string;
   /** Give every listener that has targets a free port instead of its own. */
   readonly ephemeralPorts: boolean;
-  readonly gateway: GatewayContext;
+  /** Makes the gateway over the clusters. Undefined: no snapshot has one. */
+  readonly createGateway: ((clusters: ReadonlyMap<PortKey, Cluster>) => LiveGatewayState) | undefined;
   readonly createCluster: (port: UpstreamPort) => Cluster;
   /** Told of the Secrets of each snapshot. */
   readonly credentials: Pick<Credentials, 'setSecrets'>;
@@ -206,7 +207,8 @@ export class LiveConfig {
   snapshot: Snapshot = EMPTY_SNAPSHOT;
   readonly clusters = new Map<PortKey, Cluster>();
   readonly listeners = new Map<string, LiveListener>();
-  readonly gateway: LiveGatewayState;
+  /** Undefined where there can't be one. */
+  readonly gateway: LiveGatewayState | undefined;
   /** Sockets of listeners that were removed or moved, while calls on them finish. */
   private readonly leaving = new Set<ServingListener>();
   private draining = false;
@@ -214,7 +216,7 @@ export class LiveConfig {
 
   constructor(context: LiveConfigContext) {
     this.context = context;
-    this.gateway = new LiveGatewayState(context.gateway, this.clusters);
+    this.gateway = context.createGateway?.(this.clusters);
   }
 
   /** Makes `next` the configuration in force. Resolves when every new listener was tried once. */
@@ -231,7 +233,7 @@ export class LiveConfig {
         addedPorts.add(key);
       } else if (cluster.port !== port) cluster.update(port);
     }
-    this.gateway.apply(next.gateway);
+    this.gateway?.apply(next.gateway);
     // A listener that goes gives its port up before a new one may want it.
     for (const [name, listener] of this.listeners) {
       if (next.listeners.has(name)) continue;
@@ -308,7 +310,7 @@ export class LiveConfig {
   }
 
   private createRoute(spec: ListenerSpec): LiveRoute {
-    if (spec.role === 'gateway') return { pick: () => undefined, gateway: this.gateway };
+    if (spec.role === 'gateway' && this.gateway) return { pick: () => undefined, gateway: this.gateway };
     if (spec.role === 'outbound') {
       const table = createOutboundTable(this.snapshot.listeners.values());
       return {

@@ -1,8 +1,8 @@
 // Probes that Node's own clients ask, not the codecs that carry calls: over TLS, where the endpoint chooses the version,
 // and CONNECT over HTTP/2, which no call uses. Only the status of the answer counts.
-import { request as requestHttp1 } from 'node:http';
-import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
+import type { ClientHttp2Session } from 'node:http2';
 import type { Cancel } from '../base/clock.ts';
+import { nodeHttp, nodeHttp2 } from '../base/node-builtins.ts';
 import type { ProbeOutcome } from '../health/evidence.ts';
 import type { ActivePolicy } from '../model/policy.ts';
 import { handshakeProblem } from '../net/handshake-problem.ts';
@@ -58,7 +58,7 @@ export function runProbe(
 
 /** Asks over HTTP/2 on an open TLS connection. */
 export function askHttp2OverTls(socket: TlsSocket, request: ProbeRequest, run: ProbeRun): void {
-  const session = connectHttp2(`https://${request.authority}`, {
+  const session = nodeHttp2().connect(`https://${request.authority}`, {
     createConnection: () => socket,
     settings: { enablePush: false },
   });
@@ -75,7 +75,7 @@ export function probeHttp2(
   const { run, cancel } = runProbe(policy.timeoutMs, net, done);
   const where = endpointId(endpoint.address, probedPort(endpoint, policy));
   askHttp2(
-    connectHttp2(`http://${where}`, { settings: { enablePush: false } }),
+    nodeHttp2().connect(`http://${where}`, { settings: { enablePush: false } }),
     'http',
     probeRequest(endpoint, policy),
     run,
@@ -115,7 +115,7 @@ export function askHttp1OverTls(
   { opened, finish }: ProbeRun,
 ): void {
   // A connection of the caller's own, not of an agent, is closed after the answer, and the request says so.
-  const asked = requestHttp1({
+  const asked = nodeHttp().request({
     createConnection: () => socket,
     setHost: false,
     method,

@@ -32,6 +32,7 @@ import { describeBindError } from '../../src/net/listen.ts';
 import { createForwarding } from '../../src/proxy/forwarding.ts';
 import { createRequestHandler } from '../../src/proxy/handle.ts';
 import type { RequestRecord } from '../../src/proxy/record.ts';
+import { LiveGatewayState } from '../../src/runtime/live-gateway.ts';
 import { LiveConfig } from '../../src/runtime/live-config.ts';
 import { Counters } from '../../src/telemetry/counters.ts';
 import { Cluster } from '../../src/upstream/cluster.ts';
@@ -139,7 +140,7 @@ export async function startDataPlane(
     logger: silentLogger,
     bind: '127.0.0.1',
     ephemeralPorts: true,
-    gateway: { clock, hostname: 'test', carriesAdmin: true },
+    createGateway: (clusters) => new LiveGatewayState({ clock, hostname: 'test', carriesAdmin: true }, clusters),
     createCluster: (port) =>
       new Cluster(port, {
         ...shared,

@@ -21,7 +21,8 @@ import {
 } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer, loadSync } from '@grpc/proto-loader';
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import { ADMIN_SERVICES, createAdminServer, type AdminServer } from '../../../src/admin/server.ts';
+import { ADMIN_SERVICES } from '../../../src/admin/grpc-side.ts';
+import { createAdminServer, type AdminServer } from '../../../src/admin/server.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLogger } from '../../../src/base/log.ts';
 import { Upstream } from '../../../src/gen/outrigger/config/v1/upstream.ts';

@@ -7,7 +7,7 @@ import { wantedNames } from '../../../src/config/tree.ts';
 import type { ControlCredentials } from '../../../src/control/channel-security.ts';
 import type { OnUpdate } from '../../../src/control/configuration-in-force.ts';
 import type { ResourceStatusView } from '../../../src/control/control-status.ts';
-import { contentVersion } from '../../../src/control/resource-store.ts';
+import { contentVersion } from '../../../src/control/content-version.ts';
 import type { DeliveredResource } from '../../../src/control/subscription.ts';
 import type { XdsClient, XdsClientOptions } from '../../../src/control/xds-client.ts';
 import { createXdsClient } from '../../../src/control/xds-client.ts';

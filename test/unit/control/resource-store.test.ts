@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Kind, WantedNames } from '../../../src/config/resource.ts';
 import { EVERYTHING } from '../../../src/config/resource.ts';
-import { contentVersion, ResourceStore } from '../../../src/control/resource-store.ts';
+import { contentVersion } from '../../../src/control/content-version.ts';
+import { ResourceStore } from '../../../src/control/resource-store.ts';
 import { resource } from '../../support/resources.ts';
 
 const upstream = (name: string, desc: string): ReturnType<typeof resource<'Upstream'>> =>

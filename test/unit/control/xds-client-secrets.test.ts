@@ -6,7 +6,7 @@ import { after, before, describe, it } from 'node:test';
 import type { Logger } from '../../../src/base/log.ts';
 import type { ControlCredentials } from '../../../src/control/channel-security.ts';
 import type { OpenAdsStream } from '../../../src/control/ads-stream.ts';
-import { contentVersion } from '../../../src/control/resource-store.ts';
+import { contentVersion } from '../../../src/control/content-version.ts';
 import type { DeliveredResource } from '../../../src/control/subscription.ts';
 import { Upstream } from '../../../src/gen/outrigger/config/v1/upstream.ts';
 import type { TestCertificate } from '../../support/certificates.ts';

@@ -6,6 +6,7 @@ import { silentLogger } from '../../../src/base/log.ts';
 import type { ServerTls } from '../../../src/identity/server-tls.ts';
 import type { ListenerSpec, Snapshot, UpstreamPort } from '../../../src/model/snapshot.ts';
 import type { LiveRoute } from '../../../src/proxy/handle.ts';
+import { LiveGatewayState } from '../../../src/runtime/live-gateway.ts';
 import { LiveConfig, type ServingListener } from '../../../src/runtime/live-config.ts';
 import type { Cluster } from '../../../src/upstream/cluster.ts';
 import { testPolicy } from '../../support/data-plane.ts';
@@ -125,7 +126,7 @@ function fixture(ephemeralPorts = false): Fixture {
     logger: silentLogger,
     bind: '127.0.0.1',
     ephemeralPorts,
-    gateway: { clock, hostname: 'test', carriesAdmin: true },
+    createGateway: (clusters) => new LiveGatewayState({ clock, hostname: 'test', carriesAdmin: true }, clusters),
     credentials: { setSecrets: () => undefined },
     createTls: (spec) => {
       const [source] = spec.tls?.certificates ?? [];
