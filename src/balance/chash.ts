@@ -1,7 +1,8 @@
 // Consistent hashing on APISIX's ring (hash-ring.ts). The ring is made of all endpoints, those out of use too, and only
 // of their ids and weights. What can't serve a key is passed over while walking along the ring, so a key moves only while
 // its own endpoint is out, full or tried, always to the same next one, and comes back with it. Weights change their
-// greatest common divisor and with it the points of everybody: that is APISIX's ring too.
+// greatest common divisor and with it the points of everybody: that is APISIX's ring too. Guarded by
+// `npm run bench -- micro pick`.
 //
 // Two things only hold an endpoint back: it is used if nobody else is left.
 // - Bounded load: it would have more calls in flight than `hashBalanceFactor` percent of the mean, rounded up (Envoy

@@ -1,5 +1,6 @@
 // Power of two choices on load: two different endpoints are drawn by chance, and the one with the lower load gets the
-// call. Two, because always taking the best of all would send every call of a moment to one endpoint.
+// call. Two, because always taking the best of all would send every call of a moment to one endpoint. Guarded by
+// `npm run bench -- micro pick`.
 //
 //   load = latency × (1 + in flight / relative weight)     relative weight = weight × slow-start share / mean weight
 //

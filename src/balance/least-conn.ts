@@ -1,6 +1,7 @@
 // Least connections: the endpoint with the lowest (1 + in flight) / weight gets the call. Calls in flight are a cell of
 // the endpoint that its owner moves, so they live as long as the endpoint, whatever happens to weights, policy or the
-// other endpoints, and hold every kind of attempt for as long as it lasts: streams and WebSockets too.
+// other endpoints, and hold every kind of attempt for as long as it lasts: streams and WebSockets too. Guarded by
+// `npm run bench -- micro pick`.
 //
 // Ties go to the heavier endpoint, and are drawn by chance among equal weights, so that idle sidecars don't all begin
 // with the same endpoint. Weights 3:2 with calls held give A B A A B A B A A B, as in APISIX.

@@ -1,6 +1,6 @@
 // Smooth weighted round robin: an immutable schedule (schedule.ts) and one cursor, a cell of the upstream port, so that
 // all workers share one rotation. APISIX interleaves weights in bursts (`roundrobin` with 21:11 starts with ten in a
-// row); totals of a cycle are the same here, the order is smoother.
+// row); totals of a cycle are the same here, the order is smoother. Guarded by `npm run bench -- micro pick`.
 //
 // First pick of a request: the schedule's entry at the cursor, which moves on by one. The cursor only ever counts up and
 // is taken modulo the schedule's length, so a change of endpoints neither restarts the rotation at the first endpoint

@@ -1,5 +1,6 @@
 // Timers of the request path: a wheel of 10 ms slots with intrusive nodes, so starting and stopping one allocates
-// nothing. Guarded by test/bench/micro/timer-wheel.ts. A timer fires at or after its time, less than two slots late.
+// nothing. A timer fires at or after its time, less than two slots late. Guarded by
+// `npm run bench -- micro timer-wheel`.
 import type { Cancel, Clock } from './clock.ts';
 
 /** Width of a slot, ms. */

@@ -1,6 +1,7 @@
 // The live numbers of endpoints and upstream ports, in Int32 cells addressed by slot. They live here, not in fields of
 // objects, so that worker threads can share them later (docs/decisions/0004-cells.md). A slot has a generation: who
-// keeps a slot across turns keeps the generation too and asks `holds` before it uses it.
+// keeps a slot across turns keeps the generation too and asks `holds` before it uses it. Guarded by
+// `npm run bench -- micro counters`.
 
 /** Words of an endpoint's row. Counters take two words: low, then carry. */
 export const EndpointCell = {

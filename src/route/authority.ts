@@ -1,5 +1,6 @@
 // Which target of a listener a request means. With one target the authority doesn't matter. Several (two services on one
 // port number) are told apart by Host, without its port: the caller's idea of the port is the listener's anyway.
+// Guarded by `npm run bench -- micro route-match`.
 import { canonicalIp } from '../base/ip-address.ts';
 import type { TargetSpec } from '../model/snapshot.ts';
 

@@ -1,5 +1,6 @@
 // The outbound listener: one port for every service port that the sidecar knows, told apart by the authority alone. The
 // host is as on a listener with several targets, the port of the authority is the service port; without one it is 80.
+// Guarded by `npm run bench -- micro route-match`.
 import type { ListenerSpec, PortKey } from '../model/snapshot.ts';
 import { hostOf } from './authority.ts';
 

@@ -1,6 +1,6 @@
 // Patterns of paths and what they stand for. A pattern is text, in which a segment that begins with `:` is a parameter:
 // one segment of any text, but not an empty one; a `*` at its end stands for anything, nothing included. A colon inside a
-// segment is a colon.
+// segment is a colon. Guarded by `npm run bench -- micro route-match`.
 //
 // The tree is compressed: an edge is as much text as all patterns below it share. The text of a pattern up to a node
 // is found in a path in one way only, since a parameter takes its segment whole. So a search comes to each node at most once,

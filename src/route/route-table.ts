@@ -1,6 +1,7 @@
 // Which route a request of the gateway takes. Of those that match, the one with the more specific host stands first, then
 // the one with the more specific uri, then the one with the higher priority, then the one with the lower id. A host or
-// uri of which no route's other conditions are met gives way to the next less specific one.
+// uri of which no route's other conditions are met gives way to the next less specific one. Guarded by
+// `npm run bench -- micro route-match`.
 //
 // Host and uri are found by their texts, so a request costs the same whatever the number of routes. Only routes with the
 // same host and uri are gone through one by one.

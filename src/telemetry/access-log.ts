@@ -1,5 +1,6 @@
 // One line a request, after it has ended: `json`, or `text` in the layout that Envoy's access log has by default, so
-// that tools which read one read the other. What is missing is `-` in text and left out in JSON.
+// that tools which read one read the other. What is missing is `-` in text and left out in JSON. Guarded by
+// `npm run bench -- micro access-log`.
 import { isUtf8 } from 'node:buffer';
 import { isoTime } from './iso-time.ts';
 

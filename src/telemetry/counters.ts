@@ -1,6 +1,7 @@
 // What the hot path counts for the whole process: two 32-bit words a counter in one typed array, so that worker threads
 // can share them later. Nothing here allocates; names and labels are put to the cells only when somebody scrapes
-// (telemetry/prometheus.ts). Numbers of a single upstream port or endpoint stand in model/cells.ts.
+// (telemetry/prometheus.ts). Numbers of a single upstream port or endpoint stand in model/cells.ts. Guarded by
+// `npm run bench -- micro counters`.
 import type { ErrorKind } from '../base/error.ts';
 import { ERROR_TABLE } from '../model/error-table.ts';
 

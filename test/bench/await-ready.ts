@@ -2,8 +2,8 @@ import { connect, createServer } from 'node:net';
 import type { Child } from './child.ts';
 
 /** How long a program may take until it serves. */
-const READY_TIMEOUT_MS = 15_000;
-const POLL_MS = 20;
+const READY_TIMEOUT_MS = 30_000;
+const POLL_MS = 2;
 
 /** A port of 127.0.0.1 that was free a moment ago. */
 export async function freePort(): Promise<number> {

@@ -10,6 +10,8 @@ export type Place = 'proxy' | 'others';
 /** A running child. */
 export interface Child {
   readonly pid: number;
+  /** When it was started, by `performance.now()`. */
+  readonly startedAtMs: number;
   /** Fulfilled when it has ended, with the exit code, or undefined after a signal. */
   readonly ended: Promise<number | undefined>;
   /** What came on stdout so far. */
@@ -46,6 +48,7 @@ export class Children {
   async start(place: Place, command: string, args: readonly string[]): Promise<Child> {
     const pinned = this.cores.pinned ? ['taskset', '-c', String(this.cores[place])] : [];
     const [program = command, ...rest] = [...pinned, command, ...args];
+    const startedAtMs = performance.now();
     const spawned = spawn(program, rest, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     await new Promise<void>((started, failed) => {
       spawned.once('spawn', started);
@@ -53,7 +56,7 @@ export class Children {
     });
     const pid = spawned.pid ?? 0;
     this.live.add(pid);
-    return watch(spawned, pid, () => this.live.delete(pid));
+    return watch(spawned, pid, startedAtMs, () => this.live.delete(pid));
   }
 
   /** Runs a program to its end. Throws with its stderr if it fails or takes longer than `timeoutMs`. */
@@ -85,7 +88,7 @@ export class Children {
   }
 }
 
-function watch(spawned: ChildProcess, pid: number, forget: () => void): Child {
+function watch(spawned: ChildProcess, pid: number, startedAtMs: number, forget: () => void): Child {
   let stdout = '';
   let stderr = '';
   let over = false;
@@ -98,7 +101,7 @@ function watch(spawned: ChildProcess, pid: number, forget: () => void): Child {
       resolve(code ?? undefined);
     });
   });
-  return { pid, ended, stdout: () => stdout, stderr: () => stderr.trim(), hasEnded: () => over };
+  return { pid, startedAtMs, ended, stdout: () => stdout, stderr: () => stderr.trim(), hasEnded: () => over };
 }
 
 function signalGroup(pid: number, signal: NodeJS.Signals): void {

@@ -1,13 +1,8 @@
-import { column, costOf, formatSpread, formatTable } from './report.ts';
-import type { Measure } from './report.ts';
+import { measuresOf } from './measures.ts';
+import type { Measure } from './measures.ts';
+import { column, formatSpread, formatTable } from './report.ts';
 import type { BenchResult, PeerResult } from './result.ts';
 import { spreadOf } from './statistics.ts';
-
-/** Besides the figure that the scenario is judged by. */
-const MEASURES: readonly Measure[] = [
-  { title: 'requests/s', digits: 0, pick: (round) => round.requestsPerSecond },
-  { title: 'MiB loaded', digits: 1, pick: (round) => round.rssBytes / (1024 * 1024) },
-];
 
 /**
  * Two runs side by side, for the scenarios and peers that both have. A difference counts only where the ranges of the
@@ -28,15 +23,16 @@ export function formatComparison(before: BenchResult, after: BenchResult): strin
     for (const old of then.peers) {
       const fresh = now.peers.find(({ peer }) => peer === old.peer);
       if (fresh !== undefined)
-        rows.push(...[costOf(then), ...MEASURES].map((measure) => compareMeasure(measure, old, fresh)));
+        rows.push(...measuresOf(then.unit).map((measure) => compareMeasure(measure, old, fresh)));
     }
     lines.push('', `${then.scenario}: ${then.summary}`, formatTable(rows));
   }
   return lines.join('\n') + '\n';
 }
 
-function compareMeasure({ title, digits, pick }: Measure, before: PeerResult, after: PeerResult): string[] {
-  const [old, fresh] = [column(before, pick), column(after, pick)];
+function compareMeasure(measure: Measure, before: PeerResult, after: PeerResult): string[] {
+  const { title, digits } = measure;
+  const [old, fresh] = [column(before, measure), column(after, measure)];
   const [oldSpread, newSpread] = [spreadOf(old), spreadOf(fresh)];
   const change = (newSpread.median / oldSpread.median - 1) * 100;
   const meets = oldSpread.min <= newSpread.max && newSpread.min <= oldSpread.max;

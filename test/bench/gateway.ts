@@ -2,15 +2,15 @@
 // gateway, as users start them; the stream between them runs through a relay that counts its bytes.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { Agent, createServer, request } from 'node:http';
+import { Agent, createServer } from 'node:http';
 import { connect, createServer as createTcpServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readUsage } from './cpu.ts';
+import { ADMIN_KEY, getStatus, putObject, putObjects } from './admin-api.ts';
+import { cpuUsBetween, readUsage } from './cpu.ts';
 import { findProgram } from './installed.ts';
-import { OWN_PROGRAM } from './peers/outrigger.ts';
+import { OWN_PROGRAM, portOf } from './peers/control-plane.ts';
 
-const KEY = 'bench';
 const NODES_PER_UPSTREAM = 5;
 /** Routes of the large configuration, each with an upstream of its own. */
 const MANY = 10_000;
@@ -71,18 +71,30 @@ interface Scene {
 
 async function startScene(backendPort: number, routes: number): Promise<Scene> {
   const store = mkdtempSync(join(tmpdir(), 'outrigger-bench-store-'));
-  const control = await start(['control', '--ads', '0', '--admin-api', '0', '--admin-key', KEY, '--store', store]);
+  const control = await start([
+    'control',
+    '--ads',
+    '0',
+    '--admin-api',
+    '0',
+    '--admin-key',
+    ADMIN_KEY,
+    '--store',
+    store,
+  ]);
   const adminPort = portOf(control.ready['adminApi']);
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
-  for (let from = 0; from < routes; from += 500) {
-    const indexes = Array.from({ length: Math.min(500, routes - from) }, (_, i) => from + i);
-    await Promise.all(
-      indexes.map(async (i) => {
-        await put(agent, adminPort, `/upstreams/u${i}`, upstreamOf(i, backendPort));
-        await put(agent, adminPort, `/routes/r${i}`, routeOf(i));
-      }),
-    );
-  }
+  const indexes = Array.from({ length: routes }, (_, i) => i);
+  await putObjects(
+    agent,
+    adminPort,
+    indexes.map((i) => [`/upstreams/u${i}`, upstreamOf(i, backendPort)]),
+  );
+  await putObjects(
+    agent,
+    adminPort,
+    indexes.map((i) => [`/routes/r${i}`, routeOf(i)]),
+  );
   agent.destroy();
   let sent = 0;
   const relay = createTcpServer((downstream) => {
@@ -119,9 +131,9 @@ async function startScene(backendPort: number, routes: number): Promise<Scene> {
 /** Requests that wrk made; the CPU time that the sidecar used goes to `usedUs`. */
 async function load(wrk: string, scene: Scene, route: number): Promise<number> {
   const url = `http://127.0.0.1:${scene.gatewayPort}/r${route}/index.html`;
-  const before = readUsage(scene.sidecar.pid ?? 0).cpuUs;
+  const before = readUsage(scene.sidecar.pid ?? 0);
   const out = await output(wrk, ['-t1', '-c64', '-d3s', url]);
-  scene.usedUs = readUsage(scene.sidecar.pid ?? 0).cpuUs - before;
+  scene.usedUs = cpuUsBetween(before, readUsage(scene.sidecar.pid ?? 0));
   if (/Non-2xx/.test(out)) throw new Error(out);
   return Number(/(\d+) requests in/.exec(out)?.[1]);
 }
@@ -141,12 +153,12 @@ async function measureChanges(scene: Scene, routes: number): Promise<{ effective
     await sleep(200);
     const sentBefore = scene.sentBytes();
     const startedAt = performance.now();
-    await put(agent, scene.adminPort, `/routes/r${last}`, {
+    await putObject(agent, scene.adminPort, `/routes/r${last}`, {
       ...routeOf(last),
       uris: [`/r${last}/*`, uri],
       uri: undefined,
     });
-    while ((await get(agent, scene.gatewayPort, uri)) !== 200) await sleep(1);
+    while ((await getStatus(agent, scene.gatewayPort, uri)) !== 200) await sleep(1);
     effectiveMs.push(performance.now() - startedAt);
     await sleep(100);
     bytes.push(scene.sentBytes() - sentBefore);
@@ -166,29 +178,6 @@ function upstreamOf(i: number, backendPort: number): object {
     weight: 1,
   }));
   return { type: 'roundrobin', nodes };
-}
-
-async function put(agent: Agent, port: number, path: string, body: object): Promise<void> {
-  const status = await call(agent, port, 'PUT', `/apisix/admin${path}`, JSON.stringify(body));
-  if (status !== 200 && status !== 201) throw new Error(`PUT ${path}: ${status}`);
-}
-
-function get(agent: Agent, port: number, path: string): Promise<number> {
-  return call(agent, port, 'GET', path, undefined);
-}
-
-function call(agent: Agent, port: number, method: string, path: string, body: string | undefined): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const made = request(
-      { host: '127.0.0.1', port, method, path, agent, headers: { 'x-api-key': KEY } },
-      (response) => {
-        response.resume();
-        response.on('end', () => resolve(response.statusCode ?? 0));
-      },
-    );
-    made.on('error', reject);
-    made.end(body);
-  });
 }
 
 interface Started {
@@ -223,10 +212,6 @@ function output(command: string, args: readonly string[]): Promise<string> {
 async function listening(server: Server | ReturnType<typeof createServer>): Promise<number> {
   await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', resolve));
   return (server.address() as AddressInfo).port;
-}
-
-function portOf(address: string | undefined): number {
-  return Number(address?.split(':').at(-1));
 }
 
 function mib(pid: number | undefined): string {

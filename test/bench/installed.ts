@@ -1,9 +1,14 @@
 import { accessSync, constants } from 'node:fs';
+import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 
-/** Where servers stand that aren't on everybody's PATH. */
-const ALSO = ['/usr/sbin', '/usr/local/sbin'];
+/** Where programs stand that aren't on everybody's PATH: servers, and the tools of this project. */
+const ALSO = [
+  '/usr/sbin',
+  '/usr/local/sbin',
+  join(process.env['OUTRIGGER_TOOLS'] ?? join(homedir(), '.cache', 'outrigger-tools'), 'bin'),
+];
 
 /** The path of an installed program, or undefined. */
 export function findProgram(name: string): string | undefined {

@@ -6,6 +6,7 @@ export type Command =
   | RunCommand
   | CompareCommand
   | { readonly kind: 'pick' }
+  | { readonly kind: 'micro'; readonly names: readonly string[] }
   | { readonly kind: 'routes' }
   | { readonly kind: 'gateway' }
   | { readonly kind: 'help' };
@@ -36,21 +37,22 @@ export interface CompareCommand {
 /** The text of `--help`. */
 export const USAGE = `usage: npm run bench -- [SCENARIO…] [options]
        npm run bench -- compare BEFORE.json AFTER.json
+       npm run bench -- micro [NAME…]         what single steps of the path cost, without any network
        npm run bench -- pick                  what choosing an endpoint costs, each balancer
        npm run bench -- routes                what finding the route of a request costs, with 1 and 10,000 of them
        npm run bench -- gateway               what 10,000 routes and upstreams cost the sidecar: start, memory, CPU, changes
 
-Measures proxies side by side on this machine: CPU per request, requests a second, memory.
+Measures proxies side by side on this machine: CPU per request, requests a second, times, memory.
 
-Scenarios; without a name ${DEFAULT_SCENARIOS.map(({ name }) => name).join(' and ')}:
+Scenarios; without a name the first ${DEFAULT_SCENARIOS.length}, in under ten minutes:
 
 ${SCENARIOS.map(({ name, summary }) => `  ${name.padEnd(15)}${summary}\n`).join('')}  ${'all'.padEnd(15)}every one
 
-  --rounds N     rounds per peer, 1 to 100 (default 3)
-  --seconds N    measured seconds of a round, 1 to 60, after one second of warm-up (default 3)
-  --peers A,B    only these peers
+  --rounds N     rounds per peer, 1 to 100 (default 5)
+  --seconds N    measured seconds of a round, 1 to 60 (default 1)
+  --peers A,B    only these peers; outrigger stands for outrigger-reload and its like too
   --node PATH    the Node that runs the sidecar and the node-http peer (default: this one)
-  --before FILE  dist/src/main.js of another build of the sidecar, measured as outrigger-before
+  --before FILE  dist/src/main.js of another build of the sidecar, measured beside this one as outrigger-before
   --json FILE    write the result to FILE
 `;
 
@@ -60,8 +62,8 @@ export function parseOptions(args: readonly string[]): Command {
     args: [...args],
     allowPositionals: true,
     options: {
-      rounds: { type: 'string', default: '3' },
-      seconds: { type: 'string', default: '3' },
+      rounds: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '1' },
       json: { type: 'string' },
       node: { type: 'string', default: process.execPath },
       peers: { type: 'string' },
@@ -77,9 +79,10 @@ export function parseOptions(args: readonly string[]): Command {
     }
     return { kind: 'compare', before, after };
   }
-  const [first] = positionals;
+  const [first, ...names] = positionals;
+  if (first === 'micro') return { kind: first, names };
   if (first === 'pick' || first === 'routes' || first === 'gateway') {
-    if (positionals.length > 1) throw new RangeError(`${first} takes no further names`);
+    if (names.length > 0) throw new RangeError(`${first} takes no further names`);
     return { kind: first };
   }
   return {

@@ -1,14 +1,7 @@
-import type { BenchResult, PeerResult, Round, ScenarioResult } from './result.ts';
+import { measuresOf, paceOf } from './measures.ts';
+import type { Measure } from './measures.ts';
+import type { BenchResult, PeerResult, ScenarioResult } from './result.ts';
 import { pairedRatio, spreadOf } from './statistics.ts';
-
-const MIB = 1024 * 1024;
-
-/** One figure of a round. */
-export interface Measure {
-  readonly title: string;
-  readonly digits: number;
-  pick(round: Round): number;
-}
 
 /** Lays rows out in columns, the first to the left, the others to the right. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
@@ -30,8 +23,8 @@ export function formatSpread(values: readonly number[], digits: number): string 
 }
 
 /** The figures of one measure over a peer's rounds. */
-export function column(peer: PeerResult, pick: (round: Round) => number): number[] {
-  return peer.rounds.map(pick);
+export function column(peer: PeerResult, measure: Measure): number[] {
+  return peer.rounds.map((round) => measure.pick(round, peer));
 }
 
 /** A whole run as text. */
@@ -42,51 +35,59 @@ export function formatResult(result: BenchResult): string {
     `${machine.cpu}, ${machine.cores} cores, Linux ${machine.kernel}${machine.pinned ? '' : ', NOT PINNED: taskset is missing'}`,
     `medians (min–max) of ${result.rounds} alternating rounds of ${result.seconds} s; ratios are of the first figure, paired by round`,
   ];
-  return [head.join('\n'), ...result.scenarios.map(formatScenario)].join('\n\n') + '\n';
+  const absences = result.scenarios.flatMap(({ skipped }) =>
+    skipped.map(({ peer, reason }) => `skipped ${peer}: ${reason}`),
+  );
+  const left = (result.left ?? []).map(
+    ({ scenario, reason, hasFailed }) => `${hasFailed ? 'FAILED' : 'skipped'} ${scenario}: ${reason}`,
+  );
+  const tail = result.tookSeconds === undefined ? [] : [`took ${formatDuration(result.tookSeconds)}`];
+  const parts = [
+    head.join('\n'),
+    ...result.scenarios.map(formatScenario),
+    [...new Set([...absences, ...left, ...tail])].join('\n'),
+  ];
+  return `${parts.filter((part) => part !== '').join('\n\n')}\n`;
+}
+
+function formatDuration(seconds: number): string {
+  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 }
 
 function formatScenario(scenario: ScenarioResult): string {
-  const title = `${scenario.scenario}: ${scenario.summary}`;
-  const direct = `${Math.round(scenario.directRequestsPerSecond)} ${pace(scenario)}`;
-  const made = `load ${scenario.load}, backend ${scenario.backend}; without proxy and TLS ${direct}`;
-  const lines = [title, made, formatTable(scenarioRows(scenario))];
-  lines.push(...scenario.skipped.map(({ peer, reason }) => `skipped ${peer}: ${reason}`));
+  const lines = [`${scenario.scenario}: ${scenario.summary}`, formatMeans(scenario)];
+  if (scenario.peers.length > 0) lines.push(formatTable(scenarioRows(scenario)));
+  lines.push(...(scenario.notes ?? []).map((note) => `note: ${note}`));
   lines.push(...scenario.failed.map(({ peer, reason }) => `FAILED ${peer}: ${reason}`));
   return lines.join('\n');
 }
 
+function formatMeans({ load, backend, unit, rounds, directRequestsPerSecond: direct }: ScenarioResult): string {
+  const pace = paceOf(unit);
+  const parts = unit === 'start' ? [`backend ${backend}`] : [`load ${load}, backend ${backend}`];
+  if (direct !== undefined && pace !== undefined)
+    parts.push(`without proxy and TLS ${direct.toFixed(pace.digits)} ${pace.title}`);
+  if (rounds !== undefined) parts.push(`${rounds} rounds`);
+  return parts.join('; ');
+}
+
 function scenarioRows(scenario: ScenarioResult): string[][] {
-  const names = scenario.peers.map(({ peer }) => peer);
-  const first = costOf(scenario);
-  const head = ['', 'version', first.title, pace(scenario), 'core', 'MiB at rest', 'loaded'];
+  const measures = measuresOf(scenario.unit);
+  const [cost] = measures;
+  const head = ['', 'version', ...measures.map(({ title }) => title)];
   const rows = scenario.peers.map((peer) => [
     peer.peer,
     peer.version,
-    formatSpread(column(peer, first.pick), first.digits),
-    formatSpread(
-      column(peer, (round) => round.requestsPerSecond),
-      0,
-    ),
-    `${Math.round(spreadOf(column(peer, (round) => round.coreShare)).median * 100)} %`,
-    (peer.restRssBytes / MIB).toFixed(1),
-    (spreadOf(column(peer, (round) => round.rssBytes)).median / MIB).toFixed(1),
-    ...scenario.peers.map((other) => (other === peer ? '–' : formatRatio(peer, other, first.pick))),
+    ...measures.map((measure) => formatMeasure(measure, column(peer, measure))),
+    ...scenario.peers.map((other) => (other === peer ? '–' : formatRatio(peer, other, cost))),
   ]);
-  return [[...head, ...names.map((name) => `÷ ${name}`)], ...rows];
+  return [[...head, ...scenario.peers.map(({ peer }) => `÷ ${peer}`)], ...rows];
 }
 
-/** The figure to judge a scenario by. */
-export function costOf({ unit = 'request' }: ScenarioResult): Measure {
-  if (unit === 'idle connection') {
-    return { title: 'KiB/connection', digits: 2, pick: (round) => (round.bytesPerConnection ?? Number.NaN) / 1024 };
-  }
-  return { title: `µs CPU/${unit}`, digits: 2, pick: (round) => round.cpuUsPerRequest };
+function formatMeasure({ digits, isSpread }: Measure, values: readonly number[]): string {
+  return isSpread ? formatSpread(values, digits) : spreadOf(values).median.toFixed(digits);
 }
 
-function pace({ unit = 'request' }: ScenarioResult): string {
-  return unit === 'request' ? 'requests/s' : 'connections/s';
-}
-
-function formatRatio(peer: PeerResult, other: PeerResult, cost: (round: Round) => number): string {
+function formatRatio(peer: PeerResult, other: PeerResult, cost: Measure): string {
   return `${pairedRatio(column(peer, cost), column(other, cost)).toFixed(2)}×`;
 }

@@ -1,16 +1,21 @@
 import type { Unit } from './scenario.ts';
 
-/** One round of one peer. Of scenarios that count connections, a connection with its request stands for a request. */
+/** One round of one peer. What a scenario doesn't measure is undefined; per `request` means per what it counts. */
 export interface Round {
-  /** User and system time of the proxy's processes by requests answered. */
-  readonly cpuUsPerRequest: number;
-  readonly requestsPerSecond: number;
+  /** CPU time of the proxy's processes by requests answered, in microseconds. */
+  readonly cpuUsPerRequest?: number | undefined;
+  readonly requestsPerSecond?: number | undefined;
   /** Share of its core that the proxy used, 0 to 1. Near 1 the proxy was the bottleneck, else backend and load were. */
-  readonly coreShare: number;
+  readonly coreShare?: number | undefined;
   /** Resident memory right after the load. */
-  readonly rssBytes: number;
-  /** By how much it grew for each idle connection; undefined where that isn't measured. */
+  readonly rssBytes?: number | undefined;
+  /** By how much it grew for each idle connection. */
   readonly bytesPerConnection?: number | undefined;
+  /** Time to the end of the answer that half of the requests, and 99 of 100, kept to, in microseconds. */
+  readonly p50Us?: number | undefined;
+  readonly p99Us?: number | undefined;
+  /** From the start of the process until it served, in milliseconds. */
+  readonly readyMs?: number | undefined;
 }
 
 /** What one peer did in one scenario. */
@@ -19,6 +24,8 @@ export interface PeerResult {
   readonly version: string;
   /** Resident memory before the first request. */
   readonly restRssBytes: number;
+  /** The part of it that no other process shares; undefined where that isn't measured. */
+  readonly restPrivateBytes?: number | undefined;
   readonly rounds: readonly Round[];
 }
 
@@ -37,12 +44,16 @@ export interface ScenarioResult {
   readonly load: string;
   readonly backend: string;
   /** Requests a second without any proxy between: what backend and load manage on their core. */
-  readonly directRequestsPerSecond: number;
+  readonly directRequestsPerSecond?: number | undefined;
+  /** Where fewer than the run's are enough. */
+  readonly rounds?: number | undefined;
   readonly peers: readonly PeerResult[];
   /** Not installed. */
   readonly skipped: readonly Absence[];
   /** Installed, but didn't start, answered wrongly or failed requests. */
   readonly failed: readonly Absence[];
+  /** What else one should know. */
+  readonly notes?: readonly string[] | undefined;
 }
 
 /** A whole run, as `--json` writes it. */
@@ -56,7 +67,19 @@ export interface BenchResult {
   readonly node: string;
   readonly rounds: number;
   readonly seconds: number;
+  /** How long the run took. */
+  readonly tookSeconds?: number | undefined;
   readonly scenarios: readonly ScenarioResult[];
+  /** Scenarios that weren't run, and why. */
+  readonly left?: readonly LeftScenario[] | undefined;
+}
+
+/** A scenario without figures, and why. */
+export interface LeftScenario {
+  readonly scenario: string;
+  readonly reason: string;
+  /** False where it only can't be run here. */
+  readonly hasFailed: boolean;
 }
 
 /** Reads what `--json` wrote. Throws, naming the place, if it is something else. */

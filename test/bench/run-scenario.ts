@@ -1,162 +1,103 @@
-// One scenario: the backend and all peers are up at the same time, and each round loads one after the other, beginning
-// with another one each time. What disturbs the machine for a while then disturbs all.
-import { startBackend } from './backends/backend.ts';
+// One scenario, from the start of its backend to its result.
+import { neededByBackend, startBackend } from './backends/backend.ts';
+import type { Backend } from './backends/backend.ts';
 import { checkAnswer } from './check-answer.ts';
-import { readUsage } from './cpu.ts';
+import { descriptorLimit, mostConnections } from './descriptors.ts';
+import { Lineup } from './lineup.ts';
 import { chooseLoadTool } from './load/choose.ts';
-import { holdConnections } from './load/connections.ts';
-import type { LoadOutcome, LoadTool } from './load/load.ts';
+import { loadWithoutTrouble } from './load/load.ts';
+import { measureCost } from './measure-cost.ts';
+import { measureIdle } from './measure-idle.ts';
+import { measureLatency } from './measure-latency.ts';
+import { measureStart } from './measure-start.ts';
 import type { Peer } from './peers/peer.ts';
-import type { Absence, Round, ScenarioResult } from './result.ts';
+import type { Plan } from './plan.ts';
+import type { ScenarioResult } from './result.ts';
 import type { Scenario } from './scenario.ts';
-import type { Running, Workbench } from './workbench.ts';
+import type { Workbench } from './workbench.ts';
 
-/** How long and how often to measure. */
-export interface Plan {
-  readonly rounds: number;
-  /** Measured seconds of a round. */
-  readonly seconds: number;
-  /** Seconds of the same load before each measurement. */
-  readonly warmUpSeconds: number;
-}
+/** Rounds in which every process is new show little spread and take long. */
+const MOST_IDLE_ROUNDS = 3;
 
-/** A peer that takes part, with what it did so far. */
-interface Runner {
-  readonly peer: Peer;
-  readonly version: string;
-  readonly running: Running;
-  readonly restRssBytes: number;
-  readonly rounds: Round[];
-}
+/** Why a scenario can't be run here. */
+export class CannotRun extends Error {}
 
-/** Measures every peer that is installed. `progress` is told of each step. */
+/**
+ * Measures every one of the peers that is installed; a scenario of several loads gives several results. `progress` is
+ * told of each step. Rejects with a {@link CannotRun} where a tool is missing.
+ */
 export async function runScenario(
   bench: Workbench,
   scenario: Scenario,
   peers: readonly Peer[],
   plan: Plan,
   progress: (step: string) => void,
-): Promise<ScenarioResult> {
+): Promise<ScenarioResult[]> {
   const load = chooseLoadTool(scenario);
-  const skipped: Absence[] = [];
-  const failed: Absence[] = [];
-  const fail = (peer: Peer, error: unknown, running?: Running): void => {
-    const message = error instanceof Error ? error.message : String(error);
-    const lastWords = running?.lastWords();
-    failed.push({ peer: peer.name, reason: lastWords === undefined ? message : `${message}; it ended: ${lastWords}` });
-  };
+  const needed = neededByBackend(scenario) ?? ('needed' in load ? load.needed : undefined);
+  if ('needed' in load || needed !== undefined) throw new CannotRun(`${needed} is not installed`);
   const backend = await startBackend(bench, scenario);
-  let runners: Runner[] = [];
-  try {
-    const plain = { ...scenario, tls: false };
-    await checkAnswer(bench, plain, backend.port);
-    progress('direct');
-    const direct = await loadWithoutTrouble(load, bench, plain, backend.port, 1);
-    for (const peer of peers) {
-      const found = peer.probe(bench);
-      if ('missing' in found) {
-        skipped.push({ peer: peer.name, reason: found.missing });
-        continue;
-      }
-      try {
-        const running = await peer.start(bench, scenario, backend.port);
-        const { rssBytes } = readUsage(running.pid);
-        runners.push({ peer, version: found.version, running, restRssBytes: rssBytes, rounds: [] });
-        await checkAnswer(bench, scenario, running.port);
-      } catch (error) {
-        fail(peer, error);
-      }
-    }
-    for (let round = 0; round < plan.rounds; round++) {
-      for (let turn = 0; turn < runners.length; turn++) {
-        const runner = runners[(round + turn) % runners.length];
-        if (runner === undefined || failed.some(({ peer }) => peer === runner.peer.name)) continue;
-        progress(`round ${round + 1} of ${plan.rounds}: ${runner.peer.name}`);
-        try {
-          const round =
-            scenario.unit === 'idle connection'
-              ? await measureIdle(bench, scenario, runner.peer, backend.port)
-              : await measure(load, bench, scenario, runner.running, plan);
-          runner.rounds.push(round);
-        } catch (error) {
-          fail(runner.peer, error, runner.running);
-        }
-      }
-    }
-    const complete = runners.filter((runner) => runner.rounds.length === plan.rounds);
-    return {
-      scenario: scenario.name,
-      summary: scenario.summary,
-      unit: scenario.unit,
-      load: load.title,
-      backend: backend.title,
-      directRequestsPerSecond: direct.answered / direct.seconds,
-      peers: complete.map(({ peer, version, restRssBytes, rounds }) => ({
-        peer: peer.name,
-        version,
-        restRssBytes,
-        rounds,
-      })),
-      skipped,
-      failed,
-    };
-  } finally {
-    await Promise.all([...runners.map(({ running }) => running.stop()), backend.stop()]);
-    runners = [];
-  }
-}
-
-/** Starts the peer anew: memory that a process once had says nothing about what its connections need. */
-async function measureIdle(bench: Workbench, scenario: Scenario, peer: Peer, backendPort: number): Promise<Round> {
-  const running = await peer.start(bench, scenario, backendPort);
-  try {
-    await checkAnswer(bench, scenario, running.port);
-    const before = readUsage(running.pid);
-    const held = await holdConnections(bench, scenario, running.port);
-    const after = readUsage(running.pid);
-    await held.release();
-    const cpuUs = after.cpuUs - before.cpuUs;
-    return {
-      cpuUsPerRequest: cpuUs / held.answered,
-      requestsPerSecond: held.answered / held.seconds,
-      coreShare: cpuUs / (held.seconds * 1e6),
-      rssBytes: after.rssBytes,
-      bytesPerConnection: (after.rssBytes - before.rssBytes) / held.answered,
-    };
-  } finally {
-    await running.stop();
-  }
-}
-
-async function measure(
-  load: LoadTool,
-  bench: Workbench,
-  scenario: Scenario,
-  running: Running,
-  plan: Plan,
-): Promise<Round> {
-  if (plan.warmUpSeconds > 0) await loadWithoutTrouble(load, bench, scenario, running.port, plan.warmUpSeconds);
-  const before = readUsage(running.pid);
-  const { answered, seconds } = await loadWithoutTrouble(load, bench, scenario, running.port, plan.seconds);
-  const after = readUsage(running.pid);
-  const cpuUs = after.cpuUs - before.cpuUs;
-  return {
-    cpuUsPerRequest: cpuUs / answered,
-    requestsPerSecond: answered / seconds,
-    coreShare: cpuUs / (seconds * 1e6),
-    rssBytes: after.rssBytes,
+  const lineup = new Lineup(bench, scenario, progress);
+  const { notes } = lineup;
+  if (scenario.note !== undefined) notes.push(scenario.note);
+  const about = {
+    scenario: scenario.name,
+    summary: scenario.summary,
+    unit: scenario.unit,
+    load: load.title,
+    backend: backend.title,
+    skipped: lineup.skipped,
+    failed: lineup.failed,
+    notes,
   };
+  try {
+    const plain = { ...scenario, tls: false, downstream: scenario.upstream };
+    await checkAnswer(bench, plain, backend.port);
+    switch (scenario.unit) {
+      case 'start':
+        await lineup.start(peers, backend.port);
+        return [{ ...about, peers: await measureStart(bench, scenario, plan, backend.port, lineup) }];
+      case 'idle connection': {
+        const rounds = Math.min(plan.rounds, MOST_IDLE_ROUNDS);
+        const connections = Math.min(scenario.connections, mostConnections());
+        if (connections < scenario.connections) {
+          notes.push(`${connections} connections, since no more than ${descriptorLimit()} files may be open`);
+        }
+        await lineup.start(peers, backend.port);
+        await measureIdle(bench, { ...scenario, connections }, rounds, backend.port, lineup);
+        return [{ ...about, rounds, peers: lineup.results(rounds) }];
+      }
+      case 'paced request':
+        await lineup.start(peers, backend.port);
+        return (await measureLatency(bench, scenario, load, plan, backend.port, lineup)).map((part) => ({
+          ...about,
+          ...part,
+          notes: [...notes, ...part.notes],
+        }));
+      default: {
+        const direct = await loadDirectly(bench, plain, backend, progress);
+        await lineup.start(peers, backend.port);
+        await measureCost(bench, scenario, load, plan, lineup);
+        return [{ ...about, directRequestsPerSecond: direct, peers: lineup.results(plan.rounds) }];
+      }
+    }
+  } finally {
+    await Promise.all([lineup.stop(), backend.stop()]);
+  }
 }
 
-async function loadWithoutTrouble(
-  load: LoadTool,
+/** What backend and load manage without a proxy, in what the scenario counts a second. */
+async function loadDirectly(
   bench: Workbench,
-  scenario: Scenario,
-  port: number,
-  seconds: number,
-): Promise<LoadOutcome> {
-  const outcome = await load.run(bench, scenario, port, seconds);
-  if (outcome.trouble !== '') throw new Error(`requests failed: ${outcome.trouble} (of ${outcome.answered} answered)`);
-  if (outcome.answered === 0) throw new Error('not one request was answered');
-  return outcome;
+  plain: Scenario,
+  backend: Backend,
+  progress: (step: string) => void,
+): Promise<number | undefined> {
+  const load = chooseLoadTool(plain);
+  if ('needed' in load) return undefined;
+  progress('direct');
+  // The first time the file comes into memory.
+  if (plain.unit === 'GiB') await load.run(bench, plain, backend.port, 1);
+  const { answered, seconds } = await loadWithoutTrouble(load, bench, plain, backend.port, 1);
+  return answered / seconds;
 }

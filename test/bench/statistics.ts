@@ -26,3 +26,11 @@ export function pairedRatio(mine: readonly number[], theirs: readonly number[]):
   if (mine.length !== theirs.length) throw new RangeError('the rounds of two peers differ in number');
   return spreadOf(mine.map((value, round) => value / (theirs[round] ?? Number.NaN))).median;
 }
+
+/** The smallest of the values that at least this share of them doesn't exceed, e.g. 0.99. Throws on no values. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((left, right) => left - right);
+  const value = sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)];
+  if (value === undefined) throw new RangeError('no measurements');
+  return value;
+}

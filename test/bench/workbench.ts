@@ -16,16 +16,21 @@ export interface Workbench {
 export interface Running {
   readonly pid: number;
   readonly port: number;
+  /** Milliseconds from its start until it served. */
+  readonly readyMs: number;
+  /** Begins what is to go on during a load; gives what ends it, which throws if something went wrong. */
+  disturb?(): () => Promise<void>;
   /** What it said before it ended, or undefined while it runs. */
   lastWords(): string | undefined;
   stop(): Promise<void>;
 }
 
-/** A child that serves on a port of 127.0.0.1. */
+/** A child that serves on a port of 127.0.0.1 since this moment. */
 export function runningOn(bench: Workbench, child: Child, port: number): Running {
   return {
     pid: child.pid,
     port,
+    readyMs: performance.now() - child.startedAtMs,
     lastWords: () => (child.hasEnded() ? child.stderr() : undefined),
     stop: () => bench.children.stop(child),
   };

@@ -1,5 +1,5 @@
 // Classes of bytes as tables: one load per byte of a head, where a comparison chain costs several branches.
-// Guarded by test/bench (h1-small).
+// Guarded by `npm run bench -- micro head-parse`.
 
 export const HTAB = 0x09;
 export const LF = 0x0a;

@@ -1,6 +1,7 @@
 // Header blocks remembered as bytes, with what they mean. A client that repeats a request sends the same few index
 // bytes each time, so decoding, checking and sorting its fields is done once. Worth it only for blocks that refer to
-// the tables; HpackDecoder.generation says when the meaning of all of them is gone. Guarded by test/bench (grpc-unary).
+// the tables; HpackDecoder.generation says when the meaning of all of them is gone. Guarded by
+// `npm run bench -- micro hpack-decode`.
 
 const MAX_BLOCKS = 64;
 const MAX_BLOCK_BYTES = 128;

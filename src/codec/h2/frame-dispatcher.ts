@@ -1,6 +1,6 @@
 // What each frame means to the connection, in the order of checks of RFC 9113 section 6: the receiving half of
 // connection.ts. Holds what only frames that span frames need: an open header block and the SETTINGS not yet
-// acknowledged.
+// acknowledged. Guarded by `npm run bench -- micro frame-loop`.
 import type { ErrorKind } from '../../base/error.ts';
 import { Timer, type TimerOwner, type TimerWheel } from '../../base/timer-wheel.ts';
 import type { ConnectionContext, ConnectionOwner, H2Connection } from './connection.ts';

@@ -1,21 +1,24 @@
 // The process behind backends written for Node: SCENARIO PORT.
 import { createServer } from 'node:net';
 import type { Socket } from 'node:net';
-import { chooseScenarios } from '../scenario.ts';
-import { answerCalls } from './grpc-answerer.ts';
+import { scenarioNamed } from '../scenario.ts';
+import { echoCalls } from './grpc-echo.ts';
+import { answerRequests } from './h2-answerer.ts';
 
 const [name = '', port] = process.argv.slice(2);
-const [scenario] = chooseScenarios([name]);
-if (scenario === undefined) throw new Error('SCENARIO is missing');
-const body = scenario.responseBody;
+const scenario = scenarioNamed(name);
+if (scenario.responseBody === undefined) throw new Error('the answer is too large');
+const { upstream, isGrpc, requestBody, responseBody } = scenario;
+const isEcho = isGrpc && requestBody === responseBody;
 
-createServer(
-  { noDelay: true },
-  scenario.protocol === 'grpc' ? (socket) => answerCalls(socket, body) : answerGets,
-).listen(Number(port), '127.0.0.1');
+createServer({ noDelay: true }, (socket) => {
+  if (upstream === 'h1') answerGets(socket, responseBody);
+  else if (isEcho) echoCalls(socket);
+  else answerRequests(socket, responseBody, isGrpc);
+}).listen(Number(port), '127.0.0.1');
 
-/** HTTP/1.1 straight from the socket: the load sends GETs without a body, so an empty line ends a request. */
-function answerGets(socket: Socket): void {
+/** HTTP/1.1 straight from the socket: an empty line is a request, for bodies have none. */
+function answerGets(socket: Socket, body: Buffer): void {
   const head = `HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${body.length}\r\n\r\n`;
   const answer = head + body.toString('latin1');
   let rest = '';

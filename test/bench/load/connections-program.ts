@@ -1,18 +1,18 @@
-// The process behind connections.ts: SCENARIO PORT tls|plain SECONDS|hold. Each connection makes a full handshake, sends
+// The process behind connections.ts: SCENARIO PORT tls|plain SECONDS|hold CONNECTIONS. Each connection makes a full handshake, sends
 // one GET and reads the answer. With SECONDS it is closed then and followed by another; the LoadOutcome is printed at the
 // end. With `hold` it stays, the LoadOutcome is printed when all are there, and a connection that ends is an error.
 import { connect } from 'node:net';
 import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
-import { chooseScenarios } from '../scenario.ts';
+import { scenarioNamed } from '../scenario.ts';
 import type { LoadOutcome } from './load.ts';
 
 /** Most connections that are opened at a time. */
 const OPENING = 32;
 
-const [name = '', port, security, duration] = process.argv.slice(2);
-const [scenario] = chooseScenarios([name]);
-if (scenario === undefined) throw new Error('SCENARIO is missing');
-const { connections, path } = scenario;
+const [name = '', port, security, duration, count] = process.argv.slice(2);
+const scenario = scenarioNamed(name);
+const connections = Number(count);
+const { path } = scenario;
 const hold = duration === 'hold';
 const request = `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
 const address = { host: '127.0.0.1', port: Number(port) };

@@ -53,5 +53,6 @@ function programArguments(scenario: Scenario, port: number, seconds: number | un
     String(port),
     scenario.tls ? 'tls' : 'plain',
     seconds === undefined ? 'hold' : String(seconds),
+    String(scenario.connections),
   ];
 }

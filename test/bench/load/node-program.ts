@@ -3,13 +3,12 @@
 import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { chooseScenarios } from '../scenario.ts';
+import { scenarioNamed } from '../scenario.ts';
 import type { Scenario } from '../scenario.ts';
 import type { LoadOutcome } from './load.ts';
 
 const [name = '', port, seconds, security] = process.argv.slice(2);
-const [scenario] = chooseScenarios([name]);
-if (scenario === undefined) throw new Error('SCENARIO is missing');
+const scenario = scenarioNamed(name);
 const secure = security === 'tls';
 
 let answered = 0;
@@ -17,7 +16,7 @@ let over = false;
 const trouble = new Map<string, number>();
 const started = performance.now();
 for (let index = 0; index < scenario.connections; index++) {
-  if (scenario.protocol === 'grpc') runHttp2(scenario);
+  if (scenario.downstream === 'h2') runHttp2(scenario);
   else runHttp1(scenario);
 }
 setTimeout(
@@ -37,8 +36,10 @@ function note(what: string): void {
   if (!over) trouble.set(what, (trouble.get(what) ?? 0) + 1);
 }
 
-function runHttp1({ path }: Scenario): void {
-  const request = `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n\r\n`;
+function runHttp1({ path, requestBody }: Scenario): void {
+  const head = `${requestBody === undefined ? 'GET' : 'POST'} ${path} HTTP/1.1\r\nhost: 127.0.0.1:${port}\r\n`;
+  const body = requestBody?.toString('latin1') ?? '';
+  const request = requestBody === undefined ? `${head}\r\n` : `${head}content-length: ${body.length}\r\n\r\n${body}`;
   const options = { host: '127.0.0.1', port: Number(port) };
   const socket = secure ? connectTls({ ...options, rejectUnauthorized: false }) : connect(options);
   socket.setNoDelay(true);
@@ -64,10 +65,11 @@ function runHttp1({ path }: Scenario): void {
   socket.on('close', () => note('closed connection'));
 }
 
-function runHttp2({ path, streams, requestBody }: Scenario): void {
+function runHttp2({ path, streams, requestBody, isGrpc }: Scenario): void {
   const session = connectHttp2(`${secure ? 'https' : 'http'}://127.0.0.1:${port}`, { rejectUnauthorized: false });
   session.on('error', (error) => note(error.message));
-  const headers = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' };
+  const plain = { ':method': requestBody === undefined ? 'GET' : 'POST', ':path': path };
+  const headers = isGrpc ? { ...plain, 'content-type': 'application/grpc', te: 'trailers' } : plain;
   const call = (): void => {
     const stream = session.request(headers);
     let isGood = false;

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { findProgram, readVersion } from '../installed.ts';
+import type { Scenario } from '../scenario.ts';
 import { LATE_MS } from './load.ts';
 import type { LoadOutcome, LoadTool } from './load.ts';
 
@@ -20,13 +21,20 @@ export function wrkTool(): LoadTool | undefined {
     title: `wrk ${readVersion(program, ['-v'], /wrk (?:debian\/)?([\d.]+)/)}`,
     run: async (bench, scenario, port, seconds) => {
       const script = join(bench.folder, 'wrk.lua');
-      writeFileSync(script, SCRIPT);
+      writeFileSync(script, SCRIPT + requestScript(scenario));
       const args = ['-t', '1', '-c', String(scenario.connections), '-d', `${seconds}s`, '-s', script];
+      if (scenario.isClosing) args.push('-H', 'Connection: close');
       const url = `${scenario.tls ? 'https' : 'http'}://127.0.0.1:${port}${scenario.path}`;
       const { stdout } = await bench.children.run('others', program, [...args, url], seconds * 1000 + LATE_MS);
       return parseWrkResult(stdout);
     },
   };
+}
+
+/** What the one request is that wrk makes beforehand and sends again and again. */
+function requestScript({ requestBody }: Scenario): string {
+  if (requestBody === undefined) return '';
+  return `wrk.method = 'POST'\nwrk.body = '${requestBody.toString('latin1')}'\n`;
 }
 
 /** Reads the line that the script prints. */

@@ -10,6 +10,7 @@ import type { Peer } from './peer.ts';
 /** HAProxy as a reverse proxy. */
 export const haproxyPeer: Peer = {
   name: 'haproxy',
+  isJit: false,
 
   probe: () => {
     const program = findProgram('haproxy');
@@ -19,16 +20,17 @@ export const haproxyPeer: Peer = {
 
   start: async (bench, scenario, backendPort) => {
     const port = await freePort();
-    const isGrpc = scenario.protocol === 'grpc';
-    const protocol = isGrpc ? ' proto h2' : '';
+    const front = scenario.downstream === 'h2' ? ' proto h2' : '';
+    const back = scenario.upstream === 'h2' ? ' proto h2' : '';
     const { both } = bench.certificate;
-    const secure = ` ssl crt ${both} ssl-min-ver TLSv1.3 alpn ${isGrpc ? 'h2' : 'http/1.1'}`;
+    const secure = ` ssl crt ${both} ssl-min-ver TLSv1.3 alpn ${front === '' ? 'http/1.1' : 'h2'}`;
     const file = join(bench.folder, 'haproxy.cfg');
     writeFileSync(
       file,
       `global
   nbthread 1
-  maxconn 8192
+  maxconn 12288
+  no strict-limits
 
 defaults
   mode http
@@ -42,12 +44,12 @@ defaults
   http-reuse always
 
 frontend bench
-  bind 127.0.0.1:${port}${scenario.tls ? secure : protocol}
+  bind 127.0.0.1:${port}${scenario.tls ? secure : front}
   default_backend origin
 
 backend origin
   balance roundrobin
-  server one 127.0.0.1:${backendPort} check inter 1s${protocol}
+  server one 127.0.0.1:${backendPort} check inter 1s${back}
 `,
     );
     const program = findProgram('haproxy') ?? 'haproxy';

@@ -14,11 +14,13 @@ export function nginxPreamble(folder: string, name: string): string {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `${kind}_temp_path ${join(folder, `${name}-${kind}`)};`)
     .join('\n  ');
-  return `daemon off;
+  // Else a worker started by root is nobody, who can't enter the folder.
+  const user = process.getuid?.() === 0 ? 'user root;\n' : '';
+  return `${user}daemon off;
 worker_processes 1;
 pid ${join(folder, `${name}.pid`)};
 error_log stderr error;
-events { worker_connections 8192; }
+events { worker_connections 16384; }
 http {
   access_log off;
   tcp_nodelay on;
@@ -31,6 +33,7 @@ http {
 /** nginx as a reverse proxy. */
 export const nginxPeer: Peer = {
   name: 'nginx',
+  isJit: false,
 
   probe: () => {
     const program = findProgram('nginx');
@@ -62,14 +65,15 @@ function proxyConfiguration(
     ssl_protocols TLSv1.3;
     `;
   const inFlight = scenario.connections * scenario.streams;
-  const server =
-    scenario.protocol === 'grpc'
-      ? `listen 127.0.0.1:${port}${ssl} http2;
-    location / { grpc_pass grpc://backend; grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }`
-      : `listen 127.0.0.1:${port}${ssl};
+  const server = scenario.isGrpc
+    ? `listen 127.0.0.1:${port}${ssl} http2;
+    location / { grpc_pass grpc://backend; grpc_set_header X-Forwarded-For $proxy_add_x_forwarded_for; }
+    client_max_body_size 0;`
+    : `listen 127.0.0.1:${port}${ssl};
     location / {
       proxy_pass http://backend;
       proxy_http_version 1.1;
+      proxy_max_temp_file_size 0;
       proxy_set_header Connection "";
       proxy_set_header Host $host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;

@@ -1,4 +1,4 @@
-// The process behind the peer node-http: PROTOCOL PORT BACKEND_PORT [CERTIFICATE KEY].
+// The process behind the peer node-http, the same version on both sides: VERSION PORT BACKEND_PORT [CERTIFICATE KEY].
 import { readFileSync } from 'node:fs';
 import { Agent, createServer, request } from 'node:http';
 import type { RequestListener } from 'node:http';
@@ -6,13 +6,13 @@ import { connect, createSecureServer, createServer as createHttp2Server } from '
 import type { IncomingHttpHeaders } from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 
-const [protocol, port, backendPort, certificate, key] = process.argv.slice(2);
+const [version, port, backendPort, certificate, key] = process.argv.slice(2);
 const tls =
   certificate === undefined || key === undefined
     ? undefined
     : { cert: readFileSync(certificate), key: readFileSync(key), minVersion: 'TLSv1.3' as const };
 
-if (protocol === 'grpc') proxyHttp2();
+if (version === 'h2') proxyHttp2();
 else proxyHttp1();
 
 function proxyHttp1(): void {

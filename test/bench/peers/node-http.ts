@@ -11,12 +11,13 @@ const PROGRAM = fileURLToPath(new URL('./node-http-program.js', import.meta.url)
 /** A proxy of streams over Node's own HTTP modules. */
 export const nodeHttpPeer: Peer = {
   name: 'node-http',
+  isJit: true,
 
   probe: (bench) => ({ version: `on Node ${readVersion(bench.node, ['--version'], /v([\d.]+)/)}` }),
 
   start: async (bench, scenario, backendPort) => {
     const port = await freePort();
-    const args = [PROGRAM, scenario.protocol, String(port), String(backendPort)];
+    const args = [PROGRAM, scenario.downstream, String(port), String(backendPort)];
     if (scenario.tls) args.push(bench.certificate.certificate, bench.certificate.key);
     const child = await bench.children.start('proxy', bench.node, args);
     await awaitPort(child, 'node-http', port);

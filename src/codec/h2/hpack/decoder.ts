@@ -1,6 +1,7 @@
 // The HPACK decoder (RFC 7541). The size of what comes out is counted while decoding: past the bounds nothing more is
 // kept, but the rest is still read so that the dynamic table stays the peer's. A block that only refers to the tables
 // leaves them as they are, so its bytes mean the same until `generation` changes; block-cache.ts builds on that.
+// Guarded by `npm run bench -- micro hpack-decode`.
 import { decodeHuffman } from './huffman.ts';
 import { DynamicTable, ENTRY_OVERHEAD } from './dynamic-table.ts';
 import { STATIC_ENTRIES, STATIC_NAMES, STATIC_VALUES } from './static-table.ts';

@@ -1,6 +1,7 @@
 // The HPACK encoder (RFC 7541). What repeats enters the dynamic table, but only when it is seen a second time running,
 // so that values that vary (paths with ids, trace ids, dates) don't push out what is common. Strings are written
-// plain: Huffman would save a few bytes of a loopback or data-centre link and cost more time than it saves.
+// plain: Huffman would save a few bytes of a loopback or data-centre link and cost more time than it saves. Guarded by
+// `npm run bench -- micro hpack-encode`.
 import { ENTRY_OVERHEAD } from './dynamic-table.ts';
 import { STATIC_ENTRIES, STATIC_NAMES, STATIC_VALUES } from './static-table.ts';
 

@@ -1,12 +1,13 @@
-// Answers every gRPC call with the same message, at a few µs a call, so that the origin isn't what limits a run. Since
-// all answers are alike it reads no header block: it waits for END_STREAM and writes three frames made beforehand. It
+// Answers every request of HTTP/2 alike, at a few µs, so that the origin isn't what limits a run. Since all answers
+// are alike it reads no header block: it waits for END_STREAM and writes frames made beforehand. It
 // keeps to flow control and answers SETTINGS and PING, as proxies insist on that; it is a counterpart for benchmarks,
 // not a server. (nginx's `return` doesn't wait for the request's body, and a proxy whose DATA comes in a read of
 // its own then sees RST_STREAM after the answer, which some take for a failure.)
 import type { Socket } from 'node:net';
 
-const PREFACE_BYTES = 24;
-const FRAME_HEAD_BYTES = 9;
+/** Of the client's preface. */
+export const PREFACE_BYTES = 24;
+export const FRAME_HEAD_BYTES = 9;
 const DATA = 0x0;
 const HEADERS = 0x1;
 const RST_STREAM = 0x3;
@@ -23,9 +24,9 @@ const INITIAL_WINDOW = 65_535;
 /** Credit is given back in pieces of this size. */
 const CREDIT_BYTES = 16_384;
 
-/** Serves one connection. */
-export function answerCalls(socket: Socket, message: Buffer): void {
-  const answer = makeAnswer(message);
+/** Serves one connection. A gRPC answer ends with trailers. */
+export function answerRequests(socket: Socket, message: Buffer, isGrpc: boolean): void {
+  const answer = isGrpc ? grpcAnswer(message) : plainAnswer(message);
   /** Bytes of DATA that the peer still takes on the connection. */
   let window = INITIAL_WINDOW;
   /** Bytes of DATA that came and were not given back. */
@@ -84,18 +85,38 @@ export function answerCalls(socket: Socket, message: Buffer): void {
   });
 }
 
-/** Gives the answer to a call: HEADERS, DATA and the trailers, with the stream's number put in. */
-function makeAnswer(message: Buffer): (stream: number) => Buffer {
-  // RFC 7541: `:status: 200` is entry 8 of the static table; the others are literals that leave the table alone.
-  const head = Buffer.concat([Buffer.from([0x88]), literal('content-type', 'application/grpc')]);
-  const parts = [
+/** Gives the answer to a request, with the stream's number put in. */
+type Answer = (stream: number) => Buffer;
+
+// RFC 7541: `:status: 200` is entry 8 of the static table; the others are literals that leave the table alone.
+const STATUS_200 = 0x88;
+
+function grpcAnswer(message: Buffer): Answer {
+  const head = Buffer.concat([Buffer.from([STATUS_200]), literal('content-type', 'application/grpc')]);
+  return makeAnswer([
     frame(HEADERS, END_HEADERS, 0, head),
     frame(DATA, 0, 0, message),
     frame(HEADERS, END_HEADERS | END_STREAM, 0, literal('grpc-status', '0')),
-  ];
-  const whole = Buffer.concat(parts);
-  const [first = whole, second = whole] = parts;
-  const places = [5, first.length + 5, first.length + second.length + 5];
+  ]);
+}
+
+function plainAnswer(message: Buffer): Answer {
+  const head = Buffer.concat([
+    Buffer.from([STATUS_200]),
+    literal('content-type', 'text/plain'),
+    literal('content-length', String(message.length)),
+  ]);
+  return makeAnswer([frame(HEADERS, END_HEADERS, 0, head), frame(DATA, END_STREAM, 0, message)]);
+}
+
+function makeAnswer(frames: readonly Buffer[]): Answer {
+  const whole = Buffer.concat(frames);
+  const places: number[] = [];
+  let at = 0;
+  for (const { length } of frames) {
+    places.push(at + 5);
+    at += length;
+  }
   return (stream) => {
     const copy = Buffer.from(whole);
     for (const place of places) copy.writeUInt32BE(stream, place);
@@ -104,7 +125,7 @@ function makeAnswer(message: Buffer): (stream: number) => Buffer {
 }
 
 /** A field without indexing, new name, no Huffman coding (RFC 7541 §6.2.2), for names and values below 127 bytes. */
-function literal(name: string, value: string): Buffer {
+export function literal(name: string, value: string): Buffer {
   return Buffer.concat([
     Buffer.from([0x00, name.length]),
     Buffer.from(name, 'latin1'),
@@ -113,7 +134,8 @@ function literal(name: string, value: string): Buffer {
   ]);
 }
 
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+/** A frame (RFC 9113 §4.1). */
+export function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
   const head = Buffer.alloc(FRAME_HEAD_BYTES);
   head.writeUIntBE(payload.length, 0, 3);
   head.writeUInt8(type, 3);
