@@ -1,5 +1,5 @@
-// Envoy with one worker thread, an active TCP check, two retries of what never reached the origin, no log. Its limits of
-// connections and requests are lifted, and what would cut long answers is off; the rest is as it comes.
+// Envoy with one worker thread, an active TCP check, two retries of what never reached the origin, 60 s for a request as the
+// sidecar and HAProxy have, no log. Its limits of connections and requests are lifted; the rest is as it comes.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { awaitPort, freePort } from '../await-ready.ts';
@@ -83,7 +83,7 @@ function configuration(
 function connectionManager(scenario: Scenario, routes: number): object {
   const route = {
     cluster: 'origin',
-    timeout: '0s',
+    timeout: '60s',
     retry_policy: { retry_on: 'connect-failure,refused-stream', num_retries: 2 },
   };
   const prefixes = routes === 1 ? ['/'] : Array.from({ length: routes }, (_, index) => `/r${index}/`);
@@ -93,7 +93,6 @@ function connectionManager(scenario: Scenario, routes: number): object {
     codec_type: scenario.downstream === 'h2' ? 'HTTP2' : 'HTTP1',
     // Adds X-Forwarded-For.
     use_remote_address: true,
-    stream_idle_timeout: '0s',
     common_http_protocol_options: { idle_timeout: '600s' },
     http2_protocol_options: { max_concurrent_streams: 1024 },
     route_config: {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { awaitReadyLine } from '../await-ready.ts';
 import { runningOn } from '../workbench.ts';
 import type { Running, Workbench } from '../workbench.ts';
@@ -7,7 +8,7 @@ import type { ControlPlane } from './control-plane.ts';
 /** Starts a sidecar of a build on the proxy's core and waits until it is ready. */
 export async function startSidecar(bench: Workbench, program: string, args: readonly string[]): Promise<Running> {
   const child = await bench.children.start('proxy', bench.node, [
-    ...[program, 'run', ...args],
+    ...[...nodeFlags(program), program, 'run', ...args],
     ...['--admin', '127.0.0.1:0', '--health', '127.0.0.1:0'],
   ]);
   try {
@@ -17,6 +18,12 @@ export async function startSidecar(bench: Workbench, program: string, args: read
     await bench.children.stop(child);
     throw error;
   }
+}
+
+/** Flags of Node's that the program asks for in its first line, as a shell and the image start it. */
+export function nodeFlags(program: string): string[] {
+  const firstLine = readFileSync(program, 'utf8').split('\n', 1)[0] ?? '';
+  return /^#!.* -S node (.+)$/.exec(firstLine)?.[1]?.split(' ') ?? [];
 }
 
 /** The same with a control plane, which ends with it. */
