@@ -5,6 +5,7 @@ import { TLSSocket } from 'node:tls';
 import { handshakeProblem } from './handshake-problem.ts';
 import { SocketTransport } from './socket-transport.ts';
 import { tlsFacts, verdict } from './tls-facts.ts';
+import { readInto } from './user-buffer.ts';
 import { HANDSHAKE_RECORD, type TlsAcceptor, type TlsRefusal } from './tls.ts';
 import type { NetContext, Transport, TransportHandler } from './transport.ts';
 
@@ -104,7 +105,7 @@ export function acceptTls(
       // Of what goes wrong from here on Node tells only whoever took the socket from a `tls.Server`: to others it says
       // '_tlsError', and the connection would stay open with nothing to be read from it.
       socket.on('_tlsError', (error: Error) => socket.destroy(error));
-      socket.on('data', (bytes: Buffer) => transport.read(bytes, bytes.length));
+      readInto(socket, transport);
       transport.run(() => handler.attach(transport));
     });
   });

@@ -7,6 +7,7 @@ import { connectVerifyCode, tlsFacts, verdict } from './tls-facts.ts';
 import type { TlsConnector } from './tls.ts';
 import { connectOptions } from './tls-socket.ts';
 import type { NetContext, Transport, TransportHandler } from './transport.ts';
+import { readInto } from './user-buffer.ts';
 
 /** The endpoint says by an alert that it has no certificate for the name that it was asked for (RFC 6066 section 3). */
 const NAME_REFUSED = 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME';
@@ -129,7 +130,7 @@ function handshake(
     socket.removeListener('close', onClose);
     const transport = new SocketTransport(socket, handler, context, { raw, facts });
     // Read from the next turn on, as without TLS: the new handler is set by then.
-    socket.on('data', (bytes: Buffer) => transport.read(bytes, bytes.length));
+    readInto(socket, transport);
     succeed(transport);
   });
 }
