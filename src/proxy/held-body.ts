@@ -1,6 +1,9 @@
 /** Chunks smaller than this share a block. */
 const SMALL_BYTES = 1024;
 const BLOCK_BYTES = 4096;
+/** Most blocks that wait to be used again: 1 MiB. */
+const MAX_SPARE = 256;
+const spare: Buffer[] = [];
 
 /**
  * Body bytes kept for an attempt, or for another one. Copied, since chunks are borrowed; many small chunks share a
@@ -12,13 +15,23 @@ export class HeldBody {
   private readonly blocks: Buffer[] = [];
   /** Bytes used of the last block, where that is one to be filled; 0 where it is full. */
   private tailBytes = 0;
+  /** Blocks that others may use once this body is dropped. */
+  private leased: Buffer[] | undefined = undefined;
 
   push(chunk: Uint8Array): void {
     const length = chunk.length;
     if (length === 0) return;
     this.bytes += length;
     const { blocks } = this;
-    if (blocks.length === 0 || length >= SMALL_BYTES) {
+    if (length >= SMALL_BYTES && length <= BLOCK_BYTES) {
+      this.closeTail();
+      const block = spare.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      block.set(chunk);
+      (this.leased ??= []).push(block);
+      blocks.push(block.subarray(0, length));
+      return;
+    }
+    if (blocks.length === 0 || length > BLOCK_BYTES) {
       this.closeTail();
       blocks.push(Buffer.from(chunk));
       return;
@@ -35,6 +48,14 @@ export class HeldBody {
   chunks(): readonly Buffer[] {
     this.closeTail();
     return this.blocks;
+  }
+
+  /** Forgets everything; nobody may look at {@link chunks} any more. */
+  drop(): void {
+    if (this.leased) for (const block of this.leased) if (spare.length < MAX_SPARE) spare.push(block);
+    this.leased = undefined;
+    this.blocks.length = 0;
+    this.bytes = this.tailBytes = 0;
   }
 
   /** Nothing more is added to the last block. */

@@ -63,6 +63,8 @@ export class RequestBody {
 
   /** Keeps nothing from here on. */
   drop(): void {
+    if (this.held === NOTHING_HELD) return;
+    this.held.drop();
     this.held = NOTHING_HELD;
   }
 }

@@ -12,8 +12,8 @@ export interface Door<K extends Kind> {
 }
 
 /**
- * Decodes and checks a resource of `kind`, whose door is given. `name` is the name under which it came; one in the message must be the same. Never
- * throws: bytes that are no such message are a problem like any other.
+ * Decodes and checks a resource of `kind`, whose door is given. `name` is the name under which it came; one in the message
+ * must be the same. Never throws: bytes that are no such message are a problem like any other.
  */
 export function passDoor<K extends Kind>(door: Door<K>, kind: K, name: string, bytes: Uint8Array): Decoded<K> {
   const problems = new ProblemList();
@@ -42,8 +42,8 @@ export function passDoor<K extends Kind>(door: Door<K>, kind: K, name: string, b
 const EMPTY: object = Object.freeze({});
 
 /**
- * Puts one object in the place of every empty map of a message and of the messages in its lists. Of 10,000 Upstreams with five
- nodes each that is some 14 MiB.
+ * Puts one object in the place of every empty map of a message and of the messages in its lists. Of 10,000 Upstreams with
+ * five nodes each that is some 14 MiB.
  */
 function shareEmpty(message: object): void {
   const fields = message as Record<string, unknown>;

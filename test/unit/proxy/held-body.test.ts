@@ -30,3 +30,18 @@ test('small chunks share blocks', () => {
   assert.equal(held.bytes, 65_536);
   assert.ok(held.chunks().length <= 18, String(held.chunks().length));
 });
+
+test('what is dropped is forgotten, and its blocks are used again by one body only', () => {
+  const first = new HeldBody();
+  first.push(Buffer.alloc(4096, 'a'));
+  const [block] = first.chunks();
+  first.drop();
+  first.drop();
+  assert.deepEqual([first.bytes, first.chunks()], [0, []]);
+  const [second, third] = [new HeldBody(), new HeldBody()];
+  second.push(Buffer.alloc(2000, 'b'));
+  third.push(Buffer.alloc(2000, 'c'));
+  assert.equal(second.chunks()[0]?.buffer, block?.buffer);
+  assert.deepEqual(Buffer.concat(second.chunks()), Buffer.alloc(2000, 'b'));
+  assert.deepEqual(Buffer.concat(third.chunks()), Buffer.alloc(2000, 'c'));
+});
