@@ -31,6 +31,8 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   session: Session | undefined = undefined;
   /** Of the session. */
   isHttp2 = false;
+  /** Where its owner keeps it. */
+  place: number;
   /** It was told why it isn't served, or its handshake failed. */
   isRefused = false;
 
@@ -38,21 +40,17 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   private readonly context: SessionContext;
   private readonly owner: ConnectionOwner;
   private transport: Transport | undefined = undefined;
-  private abortHandshake: () => void = () => undefined;
+  private abortHandshake: (() => void) | undefined = undefined;
   private early: Buffer | undefined = undefined;
   private readonly timer: Timer;
-  /** Hears of nothing but the end of a connection that is being refused. */
-  private readonly refusing: TransportHandler = {
-    onRead: () => undefined,
-    onEnd: () => undefined,
-    onDrain: () => undefined,
-    onClose: (error) => this.onClose(error),
-  };
+  /** Hears of nothing but the end of this connection, which is being refused. */
+  private refusing: TransportHandler | undefined = undefined;
 
-  constructor(protocols: 'auto' | 'http1' | 'http2', context: SessionContext, owner: ConnectionOwner) {
+  constructor(protocols: 'auto' | 'http1' | 'http2', context: SessionContext, owner: ConnectionOwner, place = 0) {
     this.protocols = protocols;
     this.context = context;
     this.owner = owner;
+    this.place = place;
     this.timer = new Timer(this, 0);
   }
 
@@ -109,6 +107,12 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   /** Says why in HTTP/1. A caller that speaks TLS reads none, but its library prints what came ("wrong version"). */
   private refuse(transport: Transport, kind: 'plaintext_to_tls' | 'tls_to_plaintext' | 'request_timeout'): void {
     this.isRefused = true;
+    this.refusing = {
+      onRead: () => undefined,
+      onEnd: () => undefined,
+      onDrain: () => undefined,
+      onClose: (error) => this.onClose(error),
+    };
     transport.handler = this.refusing;
     this.context.onRefused(kind, ERROR_TABLE[kind].text, transport.remoteAddress);
     writePlainReply(transport, kind);
@@ -140,14 +144,14 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   /** Drains the session. One that hasn't spoken gets a moment: its first request may be on its way. */
   drain(): void {
     if (this.session) this.session.drain();
-    else if (this.transport?.handler === this.refusing) return;
+    else if (this.refusing) return;
     else this.context.wheel.start(this.timer, DRAIN_IDLE_MS);
   }
 
   destroy(): void {
     if (this.session) this.session.destroy();
     else if (this.transport) this.transport.destroy();
-    else this.abortHandshake();
+    else this.abortHandshake?.();
   }
 
   private begin(http2: boolean, transport: Transport): Session {

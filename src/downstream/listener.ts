@@ -22,7 +22,8 @@ export class Listener implements ConnectionOwner {
   private readonly context: ListenerContext;
   private readonly counters: Counters;
   private readonly tls: { acceptor: TlsAcceptor | undefined } & ListenTls;
-  private readonly connections = new Set<SniffingConnection>();
+  /** Each at its `place`. No Set: one whose members come and go leaves old tables that keep them from being collected. */
+  private readonly connections: SniffingConnection[] = [];
   /** Connections beyond the quota, while they are told so. */
   private readonly surplus = new Set<SurplusConnection>();
   private draining = false;
@@ -60,8 +61,14 @@ export class Listener implements ConnectionOwner {
       {
         accept: () => {
           if (!listener || !context.quota.take()) return undefined;
-          const connection = new SniffingConnection(protocols, tls.acceptor ? secure : plain, owner);
-          listener.connections.add(connection);
+          const { connections } = listener;
+          const connection = new SniffingConnection(
+            protocols,
+            tls.acceptor ? secure : plain,
+            owner,
+            connections.length,
+          );
+          connections.push(connection);
           return connection;
         },
         refuse: (remoteAddress, isTls) => listener?.refuse(protocols, remoteAddress, isTls),
@@ -89,7 +96,7 @@ export class Listener implements ConnectionOwner {
 
   /** Open connections. */
   get connectionCount(): number {
-    return this.connections.size;
+    return this.connections.length;
   }
 
   /** Requests in flight. */
@@ -106,7 +113,7 @@ export class Listener implements ConnectionOwner {
       this.bound.close();
       for (const connection of [...this.connections]) connection.drain();
     }
-    if (this.connections.size === 0) return Promise.resolve();
+    if (this.connections.length === 0) return Promise.resolve();
     return new Promise((resolve) => {
       const before = this.whenEmpty;
       this.whenEmpty = () => {
@@ -139,13 +146,17 @@ export class Listener implements ConnectionOwner {
   }
 
   onClosed(connection: SniffingConnection): void {
-    this.connections.delete(connection);
+    const last = this.connections.pop();
+    if (last && last !== connection) {
+      this.connections[connection.place] = last;
+      last.place = connection.place;
+    }
     this.context.quota.release();
     const closed = connection.isHttp2 ? CounterCell.Http2Closed : CounterCell.Http1Closed;
     // One that left before it said anything wasn't refused.
     if (connection.session) this.counters.count(closed);
     else if (connection.isRefused) this.counters.count(CounterCell.ConnectionsRefused);
-    if (this.connections.size === 0) this.whenEmpty?.();
+    if (this.connections.length === 0) this.whenEmpty?.();
   }
 
   private refuse(

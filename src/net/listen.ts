@@ -1,7 +1,9 @@
-// Listening sockets. An accepted socket takes Node's `onread` (one shared read buffer, no slab per read) only when it
-// is made anew around its handle; that isn't a documented way, so it is tried once at start-up and `data` events are the
-// fall-back. Worth 1.5 µs a request (bench h1-small).
-import { createServer, Socket, type Server } from 'node:net';
+// Listening sockets. An accepted socket takes Node's `onread` (one shared read buffer, no slab per read) only when it is
+// made around its handle with that option, which Node's server doesn't do. So plaintext connections are taken where
+// that server takes them, one step before it makes a socket of its own. That isn't a documented way: where it isn't
+// there, and under TLS, Node's sockets and their `data` events are taken. Worth 1.5 µs a request (bench h1-small) and a
+// second socket for each connection (bench churn).
+import { createServer, Socket, type Server, type SocketConstructorOpts } from 'node:net';
 import { acceptTls, type HandshakeHandler } from './accept-tls.ts';
 import { plainAddress, READ_BUFFER, SocketTransport } from './socket-transport.ts';
 import type { TlsAcceptor } from './tls.ts';
@@ -43,6 +45,9 @@ export interface ListenTls {
   readonly handshakeMs: number;
 }
 
+/** Of each connection. */
+const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 };
+
 const PLAINTEXT: ListenTls = { acceptor: undefined, handshakeMs: 0 };
 
 /**
@@ -58,17 +63,13 @@ export function listen(
 ): Promise<BoundListener> {
   return new Promise((resolve, reject) => {
     const server: Server = createServer(
-      { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000, pauseOnConnect: true },
+      { ...SOCKET_OPTIONS, allowHalfOpen: true, pauseOnConnect: true },
       (accepted) => {
         const handler = owner.accept();
         const { acceptor, handshakeMs } = tls;
-        if (!handler) {
-          context.clock.refresh();
-          const surplus = owner.refuse(plainAddress(accepted.remoteAddress), acceptor !== undefined);
-          if (surplus && !acceptor) attach(accepted, surplus, context);
-          else accepted.on('error', () => undefined).resetAndDestroy();
-        } else if (acceptor) handler.onHandshake(acceptTls(accepted, acceptor, handshakeMs, handler, context));
-        else attach(accepted, handler, context);
+        if (!handler) refuse(accepted, owner, acceptor !== undefined, context);
+        else if (acceptor) handler.onHandshake(acceptTls(accepted, acceptor, handshakeMs, handler, context));
+        else attach(onData(accepted, handler, context), handler);
       },
     );
     server.once('error', reject);
@@ -77,6 +78,7 @@ export function listen(
       server.on('error', (error) => context.logger.log('error', { err: error, address, port }, 'listener failed'));
       const bound = server.address();
       if (bound === null || typeof bound === 'string') return reject(new Error('no address'));
+      takeHandles(server, owner, context, tls);
       resolve({ address: bound.address, port: bound.port, close: () => server.close() });
     });
   });
@@ -91,42 +93,83 @@ export function describeBindError(error: NodeJS.ErrnoException, address: string,
   return `${where}: ${error.code ?? error.message}`;
 }
 
-interface HandleSocket {
-  _handle: Record<symbol, unknown> | null;
+/** A handle of Node's as far as it is used here. Undocumented: each member is looked for. */
+interface TcpHandle {
+  /** Called by Node's own code with each connection of a listening handle. */
+  onconnection?: (this: TcpHandle, error: number, accepted: TcpHandle | undefined) => void;
+  /** Takes the buffer of `onread`. */
+  useUserBuffer?: unknown;
+  setNoDelay?: (on: boolean) => unknown;
+  setKeepAlive?: (on: boolean, delayS: number) => unknown;
 }
 
-let ownerSymbol: symbol | undefined | 'unavailable';
+interface OnRead {
+  /** Undefined: the one of before. */
+  buffer(): Buffer | undefined;
+  callback(length: number, bytes: Buffer): boolean;
+}
 
-function attach(accepted: Socket, handler: SurplusHandler, context: NetContext): void {
-  const transport = adopt(accepted, handler, context);
+/** Takes plaintext connections before Node's server makes a socket of each, where this Node allows it. */
+function takeHandles(server: Server, owner: ListenOwner, context: NetContext, tls: ListenTls): void {
+  const listening = (server as unknown as { _handle?: TcpHandle | null })._handle;
+  const makeSocket = listening?.onconnection;
+  if (!listening || typeof makeSocket !== 'function') return;
+  // Linux gives accepted sockets the options of the listening one; elsewhere each is told: five system calls.
+  const inherits = process.platform === 'linux' && setOptions(listening);
+  listening.onconnection = (error, handle) => {
+    if (error !== 0 || tls.acceptor || !handle?.useUserBuffer || !(inherits || setOptions(handle))) {
+      makeSocket.call(listening, error, handle);
+      return;
+    }
+    const handler = owner.accept();
+    if (handler) attach(onRead(handle, handler, context), handler);
+    else refuse(new Socket(socketOptions({ handle, allowHalfOpen: true, pauseOnCreate: true })), owner, false, context);
+  };
+}
+
+/** False where Node's server must do it. */
+function setOptions(handle: TcpHandle): boolean {
+  if (typeof handle.setNoDelay !== 'function' || typeof handle.setKeepAlive !== 'function') return false;
+  handle.setNoDelay(true);
+  handle.setKeepAlive(true, SOCKET_OPTIONS.keepAliveInitialDelay / 1000);
+  return true;
+}
+
+/** These options are missing in Node's types. */
+function socketOptions(
+  options: SocketConstructorOpts & { handle: TcpHandle; pauseOnCreate?: boolean; onread?: OnRead },
+): SocketConstructorOpts {
+  return options;
+}
+
+function refuse(accepted: Socket, owner: ListenOwner, secure: boolean, context: NetContext): void {
+  context.clock.refresh();
+  const surplus = owner.refuse(plainAddress(accepted.remoteAddress), secure);
+  if (surplus && !secure) attach(onData(accepted, surplus, context), surplus);
+  else accepted.on('error', () => undefined).resetAndDestroy();
+}
+
+function attach(transport: SocketTransport, handler: SurplusHandler): void {
   transport.run(() => handler.attach(transport));
 }
 
-function adopt(accepted: Socket, handler: TransportHandler, context: NetContext): SocketTransport {
-  const inner = accepted as unknown as HandleSocket;
-  const handle = inner._handle;
-  if (ownerSymbol === undefined) {
-    ownerSymbol =
-      (handle && Object.getOwnPropertySymbols(handle).find((s) => s.description === 'owner_symbol')) ?? 'unavailable';
-  }
-  if (ownerSymbol === 'unavailable' || !handle) return onData(accepted, handler, context);
-  inner._handle = null;
+function onRead(handle: TcpHandle, handler: TransportHandler, context: NetContext): SocketTransport {
   let transport: SocketTransport | undefined;
-  const socket = new Socket({
-    handle,
-    allowHalfOpen: true,
-    onread: {
-      // Asked at once, before there is a transport, and then after each read.
-      buffer: () => (transport ? transport.nextReadBuffer() : READ_BUFFER),
-      callback: (length: number, bytes: Buffer) => {
-        transport!.read(bytes, length);
-        return true;
+  const socket = new Socket(
+    socketOptions({
+      handle,
+      allowHalfOpen: true,
+      onread: {
+        // Asked at once, before there is a transport, and then after each read.
+        buffer: () => (transport ? transport.nextReadBuffer() : READ_BUFFER),
+        callback: (length: number, bytes: Buffer) => {
+          transport!.read(bytes, length);
+          return true;
+        },
       },
-    },
-  } as unknown as ConstructorParameters<typeof Socket>[0]);
-  handle[ownerSymbol] = socket;
+    }),
+  );
   transport = new SocketTransport(socket, handler, context);
-  socket.resume();
   return transport;
 }
 

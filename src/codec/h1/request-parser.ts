@@ -20,6 +20,9 @@ const MAX_EMPTY_LINES = 4;
 const BARE_CR = malformed('a CR without LF');
 const EMPTY_LINES = malformed('too many empty lines before the request line');
 
+/** A head is read and understood within one call, so all parsers share what it is noted in. */
+const section = new FieldSection('request');
+
 /** Hears of requests. */
 export interface RequestEvents extends BodyEvents {
   onRequestHead(head: RequestHead, endStream: boolean): void;
@@ -40,8 +43,8 @@ export class RequestParser {
   private readonly scheme: 'http' | 'https';
   private readonly events: RequestEvents;
   private readonly quickBytes: number;
-  private readonly section = new FieldSection('request');
-  private readonly body: BodyReader;
+  /** Made for the first body. */
+  private body: BodyReader | undefined = undefined;
   private scanner: SectionScanner | undefined = undefined;
   private emptyLines = 0;
   private afterCr = false;
@@ -50,7 +53,6 @@ export class RequestParser {
     this.limits = limits;
     this.scheme = scheme;
     this.events = events;
-    this.body = new BodyReader(limits);
     // Within this no limit can be passed, so that only larger heads need counting.
     this.quickBytes = Math.min(limits.requestHeadBytes, limits.requestLineBytes, QUICK_BYTES);
   }
@@ -65,12 +67,13 @@ export class RequestParser {
    * with the rest for the next request. After a fault nothing more may be read.
    */
   execute(bytes: Buffer, at: number, end: number): number {
-    if (this.body.done) {
+    if (!this.body || this.body.done) {
       at = this.readHead(bytes, at, end);
-      if (this.body.done || this.events.stopped) return at;
+      if (!this.body || this.body.done || this.events.stopped) return at;
     }
-    const after = this.body.read(bytes, at, end, this.events);
-    if (this.body.fault) this.fault = this.body.fault;
+    const { body } = this;
+    const after = body.read(bytes, at, end, this.events);
+    if (body.fault) this.fault = body.fault;
     return after;
   }
 
@@ -113,7 +116,6 @@ export class RequestParser {
 
   /** `headEnd` is the end of the field lines in `text`, `after` the offset in the read behind the head. */
   private takeHead(bytes: Buffer, base: number, text: string, headEnd: number, after: number, end: number): number {
-    const section = this.section;
     section.reset();
     this.emptyLines = 0;
     const head = readRequestHead(bytes, base, text, headEnd, this.limits, this.scheme, section);
@@ -129,7 +131,7 @@ export class RequestParser {
     const hasBody = framing !== NO_BODY;
     this.bodyInHand = framing === SIZED && length <= end - after;
     this.expectsContinue = hasBody && section.expectsContinue && head.version === 11;
-    this.body.begin(framing, length, section.nominated);
+    if (hasBody) (this.body ??= new BodyReader(this.limits)).begin(framing, length, section.nominated);
     this.events.onRequestHead(head, !hasBody);
     return after;
   }

@@ -19,6 +19,12 @@ const SWITCHING = malformed('101 to something that the request did not ask for')
 const INFORMATIONAL_BODY = malformed('an informational answer that declares a body');
 const TOO_MANY_INFORMATIONAL = malformed('more informational answers than the limit');
 
+/**
+ * A head is read and understood within one call, so all parsers share what it is noted in. An idle connection that had one of
+ * its own would keep the text of its last head alive, and each scavenge would copy that.
+ */
+const section = new FieldSection('response');
+
 /** Hears of answers. */
 export interface ResponseEvents extends BodyEvents {
   /** 100 to 199 without 101, which is a final head. */
@@ -42,7 +48,6 @@ export class ResponseParser {
   private readonly limits: WireLimits;
   private readonly events: ResponseEvents;
   private readonly quickBytes: number;
-  private readonly section = new FieldSection('response');
   private readonly body: BodyReader;
   private scanner: SectionScanner | undefined = undefined;
   private toHead = false;
@@ -130,7 +135,6 @@ export class ResponseParser {
   }
 
   private takeHead(bytes: Buffer, base: number, text: string, headEnd: number): void {
-    const section = this.section;
     section.reset();
     const head = readResponseHead(bytes, base, text, headEnd, this.limits, section);
     if (head instanceof Fault) {

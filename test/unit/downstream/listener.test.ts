@@ -107,6 +107,26 @@ const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
 const GET2 = Buffer.concat([PREFACE, settings(), headers(1, request())]);
 
 describe('Listener', () => {
+  it('knows its connections in whatever order they leave', async () => {
+    const { listener, connect: open } = await fixture();
+    const sockets = [await open(), await open(), await open(), await open()];
+    const leave = async (index: number): Promise<void> => {
+      const before = listener.connectionCount;
+      sockets[index]?.destroy();
+      while (listener.connectionCount === before) await turn();
+    };
+    await leave(1);
+    await leave(3);
+    assert.equal(listener.connectionCount, 2);
+    const ends = [0, 2].map(async (index) => {
+      const socket = sockets[index];
+      if (socket) await textOf(socket);
+    });
+    listener.destroy();
+    await Promise.all(ends);
+    while (listener.connectionCount > 0) await turn();
+  });
+
   it('counts connections by version; those that leave without a word aren’t refused', async () => {
     const { listener, counters, connect: open } = await fixture();
     const sockets = [await open(GET), await open(GET2), await open()];
