@@ -272,7 +272,7 @@ export class Cluster implements ConnectionsOwner, EndpointOwner {
     const { error, progress, httpStatus, grpcStatus, headMs, totalMs } = report;
     // What an endpoint shows under a name that the caller chose says nothing of it: else a caller could take it out.
     if (error !== undefined && CERTIFICATE_VERDICTS.has(error) && this.connections.isNamedByCaller) return;
-    if (this.endpoints.get(endpoint.id) !== endpoint) return;
+    if (!endpoint.holdsRow) return;
     const blamed = error !== undefined && BLAME.ofFailure(error, progress) !== undefined;
     if (error === undefined || blamed) {
       const status = error === undefined ? answerStatus(httpStatus, grpcStatus < 0 ? undefined : grpcStatus) : 0;

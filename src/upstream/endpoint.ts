@@ -15,16 +15,26 @@ export function endpointId(address: string, port: number): string {
  * configured, whatever else changes.
  */
 export class LiveEndpoint {
-  /** `address:port`. */
-  readonly id: string;
+  // What each attempt reads comes first: of a thousand endpoints none is in the processor's cache when its turn comes.
+
   /** Row in the endpoint cells. */
   readonly slot: number;
   readonly generation: number;
+  private readonly cells: Cells;
+  pools: PoolSet;
+  private trialCount = 0;
+  /** Attempts in flight that began before its present trial, or whose answer has begun: they take nothing of its place. */
+  olderAttempts = 0;
+  /** Its cap is that of a trial; upstream/picker.ts keeps it. */
+  isCappedByTrial = false;
+
+  /** `address:port`. */
+  readonly id: string;
+  private ownSpec: EndpointSpec;
   /** As balancers know it; another object after each change of the weight. */
   balanced: BalancedEndpoint;
   /** Its place among the endpoints of its port, in the order of turns; upstream/picker.ts keeps it. */
   order = 0;
-  pools: PoolSet;
   /** What led to the health state, for people. */
   cause = '';
   /** Wall time since when the health state holds, ms. */
@@ -35,20 +45,12 @@ export class LiveEndpoint {
   available = true;
   /** Why the balancer doesn't pick it; empty where it does, or where nothing of the endpoint stands in the way. */
   outReason: OutReason = '';
-  /** Its cap is that of a trial; upstream/picker.ts keeps it. */
-  isCappedByTrial = false;
-  /** Attempts in flight that began before its present trial, or whose answer has begun: they take nothing of its place. */
-  olderAttempts = 0;
-  private trialCount = 0;
   /** What it was ejected for last; empty where it never was. */
   ejectionCause = '';
   /** Until when it is ejected at least, ms since 1970. */
   ejectedUntilWallMs = 0;
   /** What the last TLS handshake with it settled. */
   lastHandshake: TlsFacts | undefined = undefined;
-
-  private readonly cells: Cells;
-  private ownSpec: EndpointSpec;
 
   constructor(spec: EndpointSpec, pools: PoolSet, cells: Cells, nowWallMs: number) {
     this.id = endpointId(spec.address, spec.port);

@@ -135,16 +135,20 @@ export class PortHealth {
   /** One attempt has ended at `endpoint`. */
   reportAttempt(endpoint: LiveEndpoint, outcome: AttemptOutcome): void {
     const passive = this.passive;
-    if (!passive || this.endpoints.get(endpoint.slot) !== endpoint) return;
-    const onTrial = this.context.endpointCells.get(endpoint.slot, EndpointCell.HealthState) === HealthState.Trial;
+    if (!passive || !endpoint.holdsRow) return;
+    const state = this.context.endpointCells.get(endpoint.slot, EndpointCell.HealthState);
+    const onTrial = state === HealthState.Trial;
     // What began before its time was over says nothing of how it is now.
     if (onTrial && outcome.trials !== undefined && outcome.trials !== endpoint.trials) return;
     if (outcome.error === undefined) {
       const status = answerStatus(outcome.httpStatus, outcome.grpcStatus < 0 ? undefined : outcome.grpcStatus);
       const evidence = onTrial ? passive.ofTrial(status) : passive.ofStatus(status);
       if (!evidence) return;
+      if (evidence.kind === 'success') {
+        if (state === HealthState.Healthy) return; // moves nothing, and nearly every attempt ends here
+        if (this.unproven.has(endpoint)) return; // only probes bring that one up
+      }
       const text = outcome.grpcStatus < 0 ? `status ${status}` : `grpc-status ${outcome.grpcStatus}`;
-      if (evidence.kind === 'success' && this.unproven.has(endpoint)) return; // only probes bring that one up
       this.take(endpoint, evidence, 'passive', text);
     } else {
       const evidence = passive.ofFailure(outcome.error, outcome.progress);

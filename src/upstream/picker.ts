@@ -131,7 +131,10 @@ export class Picker {
     const endpoint = this.choose(this.live, tried, nowMs, keyHash);
     if (endpoint === undefined) return undefined;
     this.live.endpoints.count(endpoint.slot, EndpointCell.Picks);
-    if (this.ignoring.has(endpoint.spec.priority)) this.live.ports.count(this.live.portSlot, PortCell.PanicPicks);
+    const { ignoring } = this;
+    if (ignoring.size > 0 && ignoring.has(endpoint.spec.priority)) {
+      this.live.ports.count(this.live.portSlot, PortCell.PanicPicks);
+    }
     return endpoint;
   }
 

@@ -34,12 +34,12 @@ export interface PoolNaming {
 
 /** Pools by the name that connections are made under. Each is made when it is wanted first: most endpoints may have none. */
 export class PoolSet {
+  /** The pool where there is only one name; undefined until it is wanted. */
+  private only: EndpointPool | undefined = undefined;
   private readonly factory: PoolFactory;
   private readonly spec: EndpointSpec;
   private readonly naming: PoolNaming;
   private readonly forUpgrades: boolean;
-  /** The pool where there is only one name; undefined until it is wanted. */
-  private only: EndpointPool | undefined = undefined;
   /** Those by name; undefined until the first is wanted. */
   private named: Map<string, EndpointPool> | undefined = undefined;
   /** Connections for upgrades, where others may speak HTTP/2; undefined until the first is wanted. */

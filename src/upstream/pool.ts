@@ -59,6 +59,8 @@ export class EndpointPool implements ChannelOwner, BlockedPool {
   private readonly counters: Counters;
   /** Channels that may have capacity; the last one used is the last in the list and is used first. */
   private open: Channel[] = [];
+  /** The last in `open`: of an endpoint among many it is found without the list, which is in no cache. */
+  private latest: Channel | undefined = undefined;
   /** Channels that only finish what they have. */
   private readonly leaving = new Set<Channel>();
   private readonly opening = new Set<{ cancel(): void }>();
@@ -115,13 +117,8 @@ export class EndpointPool implements ChannelOwner, BlockedPool {
 
   /** Hands a channel to `waiter`: at once where one has capacity, else when one opens. */
   lease(waiter: LeaseWaiter): void {
-    for (let i = this.open.length - 1; i >= 0; i--) {
-      const channel = this.open[i]!;
-      if (channel.capacity === 0) continue;
-      // Over HTTP/2 a connection carries others at the same time, which tells that it lives.
-      if (waiter.fresh === true && channel.streamLimit === undefined) continue;
-      return waiter.onLease(channel);
-    }
+    const channel = this.channelFor(waiter);
+    if (channel !== undefined) return waiter.onLease(channel);
     if (this.destroyed) return waiter.onLeaseFailed('connect_failure', CLOSING);
     const { breaker } = this.options;
     if (breaker && !breaker.admitsPending()) {
@@ -201,11 +198,7 @@ export class EndpointPool implements ChannelOwner, BlockedPool {
   }
 
   onAvailable(channel: Channel): void {
-    while (channel.capacity > 0) {
-      const waiter = this.nextWaiter();
-      if (!waiter) break;
-      waiter.onLease(channel);
-    }
+    while (this.waiting.length > 0 && channel.capacity > 0) this.nextWaiter()?.onLease(channel);
     if (channel.streamLimit !== undefined && channel.streamLimit > 0) {
       this.learnedCapacity = channel.streamLimit;
       if (this.waiting.length > 0) this.openForWaiting();
@@ -218,27 +211,17 @@ export class EndpointPool implements ChannelOwner, BlockedPool {
       return;
     }
     // The most recently used first: what isn't needed grows old and is closed.
-    const last = this.open.length - 1;
-    if (this.open[last] !== channel) {
-      const index = this.open.indexOf(channel);
-      if (index >= 0) {
-        this.open.splice(index, 1);
-        this.open.push(channel);
-      }
-    }
+    if (this.latest !== channel && this.takeFromOpen(channel)) this.addToOpen(channel);
   }
 
   onDraining(channel: Channel): void {
-    const index = this.open.indexOf(channel);
-    if (index < 0) return;
-    this.open.splice(index, 1);
+    if (!this.takeFromOpen(channel)) return;
     this.leaving.add(channel);
     if (this.waiting.length > 0) this.openForWaiting();
   }
 
   onClosed(channel: Channel, alert?: string): void {
-    const index = this.open.indexOf(channel);
-    if (index >= 0) this.open.splice(index, 1);
+    this.takeFromOpen(channel);
     this.leaving.delete(channel);
     this.options.breaker?.moveConnections(-1);
     this.counters.count(CounterCell.UpstreamClosed);
@@ -257,6 +240,29 @@ export class EndpointPool implements ChannelOwner, BlockedPool {
   /** gRFC A8: from then on twice as seldom. */
   onTooManyPings(): void {
     this.pingPatience = Math.min(this.pingPatience * 2, MOST_PATIENCE);
+  }
+
+  /** One with capacity, the one used last before others. */
+  private channelFor(waiter: LeaseWaiter): Channel | undefined {
+    const { latest } = this;
+    if (latest === undefined || mayLease(latest, waiter)) return latest;
+    for (let i = this.open.length - 2; i >= 0; i--) if (mayLease(this.open[i]!, waiter)) return this.open[i];
+    return undefined;
+  }
+
+  private addToOpen(channel: Channel): void {
+    this.open.push(channel);
+    this.latest = channel;
+  }
+
+  /** False: it wasn't there. */
+  private takeFromOpen(channel: Channel): boolean {
+    const { open } = this;
+    const index = open.indexOf(channel);
+    if (index < 0) return false;
+    open.splice(index, 1);
+    this.latest = open.at(-1);
+    return true;
   }
 
   private idleCount(): number {
@@ -323,7 +329,7 @@ export class EndpointPool implements ChannelOwner, BlockedPool {
       this.options.onSecured?.(tls);
     }
     const channel = this.options.createChannel(transport, this, this.pingPatience);
-    this.open.push(channel);
+    this.addToOpen(channel);
     // The endpoint may have chosen HTTP/1 where many streams were hoped for.
     if (channel.streamLimit === undefined) this.learnedCapacity = 1;
     this.onAvailable(channel);
@@ -354,4 +360,9 @@ export class EndpointPool implements ChannelOwner, BlockedPool {
     breaker?.movePending(-1);
     if (this.waiting.length === 0) breaker?.unblock(this);
   }
+}
+
+/** Over HTTP/2 a connection carries others at the same time, which tells that it lives. */
+function mayLease(channel: Channel, { fresh }: LeaseWaiter): boolean {
+  return channel.capacity > 0 && (fresh !== true || channel.streamLimit !== undefined);
 }

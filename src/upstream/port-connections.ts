@@ -14,7 +14,7 @@ import type { Counters } from '../telemetry/counters.ts';
 import type { Channel, ChannelOwner } from './channel.ts';
 import type { CircuitBreaker } from './circuit-breaker.ts';
 import { endpointId } from './endpoint.ts';
-import { createH1Channel } from './h1-channel.ts';
+import { createH1Channel, type H1ChannelContext } from './h1-channel.ts';
 import { createH2Channel } from './h2-channel.ts';
 import { EndpointPool, type PoolOptions } from './pool.ts';
 import { PoolSet, type PoolFactory, type PoolNaming } from './pool-set.ts';
@@ -54,6 +54,8 @@ export class PortConnections {
   private readonly owner: ConnectionsOwner;
   /** Of the scheme and the TLS in force when an endpoint's pools are made; stays theirs. */
   private reach: Reach;
+  /** What channels of the policy in force are made with: one object for all, which is in the cache when they look. */
+  private channelContext: H1ChannelContext;
 
   constructor(port: UpstreamPort, context: ConnectionContext, owner: ConnectionsOwner) {
     this.port = port;
@@ -61,12 +63,14 @@ export class PortConnections {
     this.owner = owner;
     this.tls = this.createTls();
     this.reach = this.createReach();
+    this.channelContext = this.createChannelContext();
   }
 
   /** Takes a new policy; true where connections of the old one may not be used. */
   update(port: UpstreamPort): boolean {
     const before = this.port.policy;
     this.port = port;
+    if (before !== port.policy) this.channelContext = this.createChannelContext();
     const { scheme, tls } = port.policy;
     if (before.scheme === scheme && isDeepStrictEqual(before.tls, tls)) return false;
     this.tls?.stop();
@@ -132,12 +136,15 @@ export class PortConnections {
   }
 
   createChannel(http2: boolean, transport: Transport, owner: ChannelOwner, pingPatience = 1): Channel {
+    const { channelContext } = this;
+    if (!http2) return createH1Channel(transport, owner, channelContext);
+    const pingAgainMs = channelContext.limits.pingAgainMs * pingPatience;
+    return createH2Channel(transport, owner, { ...channelContext, pingAgainMs });
+  }
+
+  private createChannelContext(): H1ChannelContext {
     const { clock, wheel, logger, limits } = this.context;
-    const options = { clock, wheel, logger, limits, maxRequests: this.port.policy.keepalivePool.requests };
-    const pingAgainMs = limits.pingAgainMs * pingPatience;
-    return http2
-      ? createH2Channel(transport, owner, { ...options, pingAgainMs })
-      : createH1Channel(transport, owner, options);
+    return { clock, wheel, logger, limits, maxRequests: this.port.policy.keepalivePool.requests };
   }
 
   private createTls(): ClientTls | undefined {

@@ -92,6 +92,18 @@ describe('keepalive_pool', () => {
     );
   });
 
+  it('an edit of the number of requests holds for connections that are opened after it', async () => {
+    const one = await server();
+    const { port, update } = await plane([one.port], { keepalivePool: { ...pool, requests: 3 } });
+    await httpCall(port);
+    await update([one.port], { keepalivePool: { ...pool, requests: 1 } });
+    for (let i = 0; i < 4; i++) await httpCall(port);
+    assert.deepEqual(
+      one.connections.map((requests) => requests.length),
+      [3, 1, 1],
+    );
+  });
+
   it('size 0 keeps none, and so does idle_timeout 0', async () => {
     for (const off of [
       { ...pool, size: 0 },

@@ -295,6 +295,26 @@ describe('EndpointPool', () => {
     );
   });
 
+  it('with that one busy or gone, the one used before it is next', async () => {
+    const { lease, channels } = await fixture();
+    await all(lease(3));
+    const [a, b, c] = channels;
+    for (const channel of [c, b, a]) channel?.end();
+    const [first, second] = lease(2);
+    assert.deepEqual([first?.channel, second?.channel], [a, b]);
+    a?.end();
+    a?.drain();
+    assert.equal(lease(1)[0]?.channel, c);
+    b?.end();
+    assert.equal(lease(1)[0]?.channel, b);
+    for (const channel of [b, c]) channel?.end();
+    for (const channel of [c, b]) channel?.destroy();
+    const [opened] = lease(1);
+    await opened?.answered;
+    assert.equal(channels.length, 4);
+    assert.equal(opened?.channel, channels[3]);
+  });
+
   it('a refused connect fails one waiter over HTTP/1 and all of them over HTTP/2', async () => {
     const port = await closedPort();
     for (const limit of [1, 10]) {
