@@ -56,7 +56,8 @@ export interface WireLimits {
   readonly concurrentStreams: number;
   /**
    * HTTP/2 window of a stream, bytes. Not a power of two: bodies often are, and Node's http2 server resets a stream
-   * (NO_ERROR) whose window is used up by the last byte, where it should end it.
+   * (NO_ERROR) whose window is used up by the last byte, where it should end it. Up to eight times as much, and an odd
+   * number, where the receiver keeps up; all streams of a connection share a quarter of `connectionHeldBytes` for that.
    */
   readonly streamWindowBytes: number;
   /** HTTP/2 window of a connection, bytes. */

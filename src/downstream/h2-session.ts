@@ -233,7 +233,7 @@ class H2Session implements Session, ConnectionOwner, DownstreamStreamOwner, Time
         return this.answer(id, endStream, 'headers_too_large', namesGrpc(read.head.fields, read.head.fields.length));
       }
       request = read;
-      if (decoder.onlyIndexed) this.heads.set(bytes, start, end, decoder.generation, request);
+      if (decoder.isRepeatable) this.heads.set(bytes, start, end, decoder.generation, request);
     }
     const { head } = request;
     if (endStream && head.contentLength > 0) return this.refuse(id, 'END_STREAM where content-length promises a body');

@@ -300,7 +300,7 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
       const read = readResponseHead(decoder.fields);
       if (typeof read === 'string') return connection.streamError(stream, code.PROTOCOL_ERROR, read);
       head = read;
-      if (decoder.onlyIndexed) this.heads.set(bytes, start, end, decoder.generation, head);
+      if (decoder.isRepeatable) this.heads.set(bytes, start, end, decoder.generation, head);
     }
     const { status } = head;
     if (status < 200) {
@@ -335,7 +335,7 @@ class H2Channel implements Channel, TransportHandler, ConnectionOwner, TimerOwne
       if (typeof read === 'string') return connection.streamError(stream, code.PROTOCOL_ERROR, read);
       fields = read;
       ({ neverIndexed } = decoder.fields);
-      if (decoder.onlyIndexed) this.trailers.set(bytes, start, end, decoder.generation, fields);
+      if (decoder.isRepeatable) this.trailers.set(bytes, start, end, decoder.generation, fields);
     }
     if (!endStream) return connection.streamError(stream, code.PROTOCOL_ERROR, 'trailers without END_STREAM');
     if (stream.bodyLeft > 0) {

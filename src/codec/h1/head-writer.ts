@@ -58,6 +58,11 @@ const UNWRITABLE_TARGET = /[^\x21-\x7e]/;
 const UNWRITABLE_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
+const MAX_CHECKED = 128; // strings
+const MAX_CHECKED_LETTERS = 256;
+/** Fields of heads that could be written, by position: most fields come again where they stood in the head before. */
+const checked: string[] = [];
+
 /**
  * Whether `head` can be written as HTTP/1.1 without meaning something else there: no white space or control character
  * in the request line, none but HTAB in values. Heads that came over HTTP/1 had their fields checked on the way in.
@@ -68,7 +73,14 @@ export function isWritable(head: RequestHead): boolean {
   if (head.version !== 20) return true;
   const { fields } = head;
   for (let i = 0; i < fields.length; i += 2) {
-    if (!FIELD_NAME.test(fields[i]!) || UNWRITABLE_VALUE.test(fields[i + 1]!)) return false;
+    const fieldName = fields[i]!;
+    const value = fields[i + 1]!;
+    const isKnown = checked[i] === fieldName;
+    if (isKnown && checked[i + 1] === value) continue;
+    if ((!isKnown && !FIELD_NAME.test(fieldName)) || UNWRITABLE_VALUE.test(value)) return false;
+    if (i > checked.length || i >= MAX_CHECKED || fieldName.length + value.length > MAX_CHECKED_LETTERS) continue;
+    checked[i] = fieldName;
+    checked[i + 1] = value;
   }
   return true;
 }

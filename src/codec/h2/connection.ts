@@ -292,7 +292,7 @@ export class H2Connection implements FloodOwner {
     if (stream.headerBytes > free) this.headerBytes -= stream.headerBytes - free;
     this.streams.delete(stream.id);
     // The connection's window may have been held back for what this stream held.
-    if (stream.paused && this.flow.forget(stream) && !this.shut) this.flow.settleConnection();
+    if (this.flow.forget(stream) && !this.shut) this.flow.settleConnection();
   }
 
   /** A peer that has ended its side has nothing more to send, so what still comes is not late but wrong. */

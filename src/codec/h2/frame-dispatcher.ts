@@ -148,7 +148,10 @@ export class FrameDispatcher implements FrameHandler, TimerOwner {
       }
       // Set first, so that an answer given from within the call finds the request complete.
       if (endStream) stream.remoteEnded = true;
-      if (length > 0 || endStream) stream.receiveData(bytes.subarray(from, to), endStream);
+      if (length > 0 || endStream) {
+        // Not `subarray`, which makes a Buffer: that takes up to twice as long.
+        stream.receiveData(new Uint8Array(bytes.buffer, bytes.byteOffset + from, length), endStream);
+      }
       if (this.connection.shut) return;
       if (length > 0 && !endStream && !this.guard.takeData(length, !stream.paused)) return;
       if (!stream.closed) {

@@ -14,10 +14,7 @@ all('never_if_short', 'authorization proxy-authorization cookie set-cookie x-api
 // Different in nearly every message: they would only push out what repeats.
 all('plain', 'content-length date age etag last-modified expires if-none-match if-modified-since range content-range');
 all('plain', 'location referer x-request-id traceparent tracestate b3 x-b3-traceid x-b3-spanid x-b3-parentspanid');
-all(
-  'plain',
-  'x-forwarded-for x-real-ip grpc-timeout grpc-message grpc-status-details-bin grpc-trace-bin grpc-tags-bin',
-);
+all('plain', 'grpc-timeout grpc-message grpc-status-details-bin grpc-trace-bin grpc-tags-bin');
 all('plain', 'x-envoy-upstream-service-time x-envoy-expected-rq-timeout-ms x-response-time server-timing');
 
 /** How this program writes HTTP/2 fields; for HpackEncoder. */

@@ -16,6 +16,12 @@ import type { H2Stream } from './stream.ts';
 
 const MAX_DATA_BYTES = 16_384; // even where the peer takes larger frames: other streams get their turn
 
+/**
+ * DATA is gathered up to here before it is handed to the kernel: the fewest writes that still stay in the processor's
+ * cache. No less than the transport's HIGH_PENDING_BYTES, since only from there on it tells of its drain.
+ */
+const FULL_BYTES = 80 * 1024;
+
 /** A frame isn't cut shorter than this by a window that could stand more, until NUDGE_MS have passed. */
 const SHORT_BYTES = 1024;
 const NUDGE_MS = 20;
@@ -173,9 +179,9 @@ export class SendScheduler implements TimerOwner {
   /** Gathered bytes are handed to the kernel first: only what it doesn't take counts as full. */
   private hasRoom(): boolean {
     const sink = this.connection.sink;
-    if (sink.pendingBytes < HIGH_WATER_BYTES) return true;
+    if (sink.pendingBytes < FULL_BYTES) return true;
     sink.flush();
-    return sink.pendingBytes < HIGH_WATER_BYTES;
+    return sink.pendingBytes < FULL_BYTES;
   }
 
   /** Whether a frame of `room` bytes would be cut too short: windows were, or may be, twice as large. */

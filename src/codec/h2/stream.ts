@@ -34,6 +34,10 @@ export abstract class H2Stream implements BodySender {
   receiveWindow: number;
   /** Received bytes for which no window was given back. */
   owed = 0;
+  /** What the peer was granted beyond the ordinary window; receive-flow.ts owns it and the next. */
+  extraWindow = 0;
+  /** How often its window was given back since it was last widened or paused. */
+  steadyHalves = 0;
   /** The receiver takes no more for now. */
   paused = false;
   /** Decoded header bytes that it holds; connection.ts counts them. */

@@ -32,6 +32,14 @@ export const hpackDecode: MicroGroup = {
     decoding('browser request, first of a connection', REQUEST, () => new HpackPeer().block(browserFields(7)), true),
     decoding('gRPC answer seen before', ANSWER, repeated(answerFields)),
     decoding(
+      'gRPC answer spelt out, seen before',
+      ANSWER,
+      following(
+        () => answerFields(0),
+        () => true,
+      ),
+    ),
+    decoding(
       'gRPC answer, date is new',
       ANSWER,
       following((index) => [...answerFields(index), 'date', dateOf(index)]),
@@ -134,7 +142,7 @@ function decoding<T>(name: string, { read, copy }: Meaning<T>, blocks: Blocks, i
     if (!decoder.decode(block, 0, length, requestHeadBytes, headFields)) throw new Error(`${name}: a bad block`);
     const meaning = read(decoder.fields);
     if (typeof meaning === 'string') throw new Error(`${name}: ${meaning}`);
-    if (decoder.onlyIndexed) cache.set(block, 0, length, decoder.generation, meaning);
+    if (decoder.isRepeatable) cache.set(block, 0, length, decoder.generation, meaning);
     return copy(meaning);
   };
   return {

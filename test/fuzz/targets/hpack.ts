@@ -60,7 +60,7 @@ function checkBlocks(input: Buffer, rng: Rng): void {
     if (!decoder.fields.tooLarge && never.join('\n') !== expected.neverIndexed.join('\n')) {
       broken('never-indexed names are told', `${never.join()} instead of ${expected.neverIndexed.join()}`);
     }
-    if (decoder.onlyIndexed) checkRepeat(decoder, block, generation, maxBytes, maxFields);
+    if (decoder.isRepeatable) checkRepeat(decoder, block, generation, maxBytes, maxFields);
     if (rng.below(4) === 0) encoder.setLimit(pick(rng, [4096, 0, 40, 90, 250, 65_536]));
     if (!decoder.fields.tooLarge) checkEncoder(encoder, reader, decoder.fields.items.slice(0, decoder.fields.length));
   }
@@ -89,7 +89,7 @@ function compareFields(decoder: HpackDecoder, expected: string[], maxBytes: numb
   }
 }
 
-/** A block that only refers to the tables changes nothing and means the same again: remembered blocks rest on that. */
+/** A repeatable block changes nothing and means the same again: remembered blocks rest on that. */
 function checkRepeat(
   decoder: HpackDecoder,
   block: Buffer,
@@ -97,11 +97,11 @@ function checkRepeat(
   maxBytes: number,
   maxFields: number,
 ): void {
-  if (decoder.generation !== generation) broken('indexes leave the table as it is');
+  if (decoder.generation !== generation) broken('a repeatable block leaves the table as it is');
   const before = decoder.fields.items.slice(0, decoder.fields.length).join('\n');
   const again = decoder.decode(block, 0, block.length, maxBytes, maxFields);
   if (!again || decoder.fields.items.slice(0, decoder.fields.length).join('\n') !== before) {
-    broken('a block of indexes means the same again');
+    broken('a repeatable block means the same again');
   }
 }
 

@@ -204,3 +204,74 @@ test('a larger frame size of the peer does not make frames larger than a turn', 
   requests[0]?.sender.sendData(Buffer.alloc(20_000), true);
   assert.deepEqual(peer.takeWords(), ['SETTINGS ACK', 'HEADERS 1', 'DATA 1 16384', 'DATA 1 3616 END']);
 });
+
+/** Halves of its window that a stream must take before it is widened. */
+const STEADY = 8;
+
+test('the window of a stream whose receiver keeps up doubles up to eight times, and halves with each pause', () => {
+  const { peer, requests } = open(WINDOW);
+  const block = Buffer.alloc(16_384);
+  let granted = 65_536;
+  let sent = 0;
+  const send = (bytes: number): void => {
+    peer.send(data(1, block.subarray(0, bytes)));
+    sent += bytes;
+  };
+  /** What the window is with the credit that came, if any did. */
+  const credit = (): number | undefined => {
+    const word = peer.takeWords().find((each) => each.startsWith('WINDOW_UPDATE 1'));
+    if (word === undefined) return undefined;
+    granted += Number(word.split(' ')[2]);
+    return granted - sent;
+  };
+  /** The windows that follow on eight halves. */
+  const keepUp = (): number[] => {
+    const windows: number[] = [];
+    while (windows.length < STEADY) {
+      assert.ok(granted > sent, 'a peer that waits for credit would wait for ever');
+      send(Math.min(block.length, granted - sent));
+      const window = credit();
+      if (window !== undefined) windows.push(window);
+    }
+    return windows;
+  };
+  /** The window after a pause in which the peer uses it up. */
+  const pause = (): number | undefined => {
+    requests[0]?.sender.pauseRequest();
+    while (granted > sent) send(Math.min(block.length, granted - sent));
+    assert.equal(credit(), undefined);
+    requests[0]?.sender.resumeRequest();
+    return credit();
+  };
+  peer.send(headers(1, request('/', [], 'POST'), false));
+  for (let window = 65_536; window < 8 * 65_536; window = 2 * window + 1) {
+    assert.deepEqual(keepUp(), [...Array<number>(STEADY - 1).fill(window), 2 * window + 1]);
+  }
+  const widest = 8 * 65_536 + 7;
+  assert.deepEqual(keepUp(), Array(STEADY).fill(widest));
+  assert.deepEqual([pause(), pause(), pause()], [294_915, 180_225, 122_880]);
+  // The count begins anew with each pause.
+  send(block.length);
+  assert.equal(pause(), 94_208);
+  assert.deepEqual(keepUp().at(-1), 188_417);
+});
+
+test('all the streams of a connection share what windows are widened by, and give it back when they end', () => {
+  // Two windows more for all: a quarter of what may be held.
+  const { peer, requests } = open({ ...WINDOW, connectionHeldBytes: 4 * 2 * 65_537 });
+  const block = Buffer.alloc(16_384);
+  const keepUp = (id: number): string | undefined => {
+    for (let i = 0; i < 2 * STEADY; i++) peer.send(data(id, block));
+    return peer
+      .takeWords()
+      .filter((word) => word.startsWith(`WINDOW_UPDATE ${id}`))
+      .at(-1);
+  };
+  for (const id of [1, 3, 5]) peer.send(headers(id, request('/', [], 'POST'), false));
+  assert.equal(keepUp(1), `WINDOW_UPDATE 1 ${32_768 + 65_537}`);
+  assert.equal(keepUp(3), `WINDOW_UPDATE 3 ${32_768 + 65_537}`);
+  assert.equal(keepUp(5), 'WINDOW_UPDATE 5 32768');
+  requests[0]?.sender.abort('upstream_reset');
+  peer.take();
+  assert.equal(keepUp(5), `WINDOW_UPDATE 5 ${32_768 + 65_537}`);
+});

@@ -1,6 +1,6 @@
 // The HPACK decoder (RFC 7541). The size of what comes out is counted while decoding: past the bounds nothing more is
-// kept, but the rest is still read so that the dynamic table stays the peer's. A block that only refers to the tables
-// leaves them as they are, so its bytes mean the same until `generation` changes; block-cache.ts builds on that.
+// kept, but the rest is still read so that the dynamic table stays the peer's. A block that puts nothing into the table
+// means the same whenever its bytes come again, until `generation` changes; block-cache.ts builds on that.
 // Guarded by `npm run bench -- micro hpack-decode`.
 import { decodeHuffman } from './huffman.ts';
 import { DynamicTable, ENTRY_OVERHEAD } from './dynamic-table.ts';
@@ -30,8 +30,8 @@ const INITIAL_TABLE_BYTES = 4096;
 export class HpackDecoder {
   /** Changes whenever the dynamic table does. */
   generation = 0;
-  /** The last block only indexed the tables. */
-  onlyIndexed = false;
+  /** The last block left the table as it was, and had no secret in it: its bytes and their meaning may be kept. */
+  isRepeatable = false;
   readonly fields: DecodedFields = DECODED;
   private readonly table: DynamicTable;
   /** SETTINGS_HEADER_TABLE_SIZE as the peer has it. */
@@ -68,7 +68,7 @@ export class HpackDecoder {
     this.bytes = bytes;
     this.at = start;
     this.end = end;
-    this.onlyIndexed = true;
+    this.isRepeatable = true;
     let left = maxBytes;
     let fieldsLeft = maxFields;
     let updatesAllowed = true;
@@ -100,7 +100,7 @@ export class HpackDecoder {
       } else {
         const indexing = first >= 0x40;
         const never = !indexing && (first & 0x10) !== 0;
-        this.onlyIndexed = false;
+        if (indexing || never) this.isRepeatable = false;
         // Past the bounds, only what enters the table is still of interest, and content-type.
         const keep = indexing || !out.tooLarge;
         const nameAt = this.at;
@@ -138,7 +138,7 @@ export class HpackDecoder {
     if (size < 0 || size > this.limit) return false;
     this.table.resize(size);
     this.generation++;
-    this.onlyIndexed = false;
+    this.isRepeatable = false;
     return true;
   }
 

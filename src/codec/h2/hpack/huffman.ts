@@ -53,7 +53,7 @@ function build(): Int32Array {
   return Int32Array.from(tables);
 }
 
-const DECODE = build();
+let decodeTable: Int32Array | undefined; // built with the first use, since it takes a part of the start
 let scratch = Buffer.allocUnsafe(4096);
 
 /**
@@ -64,6 +64,7 @@ export function decodeHuffman(bytes: Uint8Array, start: number, end: number): st
   const most = (((end - start) * 8) / 5) | 0;
   if (most > scratch.length) scratch = Buffer.allocUnsafe(most * 2);
   const out = scratch;
+  const decode = (decodeTable ??= build());
   let length = 0;
   let bits = 0; // the last `held` of these are not used up
   let held = 0;
@@ -74,7 +75,7 @@ export function decodeHuffman(bytes: Uint8Array, start: number, end: number): st
     held += 8;
     sinceSymbol += 8;
     while (held >= 8) {
-      const entry = DECODE[table + ((bits >>> (held - 8)) & 0xff)]!;
+      const entry = decode[table + ((bits >>> (held - 8)) & 0xff)]!;
       if (entry >= LEAF) {
         const symbol = entry & 0x1ff;
         if (symbol === EOS) return undefined;
@@ -89,7 +90,7 @@ export function decodeHuffman(bytes: Uint8Array, start: number, end: number): st
     }
   }
   while (held > 0) {
-    const entry = DECODE[table + ((bits << (8 - held)) & 0xff)]!;
+    const entry = decode[table + ((bits << (8 - held)) & 0xff)]!;
     const used = (entry >>> 9) & 0x7f;
     if (entry < LEAF || used > held) break;
     if ((entry & 0x1ff) === EOS) return undefined;

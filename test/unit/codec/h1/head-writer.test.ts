@@ -204,4 +204,24 @@ describe('trailers', () => {
     assert.equal(trailerText([]), '0\r\n\r\n');
     assert.equal(trailerText(['host', 'b']), '0\r\n\r\n');
   });
+
+  test('what was writable in one head excuses nothing in the next', () => {
+    const good = ['x-a', '1', 'x-b', '2'];
+    for (let i = 0; i < 2; i++) assert.equal(isWritable(request({ fields: good })), true);
+    for (const fields of [
+      ['x-a', '1\r\nx: y', 'x-b', '2'],
+      ['x-a', '1', 'x-b', '2\n'],
+      ['x-a', '1', 'x-b\r\nx', '2'],
+      ['x-a', '1', 'x-b', '2', 'x-c', 'a\u010ab'],
+      ['1', 'x-a', '', 'x-b'],
+    ]) {
+      assert.equal(isWritable(request({ fields })), false, JSON.stringify(fields));
+      assert.equal(isWritable(request({ fields })), false, JSON.stringify(fields));
+      assert.equal(isWritable(request({ fields: good })), true);
+    }
+    const long = Array.from({ length: 400 }, (_, i) => (i % 2 === 0 ? `n${i}` : 'v'.repeat(i)));
+    assert.equal(isWritable(request({ fields: long })), true);
+    assert.equal(isWritable(request({ fields: [...long, 'n', '\0'] })), false);
+    assert.equal(isWritable(request({ fields: long.with(399, '\0') })), false);
+  });
 });

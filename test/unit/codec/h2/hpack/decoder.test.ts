@@ -13,7 +13,7 @@ test('examples of RFC 7541 appendix C.3: requests without Huffman', () => {
   assert.deepEqual(decode(decoder, '828684410f7777772e6578616d706c652e636f6d'), [
     ...[':method', 'GET', ':scheme', 'http', ':path', '/', ':authority', 'www.example.com'],
   ]);
-  assert.equal(decoder.onlyIndexed, false);
+  assert.equal(decoder.isRepeatable, false);
   assert.deepEqual(decode(decoder, '828684be58086e6f2d6361636865').slice(6), [
     ...[':authority', 'www.example.com', 'cache-control', 'no-cache'],
   ]);
@@ -72,18 +72,22 @@ test('past the bounds the table stays in step', () => {
   assert.equal(decoder.fields.tooLarge, true);
 });
 
-test('generation moves with the table, and only-indexed blocks are known', () => {
+test('generation moves with the table, and repeatable blocks are known', () => {
   const decoder = new HpackDecoder(4096);
   decode(decoder, '4001610162');
   const { generation } = decoder;
   decode(decoder, '82be');
-  assert.equal(decoder.onlyIndexed, true);
+  assert.equal(decoder.isRepeatable, true);
+  assert.equal(decoder.generation, generation);
+  decode(decoder, '820001610162');
+  assert.equal(decoder.isRepeatable, true);
   assert.equal(decoder.generation, generation);
   decode(decoder, '1001610162');
-  assert.equal(decoder.onlyIndexed, false);
+  assert.equal(decoder.isRepeatable, false);
   assert.deepEqual(decoder.fields.neverIndexed, ['a']);
   decode(decoder, '2082');
   assert.notEqual(decoder.generation, generation);
+  assert.equal(decoder.isRepeatable, false);
 });
 
 test('a lowered limit must be followed by an update', () => {

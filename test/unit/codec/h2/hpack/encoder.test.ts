@@ -82,3 +82,34 @@ test('the table never grows beyond the cap, whatever comes', () => {
     assert.deepEqual(decode(decoder, encode(encoder, [...fields, ...fields])), [...fields, ...fields]);
   }
 });
+
+test('names in any order, in any spelling and without end are written as they are', () => {
+  const encoder = new HpackEncoder(4096, httpIndexing);
+  const decoder = new HpackDecoder(4096);
+  for (let i = 0; i < 1500; i++) {
+    const fields = [
+      'x-a',
+      '1',
+      `x-${i % 7}`,
+      `${i % 3}`,
+      `X-New-${i}`,
+      'v',
+      'X-A',
+      '2',
+      `x-${i % 5}`,
+      'w',
+      `n-${i}`,
+      '',
+    ];
+    const lower = fields.map((text, at) => (at % 2 === 0 ? text.toLowerCase() : text));
+    assert.deepEqual(decode(decoder, encode(encoder, fields)), lower);
+    assert.deepEqual(decode(decoder, encode(encoder, fields)), lower);
+  }
+});
+
+test('addresses of callers enter the table when they come again', () => {
+  const encoder = new HpackEncoder(4096, httpIndexing);
+  const fields = ['x-forwarded-for', '10.1.2.3', 'x-real-ip', '10.1.2.3'];
+  const sizes = [1, 2, 3].map(() => encode(encoder, fields).length);
+  assert.equal(sizes[2], 2);
+});
