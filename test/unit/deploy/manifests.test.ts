@@ -283,7 +283,9 @@ describe('Dockerfile', () => {
   it('ships no build tools and runs as 1337', () => {
     assert.ok(all('RUN').includes('npm ci --omit=dev'));
     // Only the compile cache is made there.
-    assert.ok(inRun('RUN').every((rest) => rest.includes('$NODE_COMPILE_CACHE') && !/\b(npm|npx|apt|tsc)\b/.test(rest)));
+    assert.ok(
+      inRun('RUN').every((rest) => rest.includes('$NODE_COMPILE_CACHE') && !/\b(npm|npx|apt|tsc)\b/.test(rest)),
+    );
     assert.deepEqual(inRun('USER'), ['1337:1337']);
     assert.ok(inRun('COPY').every((rest) => !/\b(test|src) \.\/(test|src)$/.test(rest)));
   });
