@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=4
+#!/usr/bin/env -S node --max-semi-space-size=16
 // The program: picks the command, turns its errors into one line and an exit status, and hands signals on.
 // Status: 0 after a clean end, 2 for bad usage or configuration, 1 otherwise (`lint`: 1 if it found errors; `explain`: 1
 // if the request would be refused, 2 for everything that keeps it from telling).

@@ -6,7 +6,7 @@ import { nodeFlags } from './peers/sidecar.ts';
 
 it('starts the sidecar with the flags of its first line, which are those of the image', () => {
   const flags = nodeFlags(OWN_PROGRAM);
-  assert.deepEqual(flags, ['--max-semi-space-size=4']);
+  assert.deepEqual(flags, ['--max-semi-space-size=16']);
   const entrypoint = /^ENTRYPOINT (.+)$/m.exec(readFileSync('Dockerfile', 'utf8'))?.[1];
   assert.deepEqual(JSON.parse(entrypoint ?? ''), ['node', ...flags, '/app/dist/src/main.js']);
 });

@@ -293,7 +293,7 @@ describe('Dockerfile', () => {
   it('starts the program', () => {
     assert.deepEqual(JSON.parse(inRun('ENTRYPOINT')[0] ?? ''), [
       'node',
-      '--max-semi-space-size=4',
+      '--max-semi-space-size=16',
       '/app/dist/src/main.js',
     ]);
   });
