@@ -7,6 +7,7 @@ import type { RouteSpec } from '../../src/model/gateway.ts';
 import type { HashedRequest } from '../../src/policy/request-variables.ts';
 import { RouteTable } from '../../src/route/route-table.ts';
 import { routeSpec } from '../support/route-spec.ts';
+import { routeRequest } from './route-request.ts';
 
 const ROUNDS = 9;
 const BATCHES = 10;
@@ -91,32 +92,7 @@ function routeOf(each: Case, index: number): RouteSpec {
 }
 
 function requests(next: NextTarget): HashedRequest[] {
-  return Array.from({ length: REQUESTS }, () => {
-    const [authority, path] = next();
-    // A string that is joined or cut is not what a parser gives.
-    const fresh = (text: string): string => Buffer.from(text, 'latin1').toString('latin1');
-    return {
-      head: {
-        method: 'GET',
-        scheme: 'http',
-        authority: fresh(authority),
-        path: fresh(path),
-        protocol: '',
-        version: 11,
-        fields: [],
-        neverIndexed: undefined,
-        contentLength: -1,
-      },
-      remoteAddress: '10.0.0.9',
-      remotePort: 51_000,
-      localAddress: '10.0.0.1',
-      localPort: 9_080,
-      hostname: 'node-1',
-      consumer: undefined,
-      routeId: '',
-      serviceId: '',
-    };
-  });
+  return Array.from({ length: REQUESTS }, () => routeRequest(...next()));
 }
 
 /** ns of a match. */

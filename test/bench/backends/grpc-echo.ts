@@ -2,17 +2,22 @@
 // flow control allows, trailers after the caller's end. Header blocks aren't read. What was given back is credited, so
 // no more than a window waits here.
 import type { Socket } from 'node:net';
-import { FRAME_HEAD_BYTES, frame, literal, PREFACE_BYTES } from './h2-answerer.ts';
+import {
+  ACK,
+  DATA,
+  END_HEADERS,
+  END_STREAM,
+  FRAME_HEAD_BYTES,
+  frame,
+  HEADERS,
+  literal,
+  PING,
+  PREFACE_BYTES,
+  RST_STREAM,
+  SETTINGS,
+  WINDOW_UPDATE,
+} from './h2-answerer.ts';
 
-const DATA = 0x0;
-const HEADERS = 0x1;
-const RST_STREAM = 0x3;
-const SETTINGS = 0x4;
-const PING = 0x6;
-const WINDOW_UPDATE = 0x8;
-const END_STREAM = 0x1;
-const ACK = 0x1;
-const END_HEADERS = 0x4;
 const MAX_CONCURRENT_STREAMS = 0x3;
 const INITIAL_WINDOW_SIZE = 0x4;
 /** RFC 9113 §6.9.2 */

@@ -8,15 +8,17 @@ import type { Socket } from 'node:net';
 /** Of the client's preface. */
 export const PREFACE_BYTES = 24;
 export const FRAME_HEAD_BYTES = 9;
-const DATA = 0x0;
-const HEADERS = 0x1;
-const RST_STREAM = 0x3;
-const SETTINGS = 0x4;
-const PING = 0x6;
-const WINDOW_UPDATE = 0x8;
-const END_STREAM = 0x1;
-const ACK = 0x1;
-const END_HEADERS = 0x4;
+
+/** Types and flags of frames (RFC 9113 section 6). */
+export const DATA = 0x0;
+export const HEADERS = 0x1;
+export const RST_STREAM = 0x3;
+export const SETTINGS = 0x4;
+export const PING = 0x6;
+export const WINDOW_UPDATE = 0x8;
+export const END_STREAM = 0x1;
+export const ACK = 0x1;
+export const END_HEADERS = 0x4;
 /** Settings 0x3: streams at a time. */
 const MAX_CONCURRENT_STREAMS = 1_000;
 /** RFC 9113 §6.9.2: the window of a connection at its start. */

@@ -6,6 +6,7 @@ import { createAuthorityTable } from '../../../src/route/authority.ts';
 import { createOutboundTable } from '../../../src/route/outbound.ts';
 import { RouteTable } from '../../../src/route/route-table.ts';
 import { routeSpec } from '../../support/route-spec.ts';
+import { fresh, routeRequest } from '../route-request.ts';
 import { digits } from './heads.ts';
 import type { MicroCase, MicroGroup } from './measure.ts';
 
@@ -48,11 +49,6 @@ export const routeMatch: MicroGroup = {
   ],
 };
 
-/** A string that nobody has looked up before, as a parser gives it. */
-function fresh(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1');
-}
-
 function routes(
   name: string,
   count: number,
@@ -69,7 +65,7 @@ function routes(
     name,
     operations: REQUESTS,
     prepare() {
-      asked = Array.from({ length: REQUESTS }, () => request(...target(rng.below(count))));
+      asked = Array.from({ length: REQUESTS }, () => routeRequest(...target(rng.below(count))));
     },
     run() {
       let found = 0;
@@ -77,30 +73,6 @@ function routes(
       if (found < REQUESTS) throw new Error(`${name}: a request has found no route`);
       return found;
     },
-  };
-}
-
-function request(authority: string, path: string): HashedRequest {
-  return {
-    head: {
-      method: 'GET',
-      scheme: 'http',
-      authority: fresh(authority),
-      path: fresh(path),
-      protocol: '',
-      version: 11,
-      fields: [],
-      neverIndexed: undefined,
-      contentLength: -1,
-    },
-    remoteAddress: '10.0.0.9',
-    remotePort: 51_000,
-    localAddress: '10.0.0.1',
-    localPort: 9_080,
-    hostname: 'node-1',
-    consumer: undefined,
-    routeId: '',
-    serviceId: '',
   };
 }
 
