@@ -17,7 +17,7 @@ export interface ByteSink {
   length: number;
   /** Afterwards `buffer` has room for `bytes` more at `length`. */
   ensure(bytes: number): void;
-  /** Copies `bytes` in. */
+  /** Takes `bytes`, which are the caller's again afterwards; `buffer` may be another one then. */
   write(bytes: Uint8Array): void;
   /** Writes a latin1 string. */
   writeLatin1(text: string): void;

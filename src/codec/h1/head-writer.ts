@@ -146,6 +146,7 @@ export function writeChunk(sink: ByteSink, chunk: Uint8Array): void {
   sink.ensure(length + 12);
   sink.writeLatin1(length < SIZE_LINES.length ? SIZE_LINES[length]! : `${length.toString(16)}\r\n`);
   sink.write(chunk);
+  sink.ensure(2);
   sink.buffer[sink.length++] = 0x0d;
   sink.buffer[sink.length++] = 0x0a;
 }

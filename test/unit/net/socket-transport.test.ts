@@ -5,6 +5,8 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { silentLogger } from '../../../src/base/log.ts';
 import { seededRng } from '../../../src/base/rng.ts';
+import { writeChunk } from '../../../src/codec/h1/head-writer.ts';
+import { connect } from '../../../src/net/connect.ts';
 import { listen, type AcceptHandler, type ListenOwner } from '../../../src/net/listen.ts';
 import { HIGH_PENDING_BYTES, type Transport, type TransportHandler } from '../../../src/net/transport.ts';
 import { SocketTransport } from '../../../src/net/socket-transport.ts';
@@ -181,6 +183,64 @@ describe('SocketTransport', () => {
     first.destroy();
     lastRead.delete(first);
     await until(() => largeOnes().length === 8); // another has its place
+  });
+
+  it('what comes in large reads is passed on to slow readers unharmed, whole, in pieces and in chunks', async () => {
+    const rng = seededRng(12);
+    const source = Buffer.from(Uint8Array.from({ length: 10 << 20 }, (_, i) => (i & 4095 ? i >> 12 : rng.below(256))));
+    const origin = await startRawServer((socket) => socket.end(source));
+    closers.push(() => origin.close());
+    const context = { clock: new FakeClock(), logger: silentLogger };
+    /** What a caller gets who rests for some turns after each read. */
+    const relayed = async (restTurns: number, write: (to: Transport, bytes: Buffer) => void): Promise<Buffer> => {
+      const ear = new Ear();
+      const { transport: downstream, peer } = await pair(ear);
+      let upstream: Transport | undefined;
+      const other = new Ear((bytes, length) => {
+        write(downstream, bytes.subarray(0, length));
+        if (downstream.pendingBytes >= HIGH_PENDING_BYTES) downstream.flush();
+        if (downstream.pendingBytes >= HIGH_PENDING_BYTES) upstream?.pauseRead();
+      });
+      other.onEnd = (): void => downstream.end();
+      ear.onDrain = (): void => upstream?.resumeRead();
+      const onConnect = (transport: Transport): void => void (upstream = transport);
+      connect(
+        '127.0.0.1',
+        origin.port,
+        5000,
+        Object.assign(other, { onConnect, onConnectError: assert.fail }),
+        context,
+      );
+      peer.on('data', () => {
+        peer.pause();
+        let turns = restTurns;
+        const goOn = (): unknown => (turns-- > 0 ? setImmediate(goOn) : peer.resume());
+        goOn();
+      });
+      const bytes = await readAll(peer);
+      upstream?.destroy();
+      return bytes;
+    };
+    const [whole, rested, pieces, chunks] = await Promise.all([
+      relayed(0, (to, bytes) => to.write(bytes)),
+      relayed(3, (to, bytes) => to.write(bytes)),
+      relayed(1, (to, bytes) => {
+        for (let at = 0; at < bytes.length; at += 100_000) to.write(bytes.subarray(at, at + 100_000));
+      }),
+      relayed(2, (to, bytes) => writeChunk(to, bytes)),
+    ]);
+    assert.ok(whole?.equals(source));
+    assert.ok(rested?.equals(source));
+    assert.ok(pieces?.equals(source));
+    const body: Buffer[] = [];
+    for (let at = 0; at < chunks!.length;) {
+      const lineEnd = chunks!.indexOf('\r\n', at);
+      const size = Number.parseInt(chunks!.latin1Slice(at, lineEnd), 16);
+      body.push(chunks!.subarray(lineEnd + 2, lineEnd + 2 + size));
+      assert.equal(chunks!.latin1Slice(lineEnd + 2 + size, lineEnd + 4 + size), '\r\n');
+      at = lineEnd + 4 + size;
+    }
+    assert.ok(Buffer.concat(body).equals(source));
   });
 
   it('four slow readers get 8 MiB each unharmed, although every buffer is used again and again', async () => {
