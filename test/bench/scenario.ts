@@ -212,7 +212,10 @@ export const SCENARIOS: readonly Scenario[] = [
     name: 'many-endpoints',
     summary: 'h1-small to 1,000 endpoints, an active check on each; beside it to one',
     backendAddress: '0.0.0.0',
-    peers: ['outrigger', 'outrigger-many-endpoints', 'envoy', 'envoy-many-endpoints'],
+    peers: [
+      ...['outrigger', 'outrigger-many-endpoints', 'haproxy', 'haproxy-many-endpoints'],
+      ...['envoy', 'envoy-many-endpoints'],
+    ],
   },
   {
     ...H1_SMALL,

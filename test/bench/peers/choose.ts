@@ -1,7 +1,7 @@
 import type { Scenario } from '../scenario.ts';
 import { OWN_PROGRAM } from './control-plane.ts';
 import { envoyManyEndpointsPeer, envoyManyRoutesPeer, envoyPeer } from './envoy.ts';
-import { haproxyPeer } from './haproxy.ts';
+import { haproxyManyEndpointsPeer, haproxyPeer } from './haproxy.ts';
 import { nginxPeer } from './nginx.ts';
 import { nodeHttpPeer } from './node-http.ts';
 import { outriggerPeers } from './outrigger.ts';
@@ -14,7 +14,15 @@ export function choosePeers(names: readonly string[] | undefined, before: string
   const all = [
     ...outriggerPeers(OWN_PROGRAM, ''),
     ...(before === undefined ? [] : outriggerPeers(before, BEFORE)),
-    ...[nginxPeer, haproxyPeer, envoyPeer, envoyManyEndpointsPeer, envoyManyRoutesPeer, nodeHttpPeer],
+    ...[
+      nginxPeer,
+      haproxyPeer,
+      haproxyManyEndpointsPeer,
+      envoyPeer,
+      envoyManyEndpointsPeer,
+      envoyManyRoutesPeer,
+      nodeHttpPeer,
+    ],
   ];
   if (names === undefined) return all;
   const unknown = names.find((name) => !all.some((peer) => peer.name === name));

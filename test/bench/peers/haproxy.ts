@@ -4,30 +4,56 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { awaitPort, freePort } from '../await-ready.ts';
 import { findProgram, readVersion } from '../installed.ts';
+import { MANY_ENDPOINTS, type Scenario } from '../scenario.ts';
 import { runningOn } from '../workbench.ts';
+import { loopbackAddress } from './loopback.ts';
+import { checkSeconds } from './mesh-resources.ts';
 import type { Peer } from './peer.ts';
 
-/** HAProxy as a reverse proxy. */
-export const haproxyPeer: Peer = {
-  name: 'haproxy',
-  isJit: false,
+/** HAProxy in front of the one origin. */
+export const haproxyPeer = peerOf('haproxy', 1);
+/** HAProxy with many endpoints, all of them the one origin. */
+export const haproxyManyEndpointsPeer = peerOf('haproxy-many-endpoints', MANY_ENDPOINTS);
 
-  probe: () => {
-    const program = findProgram('haproxy');
-    if (program === undefined) return { missing: 'haproxy is not installed' };
-    return { version: readVersion(program, ['-v'], /version ([\d.]+)/) };
-  },
+function peerOf(name: string, endpoints: number): Peer {
+  return {
+    name,
+    isJit: false,
 
-  start: async (bench, scenario, backendPort) => {
-    const port = await freePort();
-    const front = scenario.downstream === 'h2' ? ' proto h2' : '';
-    const back = scenario.upstream === 'h2' ? ' proto h2' : '';
-    const { both } = bench.certificate;
-    const secure = ` ssl crt ${both} ssl-min-ver TLSv1.3 alpn ${front === '' ? 'http/1.1' : 'h2'}`;
-    const file = join(bench.folder, 'haproxy.cfg');
-    writeFileSync(
-      file,
-      `global
+    probe: () => {
+      const program = findProgram('haproxy');
+      if (program === undefined) return { missing: 'haproxy is not installed' };
+      return { version: readVersion(program, ['-v'], /version ([\d.]+)/) };
+    },
+
+    start: async (bench, scenario, backendPort) => {
+      const port = await freePort();
+      const file = join(bench.folder, `${name}.cfg`);
+      writeFileSync(file, configuration(scenario, endpoints, bench.certificate.both, port, backendPort));
+      const program = findProgram('haproxy') ?? 'haproxy';
+      const child = await bench.children.start('proxy', program, ['-db', '-f', file]);
+      await awaitPort(child, name, port);
+      return runningOn(bench, child, port);
+    },
+  };
+}
+
+function configuration(
+  scenario: Scenario,
+  endpoints: number,
+  certificate: string,
+  port: number,
+  backendPort: number,
+): string {
+  const front = scenario.downstream === 'h2' ? ' proto h2' : '';
+  const back = scenario.upstream === 'h2' ? ' proto h2' : '';
+  const secure = ` ssl crt ${certificate} ssl-min-ver TLSv1.3 alpn ${front === '' ? 'http/1.1' : 'h2'}`;
+  const check = `check inter ${checkSeconds(endpoints)}s`;
+  const servers = Array.from(
+    { length: endpoints },
+    (_, index) => `  server s${index} ${loopbackAddress(index)}:${backendPort} ${check}${back}\n`,
+  );
+  return `global
   nbthread 1
   maxconn 12288
   no strict-limits
@@ -49,12 +75,5 @@ frontend bench
 
 backend origin
   balance roundrobin
-  server one 127.0.0.1:${backendPort} check inter 1s${back}
-`,
-    );
-    const program = findProgram('haproxy') ?? 'haproxy';
-    const child = await bench.children.start('proxy', program, ['-db', '-f', file]);
-    await awaitPort(child, 'haproxy', port);
-    return runningOn(bench, child, port);
-  },
-};
+${servers.join('')}`;
+}
