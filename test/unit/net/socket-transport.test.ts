@@ -233,11 +233,11 @@ describe('SocketTransport', () => {
     assert.ok(rested?.equals(source));
     assert.ok(pieces?.equals(source));
     const body: Buffer[] = [];
-    for (let at = 0; at < chunks!.length;) {
-      const lineEnd = chunks!.indexOf('\r\n', at);
-      const size = Number.parseInt(chunks!.latin1Slice(at, lineEnd), 16);
-      body.push(chunks!.subarray(lineEnd + 2, lineEnd + 2 + size));
-      assert.equal(chunks!.latin1Slice(lineEnd + 2 + size, lineEnd + 4 + size), '\r\n');
+    for (let at = 0; at < chunks.length;) {
+      const lineEnd = chunks.indexOf('\r\n', at);
+      const size = Number.parseInt(chunks.latin1Slice(at, lineEnd), 16);
+      body.push(chunks.subarray(lineEnd + 2, lineEnd + 2 + size));
+      assert.equal(chunks.latin1Slice(lineEnd + 2 + size, lineEnd + 4 + size), '\r\n');
       at = lineEnd + 4 + size;
     }
     assert.ok(Buffer.concat(body).equals(source));
