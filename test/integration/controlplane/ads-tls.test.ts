@@ -85,7 +85,11 @@ class Caller {
       plaintext === true
         ? credentials.createInsecure()
         : credentials.createSsl(Buffer.from(ca), own?.[0] ?? null, own?.[1] ?? null);
-    this.client = new AggregatedDiscoveryServiceClient(address, secure, { 'grpc.use_local_subchannel_pool': 1 });
+    this.client = new AggregatedDiscoveryServiceClient(address, secure, {
+      'grpc.use_local_subchannel_pool': 1,
+      // grpc-js would ask for the address, which Node from 25 on refuses.
+      'grpc.ssl_target_name_override': 'localhost',
+    });
     this.stream = this.client.deltaAggregatedResources();
     this.ended = new Promise((resolve) => this.stream.on('error', (error: ServiceError) => resolve(error)));
     this.stream.on('data', ({ typeUrl, nonce, resources, removedResources }: DeltaDiscoveryResponse) => {
