@@ -2,12 +2,12 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ErrorKind } from '../base/error.ts';
 import { handshakeProblem } from './handshake-problem.ts';
-import { READ_BUFFER, SocketTransport } from './socket-transport.ts';
+import { SocketTransport } from './socket-transport.ts';
 import { connectVerifyCode, tlsFacts, verdict } from './tls-facts.ts';
 import type { TlsConnector } from './tls.ts';
 import { connectOptions } from './tls-socket.ts';
 import type { NetContext, Transport, TransportHandler } from './transport.ts';
-import { readInto } from './user-buffer.ts';
+import { onRead, readInto } from './user-buffer.ts';
 
 /** The endpoint says by an alert that it has no certificate for the name that it was asked for (RFC 6066 section 3). */
 const NAME_REFUSED = 'ERR_SSL_TLSV1_UNRECOGNIZED_NAME';
@@ -47,18 +47,7 @@ export function connect(
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
     allowHalfOpen: true,
-    ...(connector
-      ? {}
-      : {
-          onread: {
-            // Asked at once, before there is a transport, and then after each read.
-            buffer: () => (transport ? transport.nextReadBuffer() : READ_BUFFER) as Uint8Array,
-            callback: (length: number, bytes: Uint8Array) => {
-              transport!.read(bytes as Buffer, length);
-              return true;
-            },
-          },
-        }),
+    ...(connector ? {} : { onread: onRead(() => transport) }),
   });
   const fail = (kind: ErrorKind, detail: string): void => {
     if (settled) return;

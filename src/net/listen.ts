@@ -5,9 +5,10 @@
 // second socket for each connection (bench churn).
 import { createServer, Socket, type Server, type SocketConstructorOpts } from 'node:net';
 import { acceptTls, type HandshakeHandler } from './accept-tls.ts';
-import { plainAddress, READ_BUFFER, SocketTransport } from './socket-transport.ts';
+import { plainAddress, SocketTransport } from './socket-transport.ts';
 import type { TlsAcceptor } from './tls.ts';
 import type { NetContext, Transport, TransportHandler } from './transport.ts';
+import { type OnRead, onRead } from './user-buffer.ts';
 
 /** A bound port. */
 export interface BoundListener {
@@ -103,12 +104,6 @@ interface TcpHandle {
   setKeepAlive?: (on: boolean, delayS: number) => unknown;
 }
 
-interface OnRead {
-  /** Undefined: the one of before. */
-  buffer(): Buffer | undefined;
-  callback(length: number, bytes: Buffer): boolean;
-}
-
 /** Takes plaintext connections before Node's server makes a socket of each, where this Node allows it. */
 function takeHandles(server: Server, owner: ListenOwner, context: NetContext, tls: ListenTls): void {
   const listening = (server as unknown as { _handle?: TcpHandle | null })._handle;
@@ -122,7 +117,7 @@ function takeHandles(server: Server, owner: ListenOwner, context: NetContext, tl
       return;
     }
     const handler = owner.accept();
-    if (handler) attach(onRead(handle, handler, context), handler);
+    if (handler) attach(around(handle, handler, context), handler);
     else refuse(new Socket(socketOptions({ handle, allowHalfOpen: true, pauseOnCreate: true })), owner, false, context);
   };
 }
@@ -153,22 +148,9 @@ function attach(transport: SocketTransport, handler: SurplusHandler): void {
   transport.run(() => handler.attach(transport));
 }
 
-function onRead(handle: TcpHandle, handler: TransportHandler, context: NetContext): SocketTransport {
+function around(handle: TcpHandle, handler: TransportHandler, context: NetContext): SocketTransport {
   let transport: SocketTransport | undefined;
-  const socket = new Socket(
-    socketOptions({
-      handle,
-      allowHalfOpen: true,
-      onread: {
-        // Asked at once, before there is a transport, and then after each read.
-        buffer: () => (transport ? transport.nextReadBuffer() : READ_BUFFER),
-        callback: (length: number, bytes: Buffer) => {
-          transport!.read(bytes, length);
-          return true;
-        },
-      },
-    }),
-  );
+  const socket = new Socket(socketOptions({ handle, allowHalfOpen: true, onread: onRead(() => transport) }));
   transport = new SocketTransport(socket, handler, context);
   return transport;
 }
