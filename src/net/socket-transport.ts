@@ -18,7 +18,7 @@ export const READ_BUFFER = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
  * calls and where it needn't be copied (bench bulk).
  */
 const LARGE_READ_BYTES = 512 * 1024;
-/** Connections that read so much at once: what a peer doesn't take of it waits here, 4 MiB in all. */
+/** Connections that read so much at once: their buffers, and what peers haven't taken, are 8 MiB at most. */
 const MAX_LARGE_READERS = 8;
 /** What is at least so long is written from where it was read. */
 const PASSED_BYTES = 32 * 1024;
