@@ -4,7 +4,7 @@ import { Timer, type TimerOwner } from '../base/timer-wheel.ts';
 import { ERROR_TABLE } from '../model/error-table.ts';
 import type { AcceptHandler } from '../net/listen.ts';
 import { HANDSHAKE_RECORD, type TlsRefusal } from '../net/tls.ts';
-import type { TlsFacts, Transport, TransportHandler } from '../net/transport.ts';
+import type { TlsFacts, Transport } from '../net/transport.ts';
 import { judgeFirstLine } from './first-line.ts';
 import { createH1Session } from './h1-session.ts';
 import { createH2Session } from './h2-session.ts';
@@ -43,8 +43,6 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   private abortHandshake: (() => void) | undefined = undefined;
   private early: Buffer | undefined = undefined;
   private readonly timer: Timer;
-  /** Hears of nothing but the end of this connection, which is being refused. */
-  private refusing: TransportHandler | undefined = undefined;
 
   constructor(protocols: 'auto' | 'http1' | 'http2', context: SessionContext, owner: ConnectionOwner, place = 0) {
     this.protocols = protocols;
@@ -107,13 +105,6 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   /** Says why in HTTP/1. A caller that speaks TLS reads none, but its library prints what came ("wrong version"). */
   private refuse(transport: Transport, kind: 'plaintext_to_tls' | 'tls_to_plaintext' | 'request_timeout'): void {
     this.isRefused = true;
-    this.refusing = {
-      onRead: () => undefined,
-      onEnd: () => undefined,
-      onDrain: () => undefined,
-      onClose: (error) => this.onClose(error),
-    };
-    transport.handler = this.refusing;
     this.context.onRefused(kind, ERROR_TABLE[kind].text, transport.remoteAddress);
     writePlainReply(transport, kind);
     transport.endLingering();
@@ -144,7 +135,7 @@ export class SniffingConnection implements AcceptHandler, TimerOwner {
   /** Drains the session. One that hasn't spoken gets a moment: its first request may be on its way. */
   drain(): void {
     if (this.session) this.session.drain();
-    else if (this.refusing) return;
+    else if (this.isRefused) return;
     else this.context.wheel.start(this.timer, DRAIN_IDLE_MS);
   }
 

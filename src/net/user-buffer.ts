@@ -43,13 +43,11 @@ export function readInto(socket: Socket, transport: SocketTransport): void {
     socket.on('data', (bytes: Buffer) => transport.read(bytes, bytes.length));
     return;
   }
+  const { buffer, callback } = onRead(() => transport);
   const fields = socket as unknown as Record<symbol, unknown>;
   fields[places.buffer] = READ_BUFFER;
-  fields[places.callback] = (length: number, bytes: Buffer): boolean => {
-    transport.read(bytes, length);
-    return true;
-  };
-  fields[places.generate] = (): Buffer | undefined => transport.nextReadBuffer();
+  fields[places.callback] = callback;
+  fields[places.generate] = buffer;
   handle.useUserBuffer(READ_BUFFER);
 }
 

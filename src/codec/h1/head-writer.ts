@@ -143,7 +143,6 @@ export function writeResponseHead(
 /** Writes one chunk; `chunk` isn't empty, since an empty one would end the body. */
 export function writeChunk(sink: ByteSink, chunk: Uint8Array): void {
   const length = chunk.length;
-  sink.ensure(length + 12);
   sink.writeLatin1(length < SIZE_LINES.length ? SIZE_LINES[length]! : `${length.toString(16)}\r\n`);
   sink.write(chunk);
   sink.ensure(2);
