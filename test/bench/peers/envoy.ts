@@ -1,13 +1,9 @@
 // Envoy with one worker thread, an active TCP check, two retries of what never reached the origin, 60 s for a request as the
 // sidecar and HAProxy have, no log. Its limits of connections and requests are lifted; the rest is as it comes.
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { awaitPort, freePort } from '../await-ready.ts';
 import type { CertificateFiles } from '../certificate.ts';
-import { findProgram, readVersion } from '../installed.ts';
 import { MANY_ENDPOINTS, MANY_ROUTES } from '../scenario.ts';
 import type { Scenario, Version } from '../scenario.ts';
-import { runningOn } from '../workbench.ts';
+import { installedPeer } from './installed-peer.ts';
 import { loopbackAddress } from './loopback.ts';
 import { checkSeconds } from './mesh-resources.ts';
 import type { Peer } from './peer.ts';
@@ -29,29 +25,18 @@ export const envoyManyEndpointsPeer = peerOf('envoy-many-endpoints', { endpoints
 export const envoyManyRoutesPeer = peerOf('envoy-many-routes', { endpoints: 1, routes: MANY_ROUTES });
 
 function peerOf(name: string, shape: Shape): Peer {
-  return {
+  return installedPeer({
     name,
-    isJit: false,
-
-    probe: () => {
-      const program = findProgram('envoy');
-      if (program === undefined) return { missing: 'envoy is not installed' };
-      return { version: readVersion(program, ['--version'], /\/(\d+\.\d+\.\d+)\//) };
-    },
-
-    start: async (bench, scenario, backendPort) => {
-      const port = await freePort();
-      const file = join(bench.folder, `${name}.json`);
-      writeFileSync(file, JSON.stringify(configuration(shape, bench.certificate, scenario, port, backendPort)));
-      const program = findProgram('envoy') ?? 'envoy';
-      const child = await bench.children.start('proxy', program, [
-        ...['-c', file, '--concurrency', '1', '--disable-hot-restart'],
-        ...['--use-dynamic-base-id', '--log-level', 'error'],
-      ]);
-      await awaitPort(child, name, port);
-      return runningOn(bench, child, port);
-    },
-  };
+    program: 'envoy',
+    version: ['--version', /\/(\d+\.\d+\.\d+)\//],
+    file: `${name}.json`,
+    args: (file) => [
+      ...['-c', file, '--concurrency', '1', '--disable-hot-restart'],
+      ...['--use-dynamic-base-id', '--log-level', 'error'],
+    ],
+    configuration: (bench, scenario, port, backendPort) =>
+      JSON.stringify(configuration(shape, bench.certificate, scenario, port, backendPort)),
+  });
 }
 
 function configuration(

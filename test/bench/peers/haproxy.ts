@@ -1,11 +1,7 @@
 // HAProxy with one thread, an active TCP check, three retries and redispatch, upstream connections shared by all
 // requests; no log.
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { awaitPort, freePort } from '../await-ready.ts';
-import { findProgram, readVersion } from '../installed.ts';
 import { MANY_ENDPOINTS, type Scenario } from '../scenario.ts';
-import { runningOn } from '../workbench.ts';
+import { installedPeer } from './installed-peer.ts';
 import { loopbackAddress } from './loopback.ts';
 import { checkSeconds } from './mesh-resources.ts';
 import type { Peer } from './peer.ts';
@@ -16,26 +12,15 @@ export const haproxyPeer = peerOf('haproxy', 1);
 export const haproxyManyEndpointsPeer = peerOf('haproxy-many-endpoints', MANY_ENDPOINTS);
 
 function peerOf(name: string, endpoints: number): Peer {
-  return {
+  return installedPeer({
     name,
-    isJit: false,
-
-    probe: () => {
-      const program = findProgram('haproxy');
-      if (program === undefined) return { missing: 'haproxy is not installed' };
-      return { version: readVersion(program, ['-v'], /version ([\d.]+)/) };
-    },
-
-    start: async (bench, scenario, backendPort) => {
-      const port = await freePort();
-      const file = join(bench.folder, `${name}.cfg`);
-      writeFileSync(file, configuration(scenario, endpoints, bench.certificate.both, port, backendPort));
-      const program = findProgram('haproxy') ?? 'haproxy';
-      const child = await bench.children.start('proxy', program, ['-db', '-f', file]);
-      await awaitPort(child, name, port);
-      return runningOn(bench, child, port);
-    },
-  };
+    program: 'haproxy',
+    version: ['-v', /version ([\d.]+)/],
+    file: `${name}.cfg`,
+    args: (file) => ['-db', '-f', file],
+    configuration: (bench, scenario, port, backendPort) =>
+      configuration(scenario, endpoints, bench.certificate.both, port, backendPort),
+  });
 }
 
 function configuration(

@@ -1,13 +1,9 @@
 // nginx with one worker. Upstream connections are kept for as many requests as may be in flight: `grpc_pass` puts one
 // call on a connection at a time. The limits of requests per connection are lifted on both sides.
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { awaitPort, freePort } from '../await-ready.ts';
-import { findProgram, readVersion } from '../installed.ts';
 import type { CertificateFiles } from '../certificate.ts';
 import type { Scenario } from '../scenario.ts';
-import { runningOn } from '../workbench.ts';
-import type { Peer } from './peer.ts';
+import { installedPeer } from './installed-peer.ts';
 
 /** Directives that keep nginx inside a folder of its own, for a proxy as for a backend. */
 export function nginxPreamble(folder: string, name: string): string {
@@ -31,26 +27,15 @@ http {
 }
 
 /** nginx as a reverse proxy. */
-export const nginxPeer: Peer = {
+export const nginxPeer = installedPeer({
   name: 'nginx',
-  isJit: false,
-
-  probe: () => {
-    const program = findProgram('nginx');
-    if (program === undefined) return { missing: 'nginx is not installed' };
-    return { version: readVersion(program, ['-v'], /nginx\/([\d.]+)/) };
-  },
-
-  start: async (bench, scenario, backendPort) => {
-    const port = await freePort();
-    const file = join(bench.folder, 'nginx-proxy.conf');
-    writeFileSync(file, proxyConfiguration(bench.folder, bench.certificate, scenario, port, backendPort));
-    const program = findProgram('nginx') ?? 'nginx';
-    const child = await bench.children.start('proxy', program, ['-e', 'stderr', '-p', bench.folder, '-c', file]);
-    await awaitPort(child, 'nginx', port);
-    return runningOn(bench, child, port);
-  },
-};
+  program: 'nginx',
+  version: ['-v', /nginx\/([\d.]+)/],
+  file: 'nginx-proxy.conf',
+  args: (file, folder) => ['-e', 'stderr', '-p', folder, '-c', file],
+  configuration: (bench, scenario, port, backendPort) =>
+    proxyConfiguration(bench.folder, bench.certificate, scenario, port, backendPort),
+});
 
 function proxyConfiguration(
   folder: string,
